@@ -1,0 +1,1 @@
+"""The linear face model, its camera, rasterizer and light: mathematics without files."""
