@@ -1,7 +1,8 @@
 """The pinhole camera that every stage shares.
 
 Follows the perspective projection of Deep Video Portraits (Kim et al. 2018, section 4) in the
-convention of `types.FaceParams`: camera point = R @ head point + t; pixel = focal * xy / z + center.
+convention of `types.FaceParams`: camera point = R @ head point + t, pixel = focal * xy / z + the
+frame's center.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def pixel_jacobian(points: Floats, focal: float) -> Floats:
         np.stack([focal / z, zero, -focal * x / z**2], -1),
         np.stack([zero, focal / z, -focal * y / z**2], -1),
     ]
-    return np.stack(rows, -2).astype(np.float32)
+    return np.asarray(np.stack(rows, -2), np.float32)
 
 
 def default_focal(size: tuple[int, int], field_of_view: float = 0.6) -> float:

@@ -15,10 +15,10 @@ class FaceModel:
     """A linear morphable face: `mean + shape @ identity + weights @ expression`.
 
     Convention:
-        Millimetres in head space, whose axes are the camera's at rest: x image right, y down, z away
-        from the camera, so the nose tip has the smallest z. The origin lies near the head's center.
-        Eye 0 is the person's right eye (image left). Triangles run clockwise as seen in the image
-        (y down) when they face the camera; `light.vertex_normals` then point outward.
+        Millimetres in head space, whose axes are the camera's at rest: x image right, y down, z
+        away from the camera, so the nose tip has the smallest z. The origin lies near the head's
+        center. Eye 0 is the person's right eye (image left). Triangles run counterclockwise as
+        seen from outside: cross(b - a, c - a) points outward.
     """
 
     name: str
@@ -74,7 +74,10 @@ class FaceModel:
 
     def _indices(self) -> list[tuple[str, Ints]]:
         named = [(f"region {name!r}", indices) for name, indices in self.regions.items()]
-        fills = [("mouth_triangles", self.mouth_triangles), ("eye_triangles", self.eye_triangles[0])]
+        fills = [
+            ("mouth_triangles", self.mouth_triangles),
+            ("eye_triangles", self.eye_triangles[0]),
+        ]
         landmarks = np.maximum(self.landmark_vertices, 0)
         return [
             *named,
@@ -130,7 +133,8 @@ class FaceModel:
         )
         modes = self.albedo[:used].reshape(used, -1)
         offset = (albedo.astype(np.float32) @ modes).reshape(*albedo.shape[:-1], *self.mean.shape)
-        return np.clip(self.albedo_mean + offset, 0.0, 1.0)
+        colors: Floats = np.clip(self.albedo_mean + offset, 0.0, 1.0)
+        return colors
 
     def eyes(self, shape: Floats) -> Floats:
         """Return (...,2,3) eyeball centers of (...,S) identity coefficients.
@@ -173,4 +177,4 @@ def _eye_rotation(gaze: Floats) -> Floats:
     sy, cy, sp, cp = np.sin(yaw), np.cos(yaw), np.sin(pitch), np.cos(pitch)
     zero = np.zeros_like(yaw)
     rows = [[cy, sy * sp, -sy * cp], [zero, cp, sp], [sy, -cy * sp, cy * cp]]
-    return np.stack([np.stack(row, -1) for row in rows], -2).astype(np.float32)
+    return np.asarray(np.stack([np.stack(row, -1) for row in rows], -2), np.float32)
