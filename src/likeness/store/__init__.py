@@ -1,0 +1,25 @@
+"""Bundles, shots, face models and resume states on disk: safetensors beside JSON.
+
+The only package (with `importers`) that reads or writes weight files. Every folder is written
+under another name and renamed when whole; every tensor file of a bundle, shot or state is checked
+against its sha256 when it is read.
+"""
+
+from likeness.store.bundles import load_bundle, save_bundle
+from likeness.store.face_models import load_face_model, save_face_model
+from likeness.store.shots import cache_shots, cached_shots, load_shot, save_shot, shot_cache
+from likeness.store.states import load_state, save_state
+
+__all__ = [
+    "cache_shots",
+    "cached_shots",
+    "load_bundle",
+    "load_face_model",
+    "load_shot",
+    "load_state",
+    "save_bundle",
+    "save_face_model",
+    "save_shot",
+    "save_state",
+    "shot_cache",
+]

@@ -1,0 +1,152 @@
+"""Bundles on disk: a trained model as a folder that a person can read.
+
+NAME.bundle/
+  bundle.json               method, networks with sha256, training record, license, people
+  portrait.safetensors      one file per network
+  shot/                     the target's performance, where the method needs it
+  preview.png
+  resume/                   state of an unfinished training, deletable
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from likeness.errors import BundleError, ContractError
+from likeness.store.files import (
+    FORMAT,
+    Index,
+    Name,
+    Strict,
+    TensorFile,
+    read_index,
+    read_tensors,
+    versions,
+    whole_folder,
+    write_index,
+    write_tensors,
+)
+from likeness.store.shots import load_shot, write_shot
+from likeness.types import Bundle, Weights
+
+INDEX = "bundle.json"
+SHOT = "shot"
+PREVIEW = "preview.png"
+RESUME = "resume"
+PREVIEW_LIMIT = 4096
+
+
+class NetworkRecord(Strict):
+    """`Weights` on disk: `network` is a key of the literal class table, never an import path."""
+
+    network: Name
+    config: dict[str, Any]
+    weights: TensorFile
+
+
+class BundleIndex(Index):
+    """The content of bundle.json."""
+
+    kind: Literal["bundle"] = "bundle"
+    method: Name
+    networks: dict[Name, NetworkRecord]
+    input: dict[str, Any]
+    training: dict[str, Any]
+    license: str
+    people: tuple[dict[str, Any], ...]
+    shot: bool
+    preview: bool
+
+
+def save_bundle(bundle: Bundle, path: Path) -> None:
+    """Write a bundle as the folder `path`, replacing an older bundle there when it is whole.
+
+    A `resume/` folder of the older bundle is kept.
+
+    Raises:
+        BundleError: `path` is taken by something else, or a value has no place in JSON.
+    """
+    path = Path(path)
+    with whole_folder(path, INDEX, keep=RESUME) as folder:
+        networks = {
+            name: NetworkRecord(
+                network=weights.network,
+                config=dict(weights.config),
+                weights=write_tensors(folder / f"{name}.safetensors", weights.tensors),
+            )
+            for name, weights in bundle.networks.items()
+        }
+        if bundle.shot is not None:
+            (folder / SHOT).mkdir()
+            write_shot(bundle.shot, folder / SHOT, path / SHOT)
+        if bundle.preview is not None:
+            _write_preview(bundle.preview, folder / PREVIEW)
+        index = BundleIndex(
+            format=FORMAT,
+            versions={**versions(), **bundle.versions},
+            method=bundle.method,
+            networks=networks,
+            input=dict(bundle.input),
+            training=dict(bundle.training),
+            license=bundle.license,
+            people=tuple(dict(person) for person in bundle.people),
+            shot=bundle.shot is not None,
+            preview=bundle.preview is not None,
+        )
+        write_index(folder / INDEX, index)
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle with every file checked against its digest.
+
+    Raises:
+        BundleError: the folder is no bundle, or it is damaged, changed or inconsistent.
+    """
+    path = Path(path)
+    index = read_bundle_index(path)
+    networks = {
+        name: Weights(record.network, record.config, read_tensors(path, record.weights))
+        for name, record in index.networks.items()
+    }
+    try:
+        return Bundle(
+            method=index.method,
+            networks=networks,
+            input=index.input,
+            training=index.training,
+            license=index.license,
+            people=index.people,
+            shot=load_shot(path / SHOT) if index.shot else None,
+            preview=_read_preview(path / PREVIEW) if index.preview else None,
+            versions=index.versions,
+        )
+    except ContractError as error:
+        raise BundleError(f"{path} is inconsistent: {error}") from error
+
+
+def read_bundle_index(path: Path) -> BundleIndex:
+    """Read what a bundle says of itself, without its weights."""
+    return read_index(Path(path) / INDEX, "bundle", BundleIndex)
+
+
+def _write_preview(preview: torch.Tensor, path: Path) -> None:
+    picture = (preview.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path)
+
+
+def _read_preview(path: Path) -> torch.Tensor:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if max(image.size) > PREVIEW_LIMIT:
+                raise BundleError(
+                    f"{path} is {image.size} pixels, expected {PREVIEW_LIMIT} at most"
+                )
+            pixels = np.array(image.convert("RGB"), np.float32) / 255
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise BundleError(f"{path} is not readable as a PNG picture ({error})") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -1,0 +1,258 @@
+"""Shots on disk (NAME.shot/) and the cache of analysed shots beside their clip.
+
+NAME.shot/
+  shot.json             facts of clip, track and params
+  arrays.safetensors    pts, boxes, landmarks, ..., gaze
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from likeness.errors import BundleError, ContractError
+from likeness.store.files import (
+    FORMAT,
+    Index,
+    Strict,
+    TensorFile,
+    read_arrays,
+    read_index,
+    versions,
+    whole_folder,
+    write_arrays,
+    write_index,
+)
+from likeness.types import AudioTrack, Clip, ColorTags, FaceParams, FaceTrack, Shot
+
+INDEX = "shot.json"
+CACHE_INDEX = "shots.json"
+TRACK_ARRAYS = ("boxes", "landmarks", "scores", "observed")
+PARAM_ARRAYS = ("shape", "albedo", "expression", "rotation", "translation", "light", "gaze")
+
+log = logging.getLogger("likeness.store")
+
+Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,15}(/[1-9][0-9]{0,15})?$")]
+"""A positive rational as "numerator/denominator": time never rests as a float."""
+
+
+class ColorRecord(Strict):
+    """`ColorTags` on disk."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    full_range: bool
+
+
+class AudioRecord(Strict):
+    """`AudioTrack` on disk."""
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+
+
+class ClipRecord(Strict):
+    """`Clip` on disk, without its time stamps."""
+
+    relative: str
+    """Path of the video from the folder that holds the shot, with forward slashes."""
+    absolute: str
+    digest: str
+    size: tuple[int, int]
+    time_base: Ratio
+    last_duration: int
+    color: ColorRecord
+    bit_depth: int
+    rotation: Literal[0, 90, 180, 270]
+    pixel_aspect: Ratio
+    audio: tuple[AudioRecord, ...]
+    codec: str
+
+
+class ShotIndex(Index):
+    """The content of shot.json."""
+
+    kind: Literal["shot"] = "shot"
+    clip: ClipRecord
+    start: Annotated[int, Field(ge=0)]
+    model: str
+    expression_names: tuple[str, ...]
+    focal: float
+    arrays: TensorFile
+
+
+class CacheIndex(Index):
+    """The content of shots.json in the cache: written last, so that it vouches for the rest."""
+
+    kind: Literal["shots"] = "shots"
+    digest: str
+    settings: str
+    count: Annotated[int, Field(ge=0, le=1000)]
+
+
+def save_shot(shot: Shot, path: Path) -> None:
+    """Write a shot as the folder `path` (by habit NAME.shot), replacing an older shot there.
+
+    Raises:
+        BundleError: `path` is taken by something that is no shot, or cannot be written.
+    """
+    path = Path(path)
+    with whole_folder(path, INDEX) as folder:
+        write_shot(shot, folder, path)
+
+
+def write_shot(shot: Shot, folder: Path, final: Path) -> None:
+    """Write the files of a shot into `folder`, which will stand at `final`."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {"pts": shot.clip.pts}
+    arrays |= {name: getattr(shot.track, name) for name in TRACK_ARRAYS}
+    arrays |= {name: getattr(shot.params, name) for name in PARAM_ARRAYS}
+    if shot.track.identity is not None:
+        arrays["identity"] = shot.track.identity
+    index = ShotIndex(
+        format=FORMAT,
+        versions=versions(),
+        clip=_clip_record(shot.clip, final),
+        start=shot.track.start,
+        model=shot.params.model,
+        expression_names=shot.params.expression_names,
+        focal=shot.params.focal,
+        arrays=write_arrays(folder / "arrays.safetensors", arrays),
+    )
+    write_index(folder / INDEX, index)
+
+
+def load_shot(path: Path) -> Shot:
+    """Read a shot; its clip points at the video as found from here, else as it was.
+
+    The video itself is not opened: a shot is useful without its pixels.
+
+    Raises:
+        BundleError: the folder is no shot, or it is damaged or inconsistent.
+    """
+    path = Path(path)
+    index = read_index(path / INDEX, "shot", ShotIndex)
+    arrays = read_arrays(path, index.arrays)
+    wanted = {"pts", *TRACK_ARRAYS, *PARAM_ARRAYS}
+    if not wanted <= arrays.keys() <= wanted | {"identity"}:
+        raise BundleError(f"{path} holds arrays {sorted(arrays)}, expected {sorted(wanted)}")
+    try:
+        track = FaceTrack(
+            start=index.start,
+            **{name: arrays[name] for name in TRACK_ARRAYS},
+            identity=arrays.get("identity"),
+        )
+        params = FaceParams(
+            model=index.model,
+            **{name: arrays[name] for name in PARAM_ARRAYS},
+            expression_names=index.expression_names,
+            focal=index.focal,
+        )
+        return Shot(_clip(index.clip, arrays["pts"], path), track, params)
+    except ContractError as error:
+        raise BundleError(f"{path} is inconsistent: {error}") from error
+
+
+def _clip_record(clip: Clip, final: Path) -> ClipRecord:
+    absolute = Path(clip.path).absolute()
+    try:
+        relative = Path(os.path.relpath(absolute, final.absolute().parent)).as_posix()
+    except ValueError:  # another drive
+        relative = absolute.name
+    return ClipRecord(
+        relative=relative,
+        absolute=str(absolute),
+        digest=clip.digest,
+        size=clip.size,
+        time_base=str(clip.time_base),
+        last_duration=clip.last_duration,
+        color=ColorRecord(**dataclasses.asdict(clip.color)),
+        bit_depth=clip.bit_depth,
+        rotation=clip.rotation,  # type: ignore[arg-type]  # pydantic checks the four values
+        pixel_aspect=str(clip.pixel_aspect),
+        audio=tuple(AudioRecord(**dataclasses.asdict(track)) for track in clip.audio),
+        codec=clip.codec,
+    )
+
+
+def _clip(record: ClipRecord, pts: np.ndarray[Any, Any], shot: Path) -> Clip:
+    beside = Path(os.path.normpath(shot.absolute().parent / record.relative))
+    return Clip(
+        path=beside if beside.exists() else Path(record.absolute),
+        digest=record.digest,
+        size=record.size,
+        pts=pts,
+        time_base=Fraction(record.time_base),
+        last_duration=record.last_duration,
+        color=ColorTags(**record.color.model_dump()),
+        bit_depth=record.bit_depth,
+        rotation=record.rotation,
+        pixel_aspect=Fraction(record.pixel_aspect),
+        audio=tuple(AudioTrack(**audio.model_dump()) for audio in record.audio),
+        codec=record.codec,
+    )
+
+
+def shot_cache(clip: Clip, settings: str) -> Path:
+    """Return the folder where the shots of `clip` under these settings are kept.
+
+    It stands in `.likeness/` beside the clip where that can be written, else in the user's cache.
+    Named by content, so a renamed clip finds its shots and an edited one does not.
+
+    Args:
+        settings: digest of all settings that influence the analysis.
+    """
+    name = f"{clip.digest[:16]}-{settings[:16]}"
+    beside = Path(clip.path).absolute().parent
+    user = Path.home() / ".cache" / "likeness"
+    root = beside / ".likeness" if _writable(beside) else user
+    return root / name
+
+
+def _writable(folder: Path) -> bool:
+    # Mode bits are asked too, because for an administrator os.access says yes to everything.
+    return folder.is_dir() and os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+
+
+def cached_shots(clip: Clip, settings: str) -> tuple[Shot, ...] | None:
+    """Return the kept shots of `clip`, or None where there are none or they are damaged."""
+    folder = shot_cache(clip, settings)
+    if not (folder / CACHE_INDEX).is_file():
+        return None
+    try:
+        index = read_index(folder / CACHE_INDEX, "shots", CacheIndex)
+        if (index.digest, index.settings) != (clip.digest, settings):
+            return None
+        shots = tuple(load_shot(folder / f"{i}.shot") for i in range(index.count))
+    except BundleError as error:
+        log.warning("analysing %s again: %s", clip.path, error)
+        return None
+    return tuple(dataclasses.replace(shot, clip=clip) for shot in shots)
+
+
+def cache_shots(clip: Clip, settings: str, shots: Sequence[Shot]) -> Path:
+    """Keep the shots of `clip` (none at all is an answer too) and return their folder."""
+    path = shot_cache(clip, settings)
+    with whole_folder(path, CACHE_INDEX) as folder:
+        for i, shot in enumerate(shots):
+            (folder / f"{i}.shot").mkdir()
+            write_shot(shot, folder / f"{i}.shot", path / f"{i}.shot")
+        index = CacheIndex(
+            format=FORMAT,
+            versions=versions(),
+            digest=clip.digest,
+            settings=settings,
+            count=len(shots),
+        )
+        write_index(folder / CACHE_INDEX, index)
+    return path
