@@ -5,7 +5,7 @@ under another name and renamed when whole; every tensor file of a bundle, shot o
 against its sha256 when it is read.
 """
 
-from likeness.store.bundles import load_bundle, save_bundle
+from likeness.store.bundles import load_bundle, read_bundle_index, save_bundle
 from likeness.store.face_models import load_face_model, save_face_model
 from likeness.store.shots import cache_shots, cached_shots, load_shot, save_shot, shot_cache
 from likeness.store.states import load_state, save_state
@@ -17,6 +17,7 @@ __all__ = [
     "load_face_model",
     "load_shot",
     "load_state",
+    "read_bundle_index",
     "save_bundle",
     "save_face_model",
     "save_shot",

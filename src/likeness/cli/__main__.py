@@ -1,0 +1,5 @@
+"""`python -m likeness.cli` is the same as `likeness`."""
+
+from likeness.cli import main
+
+main()

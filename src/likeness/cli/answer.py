@@ -1,0 +1,71 @@
+"""What a command says at the end: a table for people or one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from likeness.config import to_json
+from likeness.errors import LikenessError
+
+DONE, FAILED, MISUSED, FELL_BACK = 0, 1, 2, 3
+
+
+def answer(facts: Mapping[str, Any], as_json: bool) -> int:
+    """Print facts and return the exit code: FELL_BACK if they list frames that fell back."""
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(facts)
+    return FELL_BACK if facts.get("fallback_frames") else DONE
+
+
+def complain(error: LikenessError, as_json: bool) -> None:
+    """Say what went wrong on standard error, and as an object where a program listens."""
+    print(f"likeness: {error}", file=sys.stderr)
+    if as_json:
+        print_json({"error": str(error), "kind": type(error).__name__})
+
+
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Print one JSON object; what is not finite becomes null, as JSON has no name for it."""
+    print(json.dumps(_finite(to_json(facts)), indent=2, allow_nan=False))
+
+
+def print_table(facts: Mapping[str, Any]) -> None:
+    """Print names and values below each other, nested ones indented."""
+    for line in _lines(to_json(facts), ""):
+        print(line)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _lines(facts: Mapping[str, Any], indent: str) -> list[str]:
+    width = max((len(name) for name in facts), default=0) + 2
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name:<{width}}{_text(value)}")
+    return lines
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        shown = ", ".join(_text(item) for item in value[:20])
+        return shown + (f", ... ({len(value)} in all)" if len(value) > 20 else "") or "none"
+    if isinstance(value, dict | type(None)):
+        return "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,64 @@
+"""The tree of commands and the way from an outcome to an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from likeness.cli import doctor, models
+from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
+from likeness.errors import ConfigError, LikenessError
+
+INTERRUPTED = 130
+
+
+def build() -> App:
+    """Assemble the commands."""
+    from importlib.metadata import version
+
+    app = App(
+        name="likeness",
+        help="Video portraits: transfer, edit and verify the performance of a real person's face.",
+        version=version("likeness"),
+        help_format="plaintext",
+        # A flag is given or not given: --no-json would be a second way to say nothing.
+        default_parameter=Parameter(negative=()),
+    )
+    app.command(doctor.doctor, help_epilogue=doctor.EXAMPLE)
+    app.command(models.app)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command, print its answer and return its exit code.
+
+    Args:
+        arguments: as typed, without the program's name.
+    """
+    logging.basicConfig(format="likeness: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    as_json = any(argument.split("=")[0] == "--json" for argument in arguments)
+    # While a program listens, standard output is for the one object: whatever else a library
+    # prints goes to standard error.
+    elsewhere = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    try:
+        with elsewhere:
+            facts = build()(
+                list(arguments),
+                result_action="return_value",
+                exit_on_error=False,
+                print_error=False,
+            )
+        return answer(facts, as_json) if isinstance(facts, Mapping) else DONE
+    except CycloptsError as error:
+        print(f"likeness: {error}", file=sys.stderr)
+        return MISUSED
+    except LikenessError as error:
+        complain(error, as_json)
+        return MISUSED if isinstance(error, ConfigError) else FAILED
+    except KeyboardInterrupt:
+        print("likeness: interrupted; a long command goes on with --resume", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,63 @@
+"""Options that commands share, and what they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from cyclopts import Group, Parameter
+
+from likeness.config import nearest, read_toml, resolve
+from likeness.errors import ConfigError
+
+COMMON = Group("Options of every command", sort_key=9)
+TABLES = ("track", "fit", "train", "reenact", "encode", "demo")
+"""Tables that a settings file may hold; a command reads those that concern it."""
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+"""Where the result goes: required, written beside its final name and renamed when whole."""
+
+Settings = TypeVar("Settings")
+
+
+@Parameter(name="*", group=COMMON)
+@dataclass(frozen=True)
+class Options:
+    """What every command understands."""
+
+    json: bool = False
+    """Print one JSON object on standard output and nothing else there."""
+    progress: Literal["auto", "json", "none"] = "auto"
+    """Progress on standard error: a bar where it is a terminal, JSON lines, or nothing."""
+    config: Path | None = None
+    """Settings as TOML, below the flags given here; a table per stage: [track], [train], ..."""
+    seed: int | None = None
+    """Where all randomness starts; equal seeds give equal results. [default: 0]"""
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    """Where networks run; auto takes an accelerator if there is one. [default: auto]"""
+
+
+@Parameter(name="*", group=COMMON)
+@dataclass(frozen=True)
+class LongOptions(Options):
+    """What commands understand that cost more than seconds."""
+
+    dry_run: bool = False
+    """Print the resolved settings and the plan, and do nothing."""
+
+
+def settings(
+    kind: type[Settings], table: str, options: Options, flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Resolve a stage's settings: defaults, then the table of `--config`, then flags.
+
+    Raises:
+        ConfigError: a table or key is unknown, or a value does not fit.
+    """
+    tables = read_toml(options.config) if options.config else {}
+    for name, content in tables.items():
+        if name not in TABLES or not isinstance(content, dict):
+            raise ConfigError(f"{options.config} holds the table {name!r}{nearest(name, TABLES)}")
+    return resolve(kind, tables.get(table), flags, where=table)

@@ -1,0 +1,183 @@
+"""What this machine has, what of the toolkit is usable on it, and what mends the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from likeness.errors import BundleError
+
+MODEL_PAGE = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Hardware and interpreter."""
+
+    system: str
+    python: str
+    cores: int
+    """Cores that this process may use."""
+    memory_mb: int
+    """Physical memory; 0 where the system does not tell."""
+    accelerator: str
+    """Name of the CUDA device, or "none"."""
+    bfloat16_gain: float
+    """How many times faster a convolution runs in bfloat16 than in float32 on the processor."""
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the toolkit and whether it can be used here."""
+
+    name: str
+    usable: bool
+    detail: str
+    needed: bool = True
+    """False for parts that something else stands in for."""
+    mend: str = ""
+    """The command that makes it usable."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All of it."""
+
+    machine: Machine
+    parts: tuple[Part, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """True if everything needed is usable."""
+        return all(part.usable or not part.needed for part in self.parts)
+
+
+def examine() -> Diagnosis:
+    """Look at the machine and try each part; takes about a second."""
+    parts = (_python(), _tracker(), _task_tracker(), _face_model(), _kernels(), *_encoders())
+    return Diagnosis(_machine(), parts)
+
+
+def _machine() -> Machine:
+    cuda = torch.cuda.is_available()
+    names = ("likeness", "torch", "numpy", "av", "mediapipe", "numba")
+    return Machine(
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        cores=_cores(),
+        memory_mb=_memory_mb(),
+        accelerator=torch.cuda.get_device_name(0) if cuda else "none",
+        bfloat16_gain=_bfloat16_gain(),
+        versions={name: _version(name) for name in names},
+    )
+
+
+def _cores() -> int:
+    # Containers restrict the set of cores; os.cpu_count() would name the host's.
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _memory_mb() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _bfloat16_gain() -> float:
+    image = torch.rand(1, 64, 64, 64).to(memory_format=torch.channels_last)
+    kernel = torch.rand(64, 64, 3, 3).to(memory_format=torch.channels_last)
+    half = (image.bfloat16(), kernel.bfloat16())
+    slow = _median_seconds(lambda: torch.nn.functional.conv2d(image, kernel))
+    return round(slow / _median_seconds(lambda: torch.nn.functional.conv2d(*half)), 1)
+
+
+def _median_seconds(work: Callable[[], object]) -> float:
+    work()
+    times = []
+    for _ in range(9):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _python() -> Part:
+    usable = (3, 11) <= sys.version_info[:2] < (3, 13)
+    return Part(
+        "python",
+        usable,
+        f"{platform.python_version()}, expected 3.11 or 3.12",
+        mend="" if usable else "make install PYTHON=python3.11",
+    )
+
+
+def _tracker() -> Part:
+    found = importlib.util.find_spec("mediapipe.modules") is not None
+    detail = "models inside the wheel" if found else "no bundled models in this MediaPipe"
+    mend = "" if found else "pip install 'mediapipe==0.10.21'"
+    return Part(
+        "tracker: bundled", found, f"mediapipe {_version('mediapipe')}, {detail}", mend=mend
+    )
+
+
+def _task_tracker() -> Part:
+    found = importlib.util.find_spec("mediapipe.tasks") is not None
+    return Part(
+        "tracker: task",
+        found,
+        f"needs a face_landmarker.task file ({MODEL_PAGE}), named as model in [track]",
+        needed=False,
+        mend="" if found else "pip install 'mediapipe==0.10.21'",
+    )
+
+
+def _face_model() -> Part:
+    from likeness.store import load_face_model
+
+    try:
+        model = load_face_model()
+    except BundleError as error:
+        mend = "pip install --force-reinstall likeness"
+        return Part("face model", False, str(error), mend=mend)
+    size = f"{len(model.mean)} vertices, {len(model.expression_names)} expressions"
+    return Part("face model", True, f"{model.name}: {size}")
+
+
+def _kernels() -> Part:
+    found = importlib.util.find_spec("numba") is not None
+    return Part(
+        "compiled loops",
+        found,
+        f"numba {_version('numba')}",
+        mend="" if found else "pip install numba",
+    )
+
+
+def _encoders() -> tuple[Part, ...]:
+    from likeness.encode import encoders
+
+    mend = "pip install --force-reinstall av  # its wheels bring the encoders"
+    parts = []
+    for codec, usable in encoders().items():
+        needed = codec == "h264"
+        detail = "usable" if usable else "not in this build of PyAV"
+        parts.append(Part(f"encoder: {codec}", usable, detail, needed, "" if usable else mend))
+    return tuple(parts)
