@@ -1,0 +1,18 @@
+"""Files in: video containers and picture sequences become clips and float RGB frames.
+
+Convention:
+    `open_clip` reads facts, `Decoder` and `stream` read pixels; nothing else in the package opens a
+    video. Frames come upright, as float32 RGB in [0,1] in the clip's own primaries and transfer.
+
+Policy for time stamps:
+    Time stamps of the container are kept as they are, variable rate included. Frames that share a
+    time stamp are moved apart, each one tick after the one before. Where time stamps are missing
+    altogether, frames are counted at the container's mean rate. Frames before the first key frame
+    and frames that the container marks as hidden (edit lists) do not belong to the clip. A frame
+    that turns out to be damaged while decoding is filled with the one before it, with a warning.
+"""
+
+from likeness.decode.frames import Decoder, stream
+from likeness.decode.probe import open_clip, read_marks
+
+__all__ = ["Decoder", "open_clip", "read_marks", "stream"]

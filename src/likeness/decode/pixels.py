@@ -1,0 +1,166 @@
+"""Decoded pictures to float RGB, with the clip's own matrix and range.
+
+Convention:
+    8 bit goes through swscale to planar RGB (rounded to nearest, off by less than 0.51/255 from
+    the exact sum); deeper video is only brought to full chroma resolution by swscale, which would
+    drop it to 8 bit, and converted here in float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from likeness.color import (
+    LINEAR_TRANSFER,
+    RGB_MATRIX,
+    SRGB_TRANSFER,
+    UNSPECIFIED,
+    coded_tags,
+    rgb_from_yuv,
+    srgb_from_linear,
+)
+from likeness.errors import MediaError
+from likeness.types import ColorTags
+
+_FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+_PLANES_OF_RGB = (2, 0, 1)
+"""Where red, green and blue lie in planar RGB, which is stored green, blue, red."""
+
+
+def depth_of(frame: VideoFrame) -> int:
+    """Return bits per component; 8 for palettes, 16 for half and 32 for float pictures."""
+    if frame.format.has_palette:
+        return 8
+    return max(component.bits for component in frame.format.components)
+
+
+def _is_rgb(frame: VideoFrame) -> bool:
+    return frame.format.is_rgb or frame.format.has_palette
+
+
+def _is_gray(frame: VideoFrame) -> bool:
+    return frame.format.name.startswith(("gray", "ya", "mono"))
+
+
+def _is_float(frame: VideoFrame) -> bool:
+    return "f32" in frame.format.name or "f16" in frame.format.name
+
+
+def tags_of(frame: VideoFrame) -> ColorTags:
+    """Read color tags; linear pictures are reported as sRGB, since that is how they are decoded."""
+    rgb = _is_rgb(frame) or _is_gray(frame)
+    # Code points 0 and 3 of primaries and transfer are reserved: nothing was said.
+    primaries = UNSPECIFIED if frame.color_primaries in (0, 3) else int(frame.color_primaries)
+    transfer = UNSPECIFIED if frame.color_trc in (0, 3) else int(frame.color_trc)
+    if transfer == LINEAR_TRANSFER or _is_float(frame):
+        transfer = SRGB_TRANSFER
+    full = rgb or frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    return ColorTags(primaries, transfer, RGB_MATRIX if rgb else int(frame.colorspace), full)
+
+
+def plane_of(frame: VideoFrame, index: int, dtype: type[np.generic]) -> NDArray[np.generic]:
+    """Return (H,W) view of one plane without its padding."""
+    plane = frame.planes[index]
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(
+        -1, plane.line_size // np.dtype(dtype).itemsize
+    )
+    view: NDArray[np.generic] = rows[: plane.height, : plane.width]
+    return view
+
+
+class PixelReader:
+    """Turns pictures of one clip into upright float RGB; keeps swscale's context between frames."""
+
+    def __init__(self, color: ColorTags, degrees: int = 0, mirrored: bool = False) -> None:
+        self._color = color
+        self._quarter_turns = degrees // 90
+        self._mirrored = mirrored
+        self._scaler = VideoReformatter()
+        self._coded: ColorTags | None = None
+
+    def read(self, frame: VideoFrame, out: torch.Tensor) -> None:
+        """Write `frame` into `out`, (3,H,W) float32 RGB in [0,1].
+
+        Raises:
+            MediaError: The frame's size changed in the middle of the clip.
+        """
+        upright = (frame.height, frame.width)
+        if self._quarter_turns % 2:
+            upright = upright[::-1]
+        if upright != tuple(out.shape[1:]):
+            raise MediaError(
+                f"a frame of {upright[1]}x{upright[0]} pixels was found, expected "
+                f"{out.shape[2]}x{out.shape[1]}; split the clip where its size changes"
+            )
+        if _is_float(frame):
+            self._read_float(frame, out)
+        elif depth_of(frame) > 8:
+            self._read_deep(frame, out)
+        else:
+            self._read_bytes(frame, out)
+
+    def _upright(self, picture: torch.Tensor) -> torch.Tensor:
+        if self._mirrored:
+            picture = picture.flip(-1)
+        if self._quarter_turns:
+            picture = torch.rot90(picture, -self._quarter_turns, (-2, -1))
+        return picture
+
+    def _tag(self, frame: VideoFrame) -> ColorTags:
+        if self._coded is None:
+            self._coded = coded_tags(self._color, frame.height)
+        frame.colorspace = self._coded.matrix
+        frame.color_range = ColorRange.JPEG if self._coded.full_range else ColorRange.MPEG
+        return self._coded
+
+    def _planar(self, frame: VideoFrame, name: str) -> VideoFrame:
+        return self._scaler.reformat(
+            frame,
+            format=name,
+            interpolation=_FLAGS,
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
+        )
+
+    def _read_bytes(self, frame: VideoFrame, out: torch.Tensor) -> None:
+        if _is_rgb(frame) or _is_gray(frame):
+            frame.color_range = ColorRange.JPEG
+        else:
+            self._tag(frame)
+        planar = self._planar(frame, "gbrp")
+        for channel, plane in enumerate(_PLANES_OF_RGB):
+            codes = torch.from_numpy(plane_of(planar, plane, np.uint8))
+            out[channel].copy_(self._upright(codes))
+        out.mul_(1 / 255)
+
+    def _read_deep(self, frame: VideoFrame, out: torch.Tensor) -> None:
+        if _is_rgb(frame) or _is_gray(frame):
+            frame.color_range = ColorRange.JPEG
+            planar = self._planar(frame, "gbrp16le")
+            for channel, plane in enumerate(_PLANES_OF_RGB):
+                codes = plane_of(planar, plane, np.uint16).astype(np.float32)
+                out[channel].copy_(self._upright(torch.from_numpy(codes)))
+            out.mul_(1 / 65535)
+            return
+        tags = self._tag(frame)
+        bits = depth_of(frame)
+        full_chroma = self._scaler.reformat(
+            frame, format=f"yuv444p{bits}le", interpolation=_FLAGS, threads=1
+        )
+        codes = np.stack([plane_of(full_chroma, index, np.uint16) for index in range(3)])
+        yuv = torch.from_numpy(codes.astype(np.float32))
+        out.copy_(self._upright(rgb_from_yuv(yuv, tags, bits)))
+
+    def _read_float(self, frame: VideoFrame, out: torch.Tensor) -> None:
+        planar = frame
+        if frame.format.name not in ("gbrpf32le", "gbrapf32le"):
+            planar = self._planar(frame, "gbrpf32le")
+        for channel, plane in enumerate(_PLANES_OF_RGB):
+            values = torch.from_numpy(plane_of(planar, plane, np.float32).copy())
+            out[channel].copy_(self._upright(values))
+        # EXR holds linear light; the rest of the program sees what a screen would be sent.
+        out.copy_(srgb_from_linear(out.nan_to_num_(0).clamp_(0, 1)))

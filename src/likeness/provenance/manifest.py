@@ -1,0 +1,123 @@
+"""What was made, from what, by what and with whose consent: the mark every output carries.
+
+The manifest is written into the container's metadata and, whatever the container can hold, beside
+the output as `OUTPUT.manifest.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from likeness.errors import MediaError
+
+_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SYNTHETIC = _IPTC + "trainedAlgorithmicMedia"
+"""Digital source type of a picture that a model painted whole."""
+COMPOSITE = _IPTC + "compositeWithTrainedAlgorithmicMedia"
+"""Digital source type of a camera picture with parts that a model painted."""
+
+STATEMENT = "Synthetic media: this video shows a face that was changed or made by software."
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file's bytes.
+
+    Raises:
+        MediaError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(
+            f"{path} cannot be read ({error.strerror}); expected a readable file"
+        ) from error
+
+
+def _software() -> str:
+    try:
+        return f"likeness {version('likeness')}"
+    except PackageNotFoundError:
+        return "likeness (not installed)"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredient:
+    """Something that the output was made from."""
+
+    role: str
+    """target, driver, source, bundle or sound."""
+    name: str
+    """File name without folders."""
+    sha256: str
+    """Of the file's bytes, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The statement that a video is synthetic, and how it came to be."""
+
+    title: str
+    action: str
+    """What was done: reenact, swap, edit, animate, dub, render."""
+    ingredients: tuple[Ingredient, ...] = ()
+    software: str = field(default_factory=_software)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Resolved settings as JSON values."""
+    people: tuple[Mapping[str, Any], ...] = ()
+    """Who is shown, in which role, and on which consent, as JSON values."""
+    digital_source_type: str = COMPOSITE
+    """IPTC code: `COMPOSITE` or `SYNTHETIC`."""
+    created: str = field(default_factory=_now)
+    """Time in UTC, ISO 8601."""
+
+    def json(self) -> str:
+        """Return the manifest as JSON with keys in stable order."""
+        content = {"statement": STATEMENT, **asdict(self)}
+        return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+
+    def digest(self) -> str:
+        """Return the hexadecimal sha256 of `json()` in UTF-8."""
+        return hashlib.sha256(self.json().encode()).hexdigest()
+
+    def marks(self) -> dict[str, str]:
+        """Return container metadata: a statement with the digest, and the whole manifest."""
+        return {
+            "comment": f"{STATEMENT} Manifest sha256 {self.digest()}",
+            "description": self.json(),
+        }
+
+    @staticmethod
+    def parse(text: str) -> Manifest:
+        """Read what `json()` wrote.
+
+        Raises:
+            MediaError: The text is not a manifest.
+        """
+        try:
+            content = json.loads(text)
+            if isinstance(content, dict):
+                content.pop("statement", None)
+            return TypeAdapter(Manifest).validate_python(content)
+        except (json.JSONDecodeError, ValidationError) as error:
+            raise MediaError(
+                f"the manifest cannot be read ({error}); expected the JSON that this program writes"
+            ) from error
+
+
+def sidecar_of(output: Path) -> Path:
+    """Return the path of the manifest that stands beside `output` (a file, folder or pattern)."""
+    return output.with_name(f"{output.name}.manifest.json")
