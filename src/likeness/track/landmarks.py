@@ -1,0 +1,241 @@
+"""Read 478 landmarks of every face in a frame, from either of two MediaPipe backends."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from likeness.errors import BackendError
+from likeness.track.config import TrackConfig
+from likeness.track.detect import FullRangeDetector, Image, iou
+from likeness.track.quiet import quiet_stderr
+from likeness.types import Floats
+
+LANDMARKS = 478
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Face:
+    """One face in one frame."""
+
+    landmarks: Floats
+    """(478,3) x y z in pixels of the frame."""
+    score: float
+
+    @property
+    def box(self) -> Floats:
+        """(4,) x0 y0 x1 y1 around the landmarks."""
+        xy = self.landmarks[:, :2]
+        box: Floats = np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32)
+        return box
+
+
+class Reader(Protocol):
+    """A landmark backend that is fed the frames of a clip in order."""
+
+    def read(self, image: Image) -> list[Face]:
+        """Return the faces in a (H,W,3) uint8 RGB image."""
+        ...
+
+    def reset(self) -> None:
+        """Forget where faces were; call at a cut."""
+        ...
+
+    def close(self) -> None:
+        """Free the models."""
+        ...
+
+
+class BundledReader:
+    """Legacy FaceMesh with irises, whose models lie inside the wheel (MediaPipe up to 0.10.21).
+
+    In `auto` and `always` mode, faces too small for its own detector are found with the full-range
+    detector and read in an enlarged crop that follows them.
+    """
+
+    def __init__(self, config: TrackConfig) -> None:
+        self._config = config
+        self._direct = _Mesh(config, static=False, faces=config.max_faces)
+        self._single: _Mesh | None = None
+        self._detector: FullRangeDetector | None = None
+        self._boxes: list[Floats] = []
+
+    def read(self, image: Image) -> list[Face]:
+        """Return the faces in a (H,W,3) uint8 RGB image."""
+        faces = self._direct.read(image)
+        mode = self._config.small_faces
+        if mode == "always" or (mode == "auto" and not faces):
+            faces += self._read_small(image, faces)
+        else:
+            self._boxes = []
+        return faces[: self._config.max_faces]
+
+    def reset(self) -> None:
+        """Forget where faces were."""
+        self._direct.reset()
+        self._boxes = []
+
+    def close(self) -> None:
+        """Free the models."""
+        for part in (self._direct, self._single, self._detector):
+            if part is not None:
+                part.close()
+
+    def _read_small(self, image: Image, known: list[Face]) -> list[Face]:
+        if self._detector is None:
+            self._detector = FullRangeDetector(self._config.min_confidence, self._config.tile)
+        boxes = list(self._boxes)
+        for found in self._detector.detect(image):
+            if all(iou(found[:4], box) < 0.2 for box in boxes):
+                boxes.append(found[:4])
+        faces: list[Face] = []
+        for box in boxes:
+            if any(iou(box, face.box) > 0.2 for face in [*known, *faces]):
+                continue
+            faces += self._read_crop(image, box)
+        self._boxes = [face.box for face in faces]
+        return faces
+
+    def _read_crop(self, image: Image, box: Floats) -> list[Face]:
+        """Read one face in a crop of three times its box, enlarged to at least 256 pixels."""
+        side = max(8, round(3.0 * float(max(box[2] - box[0], box[3] - box[1]))))
+        x, y = (round(float(v) - side / 2) for v in ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+        crop = _cut(image, x, y, side)
+        scale = max(1, round(256 / side))
+        crop = np.ascontiguousarray(crop.repeat(scale, 0).repeat(scale, 1))
+        if self._single is None:
+            self._single = _Mesh(self._config, static=True, faces=1)
+        origin = np.array([x, y, 0], np.float32)
+        return [
+            Face(face.landmarks / scale + origin, face.score) for face in self._single.read(crop)
+        ]
+
+
+class TaskReader:
+    """FaceLandmarker of MediaPipe Tasks with a `.task` file.
+
+    Two faces are asked for at least, because with one the task smooths landmarks over past frames,
+    which delays them.
+    """
+
+    def __init__(self, config: TrackConfig) -> None:
+        path = config.model
+        if path is None or not path.is_file():
+            raise BackendError(
+                f"the 'task' backend found no model at {path}; download a face_landmarker.task"
+                " file from MediaPipe's model page and pass its path as model, or use the"
+                " 'bundled' backend"
+            )
+        try:
+            with quiet_stderr():
+                import mediapipe
+                from mediapipe.tasks.python import BaseOptions, vision
+
+                options = vision.FaceLandmarkerOptions(
+                    base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
+                    running_mode=vision.RunningMode.VIDEO,
+                    num_faces=max(2, config.max_faces),
+                    min_face_detection_confidence=config.min_confidence,
+                    min_tracking_confidence=config.min_confidence,
+                )
+                self._options = options
+                self._vision = vision
+                self._image = mediapipe.Image
+                self._format = mediapipe.ImageFormat.SRGB
+                self._task: Any = vision.FaceLandmarker.create_from_options(options)
+        except (ImportError, AttributeError, RuntimeError, ValueError) as error:
+            raise BackendError(
+                f"MediaPipe could not open {path.name} as a face landmarker ({error}); expected a"
+                " face_landmarker.task bundle and mediapipe 0.10 or newer"
+            ) from error
+        self._limit = config.max_faces
+        self._time = 0
+
+    def read(self, image: Image) -> list[Face]:
+        """Return the faces in a (H,W,3) uint8 RGB image."""
+        self._time += 40
+        with quiet_stderr():
+            answer = self._task.detect_for_video(
+                self._image(image_format=self._format, data=image), self._time
+            )
+        height, width = image.shape[:2]
+        faces = [_face(points, width, height) for points in answer.face_landmarks]
+        return faces[: self._limit]
+
+    def reset(self) -> None:
+        """Forget where faces were, by opening the task anew."""
+        with quiet_stderr():
+            self._task.close()
+            self._task = self._vision.FaceLandmarker.create_from_options(self._options)
+        self._time = 0
+
+    def close(self) -> None:
+        """Free the models."""
+        self._task.close()
+
+
+def open_reader(config: TrackConfig) -> Reader:
+    """Open the landmark backend that the settings name.
+
+    Raises:
+        BackendError: the backend's library or model is not usable here.
+    """
+    return TaskReader(config) if config.backend == "task" else BundledReader(config)
+
+
+class _Mesh:
+    """A FaceMesh graph that keeps quiet."""
+
+    def __init__(self, config: TrackConfig, static: bool, faces: int) -> None:
+        self._heard = False
+        try:
+            with quiet_stderr():
+                import mediapipe
+
+                self._mesh: Any = mediapipe.solutions.face_mesh.FaceMesh(
+                    static_image_mode=static,
+                    max_num_faces=faces,
+                    refine_landmarks=True,
+                    min_detection_confidence=config.min_confidence,
+                    min_tracking_confidence=config.min_confidence,
+                )
+        except (ImportError, AttributeError) as error:
+            raise BackendError(
+                f"MediaPipe's bundled face mesh is not usable here ({error}); install mediapipe"
+                " 0.10.21, or use the 'task' backend with a face_landmarker.task file"
+            ) from error
+
+    def read(self, image: Image) -> list[Face]:
+        # The graph's last warning comes with the first face that it sees.
+        with nullcontext() if self._heard else quiet_stderr():
+            found = self._mesh.process(image).multi_face_landmarks or ()
+        self._heard = self._heard or len(found) > 0
+        height, width = image.shape[:2]
+        return [_face(points.landmark, width, height) for points in found]
+
+    def reset(self) -> None:
+        with quiet_stderr():
+            self._mesh.reset()
+        self._heard = False
+
+    def close(self) -> None:
+        self._mesh.close()
+
+
+def _face(points: Any, width: int, height: int) -> Face:
+    """Scale normalized landmarks to pixels; z is given in the scale of x."""
+    flat = [value for p in points for value in (p.x, p.y, p.z)]
+    scale = np.array([width, height, width], np.float32)
+    return Face(np.array(flat, np.float32).reshape(LANDMARKS, 3) * scale, 1.0)
+
+
+def _cut(image: Image, x: int, y: int, side: int) -> Image:
+    """Cut a square that may reach beyond the frame; what lies outside is black."""
+    crop = np.zeros((side, side, 3), np.uint8)
+    x0, y0 = max(x, 0), max(y, 0)
+    part = image[y0 : max(y + side, 0), x0 : max(x + side, 0)]
+    crop[y0 - y : y0 - y + part.shape[0], x0 - x : x0 - x + part.shape[1]] = part
+    return crop
