@@ -1,0 +1,1 @@
+"""What the generator answers: one network family per file."""
