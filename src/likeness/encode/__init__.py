@@ -1,0 +1,19 @@
+"""Frames out: marked video containers and picture sequences.
+
+Convention:
+    Output is written beside its final name and renamed when whole; an exception leaves what stood
+    there untouched. Every output carries its manifest: in the container's metadata, and beside it
+    as `OUTPUT.manifest.json`. There is no way to write without one.
+
+Policy:
+    Time stamps are exact in MP4 and MOV, whose time scale is set to the timeline's; Matroska and
+    WebM count milliseconds. Frames at a variable rate are coded without B-frames, so that every
+    duration, the last one's too, is stored as it is. 4:2:0 cannot hold odd sizes: H.264 and HEVC
+    code those in 4:4:4, which loses nothing and plays in browsers that decode in software, not in
+    QuickTime; VP9 holds them as they are.
+"""
+
+from likeness.encode.coders import EncodeConfig
+from likeness.encode.writer import Encoder, encode
+
+__all__ = ["EncodeConfig", "Encoder", "encode"]
