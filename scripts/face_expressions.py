@@ -13,7 +13,8 @@ OUT_UP_FRONT = np.array([-1.0, -1.0, -1.0])
 """(out, up, front) of the person's right side, image left, in head axes."""
 JAW_ANGLE = np.deg2rad(19.0)
 _CHIN = (152, 148, 377, 176, 400, 175, 199, 200, 18, 83, 313, 17, 84, 314, 181, 405, 91, 321,
-         14, 87, 317, 178, 402, 88, 318, 149, 378, 171, 396, 208, 428, 201, 421)  # fmt: skip
+         14, 87, 317, 178, 402, 88, 318, 149, 378, 171, 396, 208, 428, 201, 421, 182, 406, 106, 335,
+         194, 418, 32, 262, 140, 369)  # fmt: skip
 _ABOVE = (0, 37, 267, 39, 269, 40, 270, 13, 82, 312, 81, 311, 80, 310, 1, 2, 98, 327, 164, 129, 358,
           205, 425, 50, 280, 117, 346, 145, 374, 10, 234, 454, 127, 356, 93, 323, 203, 423, 36, 266,
           123, 352, 147, 376, 137, 366, 116, 345)  # fmt: skip
@@ -73,7 +74,9 @@ def named_modes(skin: Skin) -> Floats:
     for name, pull in RIGHT.items():
         modes[f"{name}Right"] = _pulled(skin, pull)
     modes["eyeBlinkRight"] = _blink(skin)
-    modes["mouthRight"] = _pulled(skin, SLIDE)
+    modes["eyeLookInRight"] = -modes["eyeLookOutRight"]
+    slide = _pulled(skin, SLIDE)
+    modes["mouthRight"] = 0.5 * (slide - skin.mirrored(slide))
     jaw = jaw_weights(skin)
     modes["jawRight"] = jaw[:, None] * np.array([-6.0, 0.0, 0.0])
     for name in [n for n in modes if n.endswith("Right")]:
@@ -95,7 +98,9 @@ def jaw_weights(skin: Skin) -> Floats:
     values |= dict.fromkeys((95, 324, 146, 375), 0.62) | dict.fromkeys((191, 415, 185, 409), 0.2)
     values |= dict.fromkeys((150, 379), 0.95) | dict.fromkeys((136, 365), 0.85)
     values |= dict.fromkeys((172, 397), 0.68) | dict.fromkeys((58, 288), 0.42)
-    values |= dict.fromkeys((132, 361), 0.2)
+    values |= dict.fromkeys((132, 361), 0.2) | dict.fromkeys((204, 424, 211, 431, 170, 395), 0.95)
+    values |= dict.fromkeys((202, 422, 210, 430, 169, 394), 0.82)
+    values |= dict.fromkeys((43, 273), 0.66) | dict.fromkeys((57, 287), 0.4)
     # Everything above the nose's base stays with the skull.
     high = np.where(skin.mean[:, 1] < skin.mean[2, 1] - 4.0)[0]
     values |= {int(v): 0.0 for v in high}
@@ -144,7 +149,6 @@ def _jaw_open(skin: Skin, jaw: Floats) -> Floats:
 
 def _mouth_close(skin: Skin, jaw_open: Floats) -> Floats:
     """Bring the lips together again while the jaw stays open: the lower lip does most of it."""
-    ring = np.concatenate([skin.inner_pairs[:, 0], skin.inner_pairs[:, 1]])
     handles: dict[int, Floats] = {}
     outer = {0: 17, 37: 84, 39: 181, 40: 91, 185: 146}
     pairs = [(int(a), int(b)) for a, b in skin.inner_pairs]
@@ -154,7 +158,6 @@ def _mouth_close(skin: Skin, jaw_open: Floats) -> Floats:
         handles[upper], handles[lower] = 0.22 * gap, -0.78 * gap
     for chin, share in ((18, 0.45), (83, 0.45), (313, 0.45), (200, 0.15)):
         handles[chin] = -share * jaw_open[chin]
-    assert len(ring) > 0
     return skin.spread(handles, 18.0, (2, 152, 199))
 
 
@@ -170,7 +173,11 @@ def detail_modes(skin: Skin, named: Floats) -> tuple[list[str], Floats]:
     names, modes = [], []
     for region, seeds, reach, wanted in _PATCHES:
         kept = 0
-        for k, shape in enumerate(_vibrations(skin, seeds, reach, 8)):
+        shapes = _vibrations(skin, seeds, reach, 8)
+        if region.startswith("left"):
+            seeds = tuple(int(skin.twin[v]) for v in seeds)
+            shapes = [shape[skin.twin] for shape in _vibrations(skin, seeds, reach, 8)]
+        for k, shape in enumerate(shapes):
             for axis, letter in enumerate("xyz"):
                 candidate = np.zeros((len(skin.mean), 3))
                 candidate[:, axis] = shape

@@ -28,6 +28,11 @@ from likeness.face3d.model import FaceModel
 from likeness.store import save_face_model
 
 IDENTITY_MODES, ALBEDO_MODES = 30, 20
+POSED = (
+    "jawOpen", "mouthSmile", "mouthDimple", "mouthStretch", "mouthUpperUp", "mouthLowerDown",
+    "cheekSquint", "eyeSquint",
+)  # fmt: skip
+"""What people do for an official photograph; all else that differs between them is identity."""
 OUTPUT = Path(__file__).parents[1] / "src" / "likeness" / "face3d"
 
 
@@ -53,7 +58,8 @@ def main(folder: Path) -> None:
     skin = expressions.Skin(mean, faces, twin, pairs)
     named = expressions.named_modes(skin)
     detail_names, details = expressions.detail_modes(skin, named)
-    people = statistics.without_expression(tracked, mean, named, ridge=3.0)
+    smiling = [i for i, name in enumerate(NAMES) if name.startswith(POSED)]
+    people = statistics.without_expression(tracked, mean, named[smiling], ridge=3.0)
     identity, shape_share = statistics.principal_modes(people, IDENTITY_MODES)
     albedo_mean, albedo, albedo_share = skin_colors(pictures, tracked, faces, twin)
 
