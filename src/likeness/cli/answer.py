@@ -15,11 +15,16 @@ DONE, FAILED, MISUSED, FELL_BACK = 0, 1, 2, 3
 
 
 def answer(facts: Mapping[str, Any], as_json: bool) -> int:
-    """Print facts and return the exit code: FELL_BACK if they list frames that fell back."""
+    """Print facts and return the exit code.
+
+    It is FAILED if the facts say "healthy": false, FELL_BACK if they list frames that fell back.
+    """
     if as_json:
         print_json(facts)
     else:
         print_table(facts)
+    if facts.get("healthy") is False:
+        return FAILED
     return FELL_BACK if facts.get("fallback_frames") else DONE
 
 
