@@ -1,0 +1,42 @@
+"""What holds for every test and doctest: nothing leaves the machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+def is_local(address: Any) -> bool:
+    """Tell whether a socket address stays on this machine (paths of Unix sockets do)."""
+    if not isinstance(address, tuple):
+        return True
+    host = str(address[0])
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in ("", "localhost")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Refuse every connection and name lookup that would leave the machine."""
+    connect, lookup = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(self: socket.socket, address: Any) -> None:
+        if not is_local(address):
+            raise PermissionError(f"a test wants to reach {address}: tests have no network")
+        connect(self, address)
+
+    def local_lookup(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host is not None and not is_local((host, 0)):
+            raise PermissionError(f"a test looks up {host}: tests have no network")
+        return lookup(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", local_connect)
+        patch.setattr(socket, "getaddrinfo", local_lookup)
+        yield
