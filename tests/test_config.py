@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,6 +111,13 @@ def test_toml_errors_are_config_errors(tmp_path: Path) -> None:
 def test_what_has_no_place_in_json_is_refused() -> None:
     with pytest.raises(ConfigError, match="type object"):
         to_json(object())
+
+
+def test_arrays_are_settings_by_their_content() -> None:
+    one, other = np.zeros(3, np.float32), np.array([0, 0, 1], np.float32)
+    assert digest(one) == digest(one[::-1].copy())
+    assert digest(one) != digest(other)
+    assert to_json(other).startswith("float32[3] sha256 ")
 
 
 @settings(deadline=None)

@@ -349,3 +349,18 @@ def test_a_read_only_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(shots_on_disk.Path, "home", lambda: home)
     folder = store.shot_cache(make_shot(clips).clip, "cd" * 32)
     assert folder.parent == home / ".cache" / "likeness"
+
+
+def test_a_table_holds_degrees_seconds_and_names(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path)
+    store.write_table(shot, tmp_path / "a.csv")
+    rows = [line.split(",") for line in (tmp_path / "a.csv").read_text().splitlines()]
+    table = dict(zip(rows[0], rows[2], strict=True))
+    assert len(rows) == 1 + len(shot.track)
+    assert int(table["frame"]) == shot.track.start + 1
+    since = int(shot.clip.pts[2] - shot.clip.pts[0])
+    assert float(table["seconds"]) == pytest.approx(since * shot.clip.time_base, abs=1e-6)
+    assert float(table["jawOpen"]) == pytest.approx(float(shot.params.expression[1, 0]), rel=1e-4)
+    right_yaw = np.degrees(shot.params.gaze[1, 0, 0])
+    assert float(table["gaze_right_yaw"]) == pytest.approx(float(right_yaw), rel=1e-4)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.csv"]

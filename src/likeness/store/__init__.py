@@ -9,6 +9,7 @@ from likeness.store.bundles import load_bundle, read_bundle_index, save_bundle
 from likeness.store.face_models import load_face_model, save_face_model
 from likeness.store.shots import cache_shots, cached_shots, load_shot, save_shot, shot_cache
 from likeness.store.states import load_state, save_state
+from likeness.store.tables import write_table
 
 __all__ = [
     "cache_shots",
@@ -23,4 +24,5 @@ __all__ = [
     "save_shot",
     "save_state",
     "shot_cache",
+    "write_table",
 ]
