@@ -94,8 +94,9 @@ def named_modes(skin: Skin) -> Floats:
 def jaw_weights(skin: Skin) -> Floats:
     """How much each vertex follows the jaw (V,), 0..1, harmonic between jaw and skull."""
     values = dict.fromkeys(_ABOVE, 0.0) | dict.fromkeys(_CHIN, 1.0)
-    values |= dict.fromkeys((61, 78, 291, 308), 0.42)
-    values |= dict.fromkeys((95, 324, 146, 375), 0.62) | dict.fromkeys((191, 415, 185, 409), 0.2)
+    values |= dict.fromkeys((61, 78, 291, 308), 0.40)
+    values |= dict.fromkeys((80, 310, 40, 270), 0.05) | dict.fromkeys((88, 318, 91, 321), 0.86)
+    values |= dict.fromkeys((95, 324, 146, 375), 0.62) | dict.fromkeys((191, 415, 185, 409), 0.17)
     values |= dict.fromkeys((150, 379), 0.95) | dict.fromkeys((136, 365), 0.85)
     values |= dict.fromkeys((172, 397), 0.68) | dict.fromkeys((58, 288), 0.42)
     values |= dict.fromkeys((132, 361), 0.2) | dict.fromkeys((204, 424, 211, 431, 170, 395), 0.95)
