@@ -1,0 +1,21 @@
+"""The procedural actor: a rendered person whose every parameter is known."""
+
+from likeness.actor.actor import Actor, params_of
+from likeness.actor.look import Look
+from likeness.actor.motion import EXPRESSIONS, Motion
+from likeness.actor.render import Film, RenderConfig, Rendered, Truth, frames, render, truth
+
+__all__ = [
+    "EXPRESSIONS",
+    "Actor",
+    "Film",
+    "Look",
+    "Motion",
+    "RenderConfig",
+    "Rendered",
+    "Truth",
+    "frames",
+    "params_of",
+    "render",
+    "truth",
+]
