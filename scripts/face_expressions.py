@@ -34,14 +34,16 @@ class Skin:
         """Bi-Laplacian of the edge graph with inverse-length weights (V,V)."""
         laplacian = self.laplacian()
         mass = np.maximum(np.diag(laplacian), 1e-9)
-        return laplacian @ (laplacian / mass[:, None])
+        return np.asarray(laplacian @ (laplacian / mass[:, None]))
 
     def laplacian(self) -> Floats:
         """Graph Laplacian with weights one over edge length (V,V)."""
         weights = np.zeros((len(self.mean), len(self.mean)))
         for i, j in ((0, 1), (1, 2), (2, 0)):
             a, b = self.faces[:, i], self.faces[:, j]
-            weights[a, b] = weights[b, a] = 1.0 / np.linalg.norm(self.mean[a] - self.mean[b], axis=1)
+            weights[a, b] = weights[b, a] = 1.0 / np.linalg.norm(
+                self.mean[a] - self.mean[b], axis=1
+            )
         return np.diag(weights.sum(1)) - weights
 
     def spread(self, handles: dict[int, Floats], reach: float, still: tuple[int, ...]) -> Floats:
@@ -138,7 +140,7 @@ def _blink(skin: Skin) -> Floats:
 
 def _jaw_open(skin: Skin, jaw: Floats) -> Floats:
     """Turn the jaw about the axis through its joints in front of the ears; weights blend it."""
-    hinge = skin.mean[[234, 454]].mean(0) + [0.0, 6.0, -4.0]
+    hinge = skin.mean[[234, 454]].mean(0) + np.array([0.0, 6.0, -4.0])
     c, s = np.cos(JAW_ANGLE), np.sin(JAW_ANGLE)
     turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
     arm = skin.mean - hinge
@@ -171,7 +173,8 @@ def detail_modes(skin: Skin, named: Floats) -> tuple[list[str], Floats]:
     """
     flat = named.reshape(len(named), -1)
     basis = np.linalg.qr(flat[np.abs(flat).max(1) > 0].T)[0]
-    names, modes = [], []
+    names: list[str] = []
+    modes: list[Floats] = []
     for region, seeds, reach, wanted in _PATCHES:
         kept = 0
         shapes = _vibrations(skin, seeds, reach, 8)
@@ -183,10 +186,10 @@ def detail_modes(skin: Skin, named: Floats) -> tuple[list[str], Floats]:
                 candidate = np.zeros((len(skin.mean), 3))
                 candidate[:, axis] = shape
                 column = candidate.ravel() / np.linalg.norm(shape)
-                rest = column - basis @ (basis.T @ column)
+                rest: Floats = column - basis @ (basis.T @ column)
                 if kept == wanted or np.linalg.norm(rest) < 0.34:
                     continue
-                rest /= np.linalg.norm(rest)
+                rest = rest / np.linalg.norm(rest)
                 basis = np.concatenate([basis, rest[:, None]], axis=1)
                 offsets = rest.reshape(-1, 3)
                 names.append(f"detail_{region}_{k}{letter}")
@@ -195,7 +198,7 @@ def detail_modes(skin: Skin, named: Floats) -> tuple[list[str], Floats]:
     return names, np.stack(modes)
 
 
-_PATCHES = (
+_PATCHES: tuple[tuple[str, tuple[int, ...], float, int], ...] = (
     ("mouth", (0, 17, 61, 291, 164, 18, 13, 14), 22.0, 12),
     ("rightEye", (159, 145, 33, 133, 27, 23), 10.0, 5),
     ("leftEye", (386, 374, 263, 362, 257, 253), 10.0, 5),

@@ -1,9 +1,9 @@
 """Where the 52 ARKit-compatible expressions pull the face: one short table per expression.
 
-A pull is a vertex and a displacement (out, up, front) in millimetres at weight one: out is away from
-the middle line, up toward the forehead, front toward the camera. One-sided expressions are written
-for the person's right side (image left) and mirrored. `reach` is how far along the skin (mm) the
-pull is felt. `closed` keeps touching lips together.
+A pull is a vertex and a displacement (out, up, front) in millimetres at weight one: out is away
+from the middle line, up toward the forehead, front toward the camera. One-sided expressions are
+written for the person's right side (image left) and mirrored. `reach` is how far along the skin
+(mm) the pull is felt. `closed` keeps touching lips together.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def lids(upper: Vector, lower: Vector) -> dict[int, Vector]:
     return pulls
 
 
+# fmt: off
 RIGHT = {
     "browDown": Pull(
         {
@@ -224,4 +225,5 @@ NAMES = (
     "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft",
     "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft",
     "noseSneerRight", "tongueOut",
-)  # fmt: skip
+)
+# fmt: on

@@ -6,6 +6,12 @@ import numpy as np
 from face_topology import Floats, Ints, graph_distance, rings
 from mediapipe.python.solutions import face_mesh_connections as lists
 
+# fmt: off
+RIGID = (4, 5, 6, 10, 21, 54, 67, 93, 103, 109, 122, 127, 151, 162, 168, 193, 195, 197, 234, 251,
+         284, 297, 323, 332, 338, 351, 356, 389, 417, 454)
+# fmt: on
+"""Vertices that the head moves and hardly any expression does."""
+
 
 def regions(mean: Floats, faces: Ints, twin: Ints) -> dict[str, Ints]:
     """All regions; ordered ones first. Right is the person's right, image left."""
@@ -43,10 +49,5 @@ def regions(mean: Floats, faces: Ints, twin: Ints) -> dict[str, Ints]:
     result["jaw"] = np.setdiff1d(np.where(low)[0], np.union1d(result["lips"], result["cheeks"]))
     result["midline"] = np.where(twin == np.arange(len(twin)))[0]
     result["twin"] = twin
-    # The whole head moves these; nothing that the face does should.
-    result["rigid"] = np.intersect1d(
-        np.array([168, 6, 197, 195, 5, 4, 127, 356, 234, 454, 162, 389, 21, 251, 54, 284, 103,
-                  332, 67, 297, 109, 338, 10, 151, 93, 323, 122, 351, 193, 417]),  # fmt: skip
-        np.arange(len(mean)),
-    )
+    result["rigid"] = np.array(RIGID)
     return {name: np.asarray(indices, np.int64) for name, indices in result.items()}

@@ -25,9 +25,7 @@ def triangles(mean: Floats) -> Ints:
     A clique whose edges all belong to three cliques encloses real triangles and is none itself.
     """
     near = _neighbors()
-    cliques = {
-        tuple(sorted((a, b, c))) for a in near for b in near[a] for c in near[a] & near[b]
-    }
+    cliques = {tuple(sorted((a, b, c))) for a in near for b in near[a] for c in near[a] & near[b]}
     count: dict[frozenset[int], int] = {}
     for clique in cliques:
         for edge in _edges(clique):

@@ -48,11 +48,42 @@ def main(folder: Path) -> None:
     stable = np.ones(VERTICES)
     aligned = np.stack([statistics.align(x, posed, stable).apply(x) for x in tracked])
     mean478 = statistics.neutral_mean(aligned, twin)
+    model, shape_share, albedo_share = build(pictures, tracked, mean478, twin)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    path = OUTPUT / "likeness_face.safetensors"
+    save_face_model(model, path)
+    record = {
+        "command": "python scripts/make_face_model.py PORTRAITS_DIR",
+        "portraits": digests,
+        "portraits_note": "official portraits, public domain as works of the US government",
+        "libraries": {name: version(name) for name in ("mediapipe", "numpy", "scipy")},
+        "identity_variance_share": [round(float(s), 4) for s in shape_share],
+        "albedo_variance_share": [round(float(s), 4) for s in albedo_share],
+        "interpupillary_mm": statistics.INTERPUPILLARY,
+        "neutral_mouth_mm": statistics.NEUTRAL_MOUTH,
+        "expressions": "authored in scripts/face_handles.py and scripts/face_expressions.py",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    (OUTPUT / "likeness_face.json").write_text(json.dumps(record, indent=2) + "\n")
+    print(f"{path.name}: {path.stat().st_size} bytes, {len(model.expression_names)} expressions")
+
+
+def build(
+    pictures: list[Floats], tracked: Floats, points: Floats, twin: Ints
+) -> tuple[FaceModel, Floats, Floats]:
+    """The model, and the shares of variance that its identity and albedo modes hold.
+
+    Args:
+        pictures: N pictures.
+        tracked: (2N,478,3) their points and those of their mirror images.
+        points: (478,3) the face at rest.
+        twin: (468,) mirror twins.
+    """
     rings = topology.rings()
     pairs = inner_pairs(rings["lips_inner"])
-    mean478[:VERTICES] = statistics.close_mouth(mean478[:VERTICES], pairs)
-    mean478 *= statistics.INTERPUPILLARY / np.linalg.norm(mean478[468] - mean478[473])
-    mean = mean478[:VERTICES]
+    points[:VERTICES] = statistics.close_mouth(points[:VERTICES], pairs)
+    points *= statistics.INTERPUPILLARY / np.linalg.norm(points[468] - points[473])
+    mean = points[:VERTICES]
     faces = topology.triangles(mean)
 
     skin = expressions.Skin(mean, faces, twin, pairs)
@@ -77,26 +108,10 @@ def main(folder: Path) -> None:
         landmark_vertices=np.where(np.arange(478) < VERTICES, np.arange(478), -1),
         mouth_triangles=topology.fill(rings["lips_inner"]),
         eye_triangles=(topology.fill(eyes[0]), topology.fill(eyes[1])),
-        eye_centers=eye_centers(mean478, eyes).astype(np.float32),
+        eye_centers=eye_centers(points, eyes).astype(np.float32),
         eye_identity=identity[:, eyes].mean(2).astype(np.float32),
     )
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    path = OUTPUT / "likeness_face.safetensors"
-    save_face_model(model, path)
-    record = {
-        "command": "python scripts/make_face_model.py PORTRAITS_DIR",
-        "portraits": digests,
-        "portraits_note": "official portraits, public domain as works of the US government",
-        "libraries": {name: version(name) for name in ("mediapipe", "numpy", "scipy")},
-        "identity_variance_share": [round(float(s), 4) for s in shape_share],
-        "albedo_variance_share": [round(float(s), 4) for s in albedo_share],
-        "interpupillary_mm": statistics.INTERPUPILLARY,
-        "neutral_mouth_mm": statistics.NEUTRAL_MOUTH,
-        "expressions": "authored in scripts/face_handles.py and scripts/face_expressions.py",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    (OUTPUT / "likeness_face.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(f"{path.name}: {path.stat().st_size} bytes, {len(model.expression_names)} expressions")
+    return model, shape_share, albedo_share
 
 
 def track(folder: Path) -> tuple[list[Floats], Floats, dict[str, str]]:
@@ -122,7 +137,7 @@ def track(folder: Path) -> tuple[list[Floats], Floats, dict[str, str]]:
 def skin_colors(
     pictures: list[Floats], tracked: Floats, faces: Ints, twin: Ints
 ) -> tuple[Floats, Floats, Floats]:
-    """Albedo mean (V,3), modes (A,V,3) and their share of variance, from people and mirror twins."""
+    """Albedo mean (V,3), modes (A,V,3) and their share of variance, mirror twins included."""
     oval = topology.rings()["face_oval"]
     count = len(pictures)
     colors = np.stack(

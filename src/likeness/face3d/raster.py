@@ -64,42 +64,44 @@ def rasterize_reference(
     ids = np.full(size, -1, np.int32)
     weights = np.zeros((*size, 3), np.float32)
     nearness = np.zeros(size, np.float64)
-    y, x = np.meshgrid(
-        *(np.arange(n, dtype=np.int64) * SUBPIXELS + SUBPIXELS // 2 for n in size), indexing="ij"
-    )
     for index, face in enumerate(faces):
-        corner = corners[face]
-        if not np.all(np.abs(corner[:, :2]) < _LIMIT) or not np.all(corner[:, 2] > 0):
+        covered = _reference_cover(corners[face].astype(np.float64), size, perspective)
+        if covered is None:
             continue
-        if not np.all(np.isfinite(corner[:, 2])):
-            continue
-        grid = np.floor(corner[:, :2] * SUBPIXELS + 0.5).astype(np.int64)
-        edges, inside = [], np.ones(size, bool)
-        (ax, ay), (bx, by), (cx, cy) = grid
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0:
-            continue
-        sign = 1 if area > 0 else -1
-        for k in range(3):
-            (px, py), (qx, qy) = grid[(k + 1) % 3], grid[(k + 2) % 3]
-            edge = sign * ((qx - px) * (y - py) - (qy - py) * (x - px))
-            dx, dy = sign * (qx - px), sign * (qy - py)
-            top_left = dy < 0 or (dy == 0 and dx > 0)
-            inside &= (edge > 0) | ((edge == 0) & top_left)
-            edges.append(edge)
-        flat = np.stack(edges, -1) / float(abs(area))
-        inverse = 1.0 / corner[:, 2].astype(np.float64)
-        if perspective:
-            near = flat[..., 0] * inverse[0] + flat[..., 1] * inverse[1] + flat[..., 2] * inverse[2]
-            flat = flat * inverse / near[..., None].clip(1e-300)
-        else:
-            depth = corner[:, 2].astype(np.float64)
-            near = 1.0 / (
-                flat[..., 0] * depth[0] + flat[..., 1] * depth[1] + flat[..., 2] * depth[2]
-            ).clip(1e-300)
+        inside, flat, near = covered
         wins = inside & (near > nearness)
         ids[wins], nearness[wins], weights[wins] = index, near[wins], flat[wins]
     return ids, weights
+
+
+def _reference_cover(
+    corner: NDArray[np.float64], size: tuple[int, int], perspective: bool
+) -> tuple[Bools, NDArray[np.float64], NDArray[np.float64]] | None:
+    """Inside (h,w), barycentrics (h,w,3) and one over depth (h,w) of one triangle (3,3)."""
+    depth = corner[:, 2]
+    if not (np.all(np.abs(corner[:, :2]) < _LIMIT) and np.all((depth > 0) & (depth < np.inf))):
+        return None
+    grid = np.floor(corner[:, :2] * SUBPIXELS + 0.5).astype(np.int64)
+    (ax, ay), (bx, by), (cx, cy) = grid
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    if area == 0:
+        return None
+    middle = [np.arange(n, dtype=np.int64) * SUBPIXELS + SUBPIXELS // 2 for n in size]
+    y, x = np.meshgrid(*middle, indexing="ij")
+    edges, inside = [], np.ones(size, bool)
+    for k in range(3):
+        (px, py), (qx, qy) = grid[(k + 1) % 3], grid[(k + 2) % 3]
+        dx, dy = np.sign(area) * (qx - px), np.sign(area) * (qy - py)
+        edge = dx * (y - py) - dy * (x - px)
+        top_left = dy < 0 or (dy == 0 and dx > 0)
+        inside &= (edge > 0) | ((edge == 0) & top_left)
+        edges.append(edge)
+    flat = np.stack(edges, -1) / float(abs(area))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if not perspective:
+            return inside, flat, 1.0 / (flat @ depth)
+        near = flat @ (1.0 / depth)
+        return inside, flat / depth / near[..., None], near
 
 
 def interpolate(ids: Ids, barycentrics: Floats, attributes: Floats, triangles: Ints) -> Floats:
@@ -148,7 +150,9 @@ def visible_vertices(
     row, column = row.clip(0, size[0] - 1), column.clip(0, size[1] - 1)
     covered = ids[row, column] >= 0
     seen = inside & (~covered | (vertices[:, 2] <= depth[row, column] + slack))
-    return seen if normals is None else seen & (normals[:, 2] < 0)
+    if normals is not None:
+        seen &= normals[:, 2] < 0
+    return np.asarray(seen, bool)
 
 
 def _checked(vertices: Floats, triangles: Ints, size: tuple[int, int]) -> tuple[Floats, Ints]:
@@ -169,7 +173,49 @@ def _checked(vertices: Floats, triangles: Ints, size: tuple[int, int]) -> tuple[
     return np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(triangles, np.int64)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
+def _snap(
+    corners: Floats, face: Ints, px: Ints, py: Ints, pz: NDArray[np.float64]
+) -> bool:  # pragma: no cover - compiled
+    """Round one triangle's corners to the subpixel grid; False where it cannot be painted."""
+    for k in range(3):
+        x, y, z = corners[face[k], 0], corners[face[k], 1], corners[face[k], 2]
+        if not (abs(x) < _LIMIT and abs(y) < _LIMIT and z > 0 and z < np.inf):
+            return False
+        # float32 * 256 is exact, so both implementations round the same number.
+        px[k] = np.int64(np.floor(np.float64(x) * SUBPIXELS + 0.5))
+        py[k] = np.int64(np.floor(np.float64(y) * SUBPIXELS + 0.5))
+        pz[k] = np.float64(z)
+    return bool((px[1] - px[0]) * (py[2] - py[0]) != (py[1] - py[0]) * (px[2] - px[0]))
+
+
+@njit(cache=True, nogil=True)
+def _span(positions: Ints, count: int) -> tuple[int, int]:  # pragma: no cover - compiled
+    """First and last pixel whose center can lie inside."""
+    half = SUBPIXELS // 2
+    least = min(positions[0], positions[1], positions[2])
+    most = max(positions[0], positions[1], positions[2])
+    return max(-((half - least) // SUBPIXELS), 0), min((most - half) // SUBPIXELS, count - 1)
+
+
+@njit(cache=True, nogil=True)
+def _edge_functions(
+    px: Ints, py: Ints, left: int, top: int, edge: Ints
+) -> int:  # pragma: no cover - compiled
+    """Fill edge (3,4): value at the first pixel, step right, step down, least value inside."""
+    area = (px[1] - px[0]) * (py[2] - py[0]) - (py[1] - py[0]) * (px[2] - px[0])
+    sign = 1 if area > 0 else -1
+    x0, y0 = left * SUBPIXELS + SUBPIXELS // 2, top * SUBPIXELS + SUBPIXELS // 2
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        dx, dy = sign * (px[j] - px[i]), sign * (py[j] - py[i])
+        edge[k, 0] = dx * (y0 - py[i]) - dy * (x0 - px[i])
+        edge[k, 1], edge[k, 2] = -dy * SUBPIXELS, dx * SUBPIXELS
+        edge[k, 3] = 0 if dy < 0 or (dy == 0 and dx > 0) else 1
+    return int(abs(area))
+
+
+@njit(cache=True, nogil=True)
 def _fill(
     corners: Floats,
     faces: Ints,
@@ -177,57 +223,27 @@ def _fill(
     ids: Ids,
     weights: Floats,
     nearness: NDArray[np.float64],
-) -> None:
+) -> None:  # pragma: no cover - compiled
     height, width = ids.shape
-    half = SUBPIXELS // 2
-    px = np.empty(3, np.int64)
-    py = np.empty(3, np.int64)
+    px, py = np.empty(3, np.int64), np.empty(3, np.int64)
     pz = np.empty(3, np.float64)
-    start = np.empty(3, np.int64)
-    step_x = np.empty(3, np.int64)
-    step_y = np.empty(3, np.int64)
-    bias = np.empty(3, np.int64)
+    edge = np.empty((3, 4), np.int64)
     for index in range(len(faces)):
-        usable = True
-        for k in range(3):
-            vertex = faces[index, k]
-            x, y, z = corners[vertex, 0], corners[vertex, 1], corners[vertex, 2]
-            if not (abs(x) < _LIMIT and abs(y) < _LIMIT and z > 0 and z < np.inf):
-                usable = False
-                break
-            # float32 * 256 is exact, so both implementations round the same number.
-            px[k] = np.int64(np.floor(np.float64(x) * SUBPIXELS + 0.5))
-            py[k] = np.int64(np.floor(np.float64(y) * SUBPIXELS + 0.5))
-            pz[k] = np.float64(z)
-        if not usable:
+        if not _snap(corners, faces[index], px, py, pz):
             continue
-        area = (px[1] - px[0]) * (py[2] - py[0]) - (py[1] - py[0]) * (px[2] - px[0])
-        if area == 0:
-            continue
-        sign = 1 if area > 0 else -1
-        # First and last pixel whose center can lie inside; >> floors, also for negatives.
-        left = max((min(px[0], px[1], px[2]) - half + SUBPIXELS - 1) // SUBPIXELS, 0)
-        right = min((max(px[0], px[1], px[2]) - half) // SUBPIXELS, width - 1)
-        top = max((min(py[0], py[1], py[2]) - half + SUBPIXELS - 1) // SUBPIXELS, 0)
-        bottom = min((max(py[0], py[1], py[2]) - half) // SUBPIXELS, height - 1)
+        left, right = _span(px, width)
+        top, bottom = _span(py, height)
         if left > right or top > bottom:
             continue
-        x0, y0 = left * SUBPIXELS + half, top * SUBPIXELS + half
-        for k in range(3):
-            i, j = (k + 1) % 3, (k + 2) % 3
-            dx, dy = sign * (px[j] - px[i]), sign * (py[j] - py[i])
-            start[k] = dx * (y0 - py[i]) - dy * (x0 - px[i])
-            step_x[k], step_y[k] = -dy * SUBPIXELS, dx * SUBPIXELS
-            bias[k] = 0 if dy < 0 or (dy == 0 and dx > 0) else 1
-        size = np.float64(abs(area))
+        area = np.float64(_edge_functions(px, py, left, top, edge))
         i0, i1, i2 = 1.0 / pz[0], 1.0 / pz[1], 1.0 / pz[2]
         for row in range(top, bottom + 1):
-            e0 = start[0] + (row - top) * step_y[0]
-            e1 = start[1] + (row - top) * step_y[1]
-            e2 = start[2] + (row - top) * step_y[2]
+            e0 = edge[0, 0] + (row - top) * edge[0, 2]
+            e1 = edge[1, 0] + (row - top) * edge[1, 2]
+            e2 = edge[2, 0] + (row - top) * edge[2, 2]
             for column in range(left, right + 1):
-                if e0 >= bias[0] and e1 >= bias[1] and e2 >= bias[2]:
-                    b0, b1, b2 = e0 / size, e1 / size, e2 / size
+                if e0 >= edge[0, 3] and e1 >= edge[1, 3] and e2 >= edge[2, 3]:
+                    b0, b1, b2 = e0 / area, e1 / area, e2 / area
                     if perspective:
                         near = b0 * i0 + b1 * i1 + b2 * i2
                         b0, b1, b2 = b0 * i0 / near, b1 * i1 / near, b2 * i2 / near
@@ -239,13 +255,15 @@ def _fill(
                         weights[row, column, 0] = b0
                         weights[row, column, 1] = b1
                         weights[row, column, 2] = b2
-                e0 += step_x[0]
-                e1 += step_x[1]
-                e2 += step_x[2]
+                e0 += edge[0, 1]
+                e1 += edge[1, 1]
+                e2 += edge[2, 1]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _carry(ids: Ids, barycentrics: Floats, values: Floats, triangles: Ints, out: Floats) -> None:
+@njit(cache=True, nogil=True)
+def _carry(
+    ids: Ids, barycentrics: Floats, values: Floats, triangles: Ints, out: Floats
+) -> None:  # pragma: no cover - compiled
     height, width = ids.shape
     for row in range(height):
         for column in range(width):

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from likeness.errors import BundleError
+from likeness.errors import BundleError, ContractError
 from likeness.face3d.model import FaceModel
 
 FACE_MODEL_FORMAT = "likeness-face-model-1"
+_HEADER = "likeness"
 _HALF = ("identity", "expression", "albedo", "albedo_mean")
 _INDEX = ("triangles", "landmark_vertices", "mouth_triangles")
+
+
+class _Header(BaseModel):
+    """What the file says of itself, as JSON under one metadata key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["likeness-face-model-1"]
+    name: str
+    expression_names: tuple[str, ...]
+    eye_radius: float = Field(gt=0)
+    iris_radius: float = Field(gt=0)
 
 
 def load_face_model(name: str | Path = "likeness") -> FaceModel:
@@ -37,17 +50,17 @@ def load_face_model(name: str | Path = "likeness") -> FaceModel:
         )
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            header = (file.metadata() or {}).get(_HEADER, "{}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{path} cannot be read as safetensors ({error})") from error
-    found = metadata.get("format")
-    if found != FACE_MODEL_FORMAT:
+    try:
+        return _face_model(_Header.model_validate_json(header), tensors)
+    except (ValidationError, KeyError, ContractError) as error:
         raise BundleError(
-            f"{path} is of format {found!r}, expected {FACE_MODEL_FORMAT!r}; "
+            f"{path} is no whole face model of format {FACE_MODEL_FORMAT!r} ({error}); "
             "convert foreign face models with likeness.importers"
-        )
-    return _face_model(metadata, tensors)
+        ) from error
 
 
 def save_face_model(model: FaceModel, path: Path) -> None:
@@ -65,13 +78,15 @@ def save_face_model(model: FaceModel, path: Path) -> None:
         tensors["eye_centers"] = model.eye_centers.astype(np.float32)
     if model.eye_identity is not None:
         tensors["eye_identity"] = model.eye_identity.astype(np.float16)
-    metadata = {
-        "format": FACE_MODEL_FORMAT,
-        "name": model.name,
-        "expression_names": json.dumps(model.expression_names),
-        "eye_radius": repr(model.eye_radius),
-        "iris_radius": repr(model.iris_radius),
-    }
+    header = _Header(
+        format=FACE_MODEL_FORMAT,
+        name=model.name,
+        expression_names=model.expression_names,
+        eye_radius=model.eye_radius,
+        iris_radius=model.iris_radius,
+    )
+    # One key only: safetensors writes several in random order, and files must repeat byte for byte.
+    metadata = {_HEADER: header.model_dump_json()}
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path, metadata)
 
 
@@ -79,7 +94,7 @@ def _shipped(name: str) -> Path:
     return Path(str(resources.files("likeness.face3d") / f"{name}_face.safetensors"))
 
 
-def _face_model(metadata: dict[str, str], tensors: dict[str, np.ndarray[Any, Any]]) -> FaceModel:
+def _face_model(header: _Header, tensors: dict[str, np.ndarray[Any, Any]]) -> FaceModel:
     regions = {
         key.removeprefix("region."): value.astype(np.int64)
         for key, value in tensors.items()
@@ -91,11 +106,11 @@ def _face_model(metadata: dict[str, str], tensors: dict[str, np.ndarray[Any, Any
         if key in tensors
     }
     return FaceModel(
-        name=metadata["name"],
+        name=header.name,
         mean=floats["mean"],
         identity=floats["identity"],
         expression=floats["expression"],
-        expression_names=tuple(json.loads(metadata["expression_names"])),
+        expression_names=header.expression_names,
         triangles=tensors["triangles"].astype(np.int64),
         albedo_mean=floats["albedo_mean"],
         albedo=floats["albedo"],
@@ -108,6 +123,6 @@ def _face_model(metadata: dict[str, str], tensors: dict[str, np.ndarray[Any, Any
         ),
         eye_centers=floats.get("eye_centers"),
         eye_identity=floats.get("eye_identity"),
-        eye_radius=float(metadata["eye_radius"]),
-        iris_radius=float(metadata["iris_radius"]),
+        eye_radius=header.eye_radius,
+        iris_radius=header.iris_radius,
     )
