@@ -202,6 +202,8 @@ class _Mesh:
                     min_detection_confidence=config.min_confidence,
                     min_tracking_confidence=config.min_confidence,
                 )
+                # Threads of the graph go on talking until it has answered once.
+                self._mesh.process(np.zeros((64, 64, 3), np.uint8))
         except (ImportError, AttributeError) as error:
             raise BackendError(
                 f"MediaPipe's bundled face mesh is not usable here ({error}); install mediapipe"

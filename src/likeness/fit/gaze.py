@@ -1,0 +1,129 @@
+"""Where the eyes look, from the irises and the fitted head, in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from likeness.face3d.camera import pixels
+from likeness.face3d.model import FaceModel
+from likeness.fit.energy import Values
+from likeness.geometry import rotation_matrix
+from likeness.types import Bools, FaceParams, Floats
+
+IRISES = np.array([[468, 469, 470, 471, 472], [473, 474, 475, 476, 477]])
+LID_PAIRS = np.array([[[160, 144], [159, 145], [158, 153]], [[387, 373], [386, 374], [385, 380]]])
+CORNERS = np.array([[33, 133], [362, 263]])
+CONTOURS = np.array(
+    [
+        [33, 133, 160, 159, 158, 157, 144, 145, 153, 154],
+        [362, 263, 387, 386, 385, 384, 373, 374, 380, 381],
+    ]
+)
+"""Lid and corner landmarks of each eye; irises are read relative to them."""
+
+_CLOSED = 0.14
+_OWN = np.array([0.6, 0.3])
+"""How much of an eye's own departure from both eyes' mean is believed, for yaw and pitch."""
+_LIMIT = np.radians([50.0, 40.0])
+
+
+def solve_gaze(
+    landmarks: Floats, params: FaceParams, model: FaceModel, size: tuple[int, int]
+) -> Floats:
+    """Find the gaze angles that put the model's irises on the tracked ones.
+
+    The iris center lies on a sphere of radius sqrt(eye_radius^2 - iris_radius^2) about the eyeball's
+    center: the viewing ray through the tracked center is cut with it, and the direction from the
+    eyeball's center to the cut, turned into head space, is the gaze. Before that the tracked iris is
+    moved by the mean difference between modeled and tracked lids, which takes the fit's own error
+    out. While an eye is closed, gaze is held between the frames around it. The clip's median
+    difference between the eyes and its median while the head faces the camera are taken as zero.
+
+    Args:
+        landmarks: (N,478,3) tracked, pixels.
+        params: fit of the head; its gaze is not read.
+        model: the face model, with eyeballs.
+        size: (H, W) of the frame.
+
+    Returns:
+        (N,2,2) per eye (yaw, pitch) radians; zeros where the model has no eyeballs.
+    """
+    count = len(landmarks)
+    if model.eye_centers is None:
+        return np.zeros((count, 2, 2), np.float32)
+    rotation = rotation_matrix(params.rotation).astype(np.float64)
+    eyes = (
+        np.einsum("nij,ej->nei", rotation, model.eyes(params.shape)) + params.translation[:, None]
+    )
+    iris = landmarks[:, IRISES, :2].mean(2) + _lid_shift(landmarks, params, model, size)
+    center = np.array([size[1] / 2, size[0] / 2])
+    ray = np.concatenate([(iris - center) / params.focal, np.ones((count, 2, 1))], -1)
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    radius = float(np.sqrt(model.eye_radius**2 - model.iris_radius**2))
+    along = (ray * eyes).sum(-1)
+    missed = (eyes**2).sum(-1) - along**2
+    # A ray that misses the eyeball meets it, as nearly as it can, at the rim.
+    near = along - np.sqrt(np.maximum(radius**2 - missed, 0.0))
+    direction = np.einsum("nji,nej->nei", rotation, near[..., None] * ray - eyes)
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    yaw = np.arctan2(direction[..., 0], -direction[..., 2])
+    pitch = np.arcsin(np.clip(direction[..., 1], -1, 1))
+    gaze = np.clip(np.stack([yaw, pitch], -1), -_LIMIT, _LIMIT)
+    is_open = eye_openness(landmarks) > _CLOSED
+    gaze = _center(gaze, rotation, is_open)
+    both = gaze.mean(1, keepdims=True)
+    gaze = both + _OWN * (gaze - both)
+    return _hold(gaze, is_open).astype(np.float32)
+
+
+def eye_openness(landmarks: Floats) -> Floats:
+    """Return (N,2) mean lid distance over eye width (Soukupova and Cech 2016, eq. 1)."""
+    xy = landmarks[..., :2]
+    pairs = xy[:, LID_PAIRS]
+    gap = np.linalg.norm(pairs[..., 0, :] - pairs[..., 1, :], axis=-1).mean(-1)
+    width = np.linalg.norm(xy[:, CORNERS[:, 0]] - xy[:, CORNERS[:, 1]], axis=-1)
+    return np.asarray(gap / np.maximum(width, 1e-6), np.float32)
+
+
+def _lid_shift(
+    landmarks: Floats, params: FaceParams, model: FaceModel, size: tuple[int, int]
+) -> Floats:
+    """(N,2,2) mean of modeled minus tracked contour points of each eye."""
+    vertices = model.landmark_vertices[CONTOURS]
+    used = vertices >= 0
+    if not used.any(1).all():
+        return np.zeros((len(landmarks), 2, 2), np.float32)
+    head = model.vertices(params.shape, params.expression)[:, np.maximum(vertices, 0)]
+    rotation = rotation_matrix(params.rotation)
+    camera = np.einsum("nij,nepj->nepi", rotation, head) + params.translation[:, None, None]
+    projected = pixels(camera, params.focal, size)[..., :2]
+    shift = (projected - landmarks[:, CONTOURS, :2]) * used[..., None]
+    return np.asarray(shift.sum(2) / used.sum(1)[:, None], np.float32)
+
+
+def _center(gaze: Values, rotation: Values, is_open: Bools) -> Values:
+    """Subtract each eye's median over open frames whose head faces the camera."""
+    facing = -rotation[:, 2, 2] < -np.cos(np.radians(15.0))
+    for eye in range(2):
+        usable = is_open[:, eye] & facing
+        if usable.sum() < 10:
+            usable = is_open[:, eye]
+        if usable.sum() >= 10:
+            gaze[:, eye] -= np.median(gaze[usable, eye], axis=0)
+    return gaze
+
+
+def _hold(gaze: Values, is_open: Bools) -> Values:
+    """Replace gaze of closed eyes, and of the frames beside a closure, by interpolation."""
+    time = np.arange(len(gaze))
+    for eye in range(2):
+        closed = ~is_open[:, eye]
+        closed[1:] |= ~is_open[:-1, eye]
+        closed[:-1] |= ~is_open[1:, eye]
+        if closed.all() or not closed.any():
+            continue
+        for axis in range(2):
+            gaze[closed, eye, axis] = np.interp(
+                time[closed], time[~closed], gaze[~closed, eye, axis]
+            )
+    return gaze

@@ -1,0 +1,139 @@
+"""The landmark stage of the fit: set up the problem, find identity, then every frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from likeness.errors import FitError
+from likeness.face3d.camera import default_focal
+from likeness.face3d.light import vertex_normals
+from likeness.face3d.model import FaceModel
+from likeness.fit.config import FitConfig
+from likeness.fit.energy import Points
+from likeness.fit.solve import (
+    Problem,
+    State,
+    landmark_energy,
+    solve_frames,
+    solve_shared,
+    spread_subset,
+    start,
+)
+from likeness.types import FaceTrack, Floats, Ints
+
+_REGION_WEIGHTS = {
+    "face_oval": 0.15,
+    "forehead": 0.4,
+    "cheeks": 0.6,
+    "left_brow": 1.5,
+    "right_brow": 1.5,
+    "left_eye": 3.0,
+    "right_eye": 3.0,
+    "lips_outer": 2.5,
+    "lips_inner": 3.0,
+}
+"""Lids, lips and brows carry the expression; the oval slides along the silhouette."""
+_FOCAL_STARTS = (1.0, 1.6, 3.0)
+"""Focal lengths that the search starts from, in multiples of the frame's longer side."""
+_FEW = 4
+_INDEPENDENT = 2000.0
+"""Landmarks err together with their neighbors; all of them count like this many free ones."""
+_BOUND = 4.0
+"""Detail weights stay within this many of their deviations."""
+
+
+def fit_landmarks(
+    track: FaceTrack, model: FaceModel, size: tuple[int, int], config: FitConfig
+) -> State:
+    """Bring the model onto the landmarks of all frames.
+
+    Args:
+        track: N frames.
+        model: the face model.
+        size: (H, W) of the frame.
+        config: settings; `known` fixes shape and focal length.
+
+    Raises:
+        FitError: the model has too few landmark vertices.
+    """
+    problem = set_up(track, model, size, config)
+    if config.known is not None:
+        shape = np.zeros(len(model.identity), np.float32)
+        used = min(len(shape), len(config.known.shape))
+        shape[:used] = config.known.shape[:used]
+        focal = config.known.focal
+    else:
+        shape, focal = _shared(problem, track, config)
+    return solve_frames(problem, start(problem, shape, focal), config, config.frame_rounds)
+
+
+def set_up(track: FaceTrack, model: FaceModel, size: tuple[int, int], config: FitConfig) -> Problem:
+    """Gather what the solver needs from track and model."""
+    used = np.flatnonzero(model.landmark_vertices[:468] >= 0)
+    if len(used) < 20:
+        raise FitError(
+            f"face model {model.name!r} has {len(used)} vertices for the tracker's landmarks;"
+            " expected at least 20. Load it with a landmark embedding"
+        )
+    vertices = model.landmark_vertices[used]
+    weights = np.ones(len(model.mean), np.float32)
+    for name, weight in _REGION_WEIGHTS.items():
+        if name in model.regions:
+            weights[model.regions[name]] = weight
+    weights = weights[vertices]
+    points = Points(
+        model.mean[vertices],
+        model.identity[:, vertices],
+        model.expression[:, vertices],
+        vertex_normals(model.mean, model.triangles)[vertices],
+        (_INDEPENDENT * weights / weights.sum()).astype(np.float32),
+    )
+    detail = np.array([name.startswith("detail") for name in model.expression_names])
+    extent = np.sqrt(np.maximum((track.boxes[:, 2:] - track.boxes[:, :2]).prod(1), 1.0))
+    return Problem(
+        points=points,
+        landmarks=np.ascontiguousarray(track.landmarks[:, used]),
+        observed=track.observed,
+        spread=(config.landmark_spread * extent).astype(np.float32),
+        center=np.array([size[1] / 2, size[0] / 2], np.float32),
+        usual_focal=default_focal(size),
+        low=np.where(detail, -_BOUND * config.detail_spread, 0).astype(np.float32),
+        high=np.where(detail, _BOUND * config.detail_spread, 1).astype(np.float32),
+        prior=np.where(detail, config.detail_spread, config.expression_spread).astype(np.float32),
+    )
+
+
+def _shared(problem: Problem, track: FaceTrack, config: FitConfig) -> tuple[Floats, float]:
+    """Estimate shape and focal length from frames that are spread over what the face does."""
+    chosen = _choose(problem, track, config.shared_frames)
+    few = problem.part(chosen)
+    rest = np.zeros(len(problem.points.identity), np.float32)
+    if config.focal is not None:
+        state = start(few, rest, config.focal)
+        state = solve_shared(few, state, config, free_focal=False)
+        return state.shape, state.focal
+    brief = replace(config, shared_rounds=_FEW)
+    found: list[tuple[float, State]] = []
+    for multiple in _FOCAL_STARTS:
+        focal = multiple * problem.usual_focal / _FOCAL_STARTS[1]
+        state = solve_shared(few, start(few, rest, focal), brief, free_focal=True)
+        deviation = np.log(state.focal / problem.usual_focal) / config.focal_spread
+        found.append((landmark_energy(few, state) + deviation**2 / 4, state))
+    best = min(found, key=lambda pair: pair[0])[1]
+    best = solve_shared(few, best, config, free_focal=True)
+    return best.shape, best.focal
+
+
+def _choose(problem: Problem, track: FaceTrack, count: int) -> Ints:
+    """Frames far apart in pose and expression, from observed ones."""
+    usable = np.flatnonzero(track.observed)
+    points = problem.landmarks[usable]
+    middle = points.mean(1, keepdims=True)
+    normal = (points - middle) / np.sqrt(((points - middle) ** 2).mean((1, 2), keepdims=True))
+    flat = normal.reshape(len(usable), -1)
+    flat = flat - flat.mean(0)
+    # Principal directions of the normalized landmarks hold both turning and expression.
+    _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 300)], full_matrices=False)
+    return usable[spread_subset(flat @ axes[:8].T, count)]

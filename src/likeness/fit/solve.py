@@ -1,0 +1,296 @@
+"""Gauss-Newton over all frames at once, with the shared identity by Schur complement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from likeness.fit.config import FitConfig
+from likeness.fit.energy import (
+    POSE,
+    Points,
+    Rows,
+    Values,
+    depth_term,
+    expression_term,
+    focal_term,
+    landmark_term,
+    pose_points,
+    shape_term,
+    time_term,
+)
+from likeness.geometry import rotation_matrix
+from likeness.types import Bools, Floats, Ints
+
+_ROTATION_TIME = 0.006
+"""Usual deviation of rotation (radians) from the curve through its neighbors in time."""
+_TRANSLATION_TIME = (0.4, 0.4, 2.5)
+"""The same for translation, millimetres; depth is seen less well."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Problem:
+    """What is given: landmarks of N frames and a model's points."""
+
+    points: Points
+    landmarks: Floats
+    """(N,P,3) pixels."""
+    observed: Bools
+    """(N,)."""
+    spread: Floats
+    """(N,) landmark deviation in pixels."""
+    center: Floats
+    """(2,) principal point."""
+    usual_focal: float
+    low: Floats
+    """(E,) least expression weights."""
+    high: Floats
+    """(E,) largest expression weights."""
+    prior: Floats
+    """(E,) deviations of expression weights."""
+
+    def part(self, index: Ints | slice) -> Problem:
+        """Return the problem of some frames."""
+        return replace(
+            self,
+            landmarks=self.landmarks[index],
+            observed=self.observed[index],
+            spread=self.spread[index],
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class State:
+    """What is sought."""
+
+    shape: Floats
+    focal: float
+    rotation: Floats
+    """(N,3,3)."""
+    translation: Floats
+    """(N,3)."""
+    expression: Floats
+    """(N,E)."""
+
+    def part(self, index: Ints | slice) -> State:
+        """Return the state of some frames."""
+        return replace(
+            self,
+            rotation=self.rotation[index],
+            translation=self.translation[index],
+            expression=self.expression[index],
+        )
+
+
+def start(problem: Problem, shape: Floats, focal: float) -> State:
+    """Place the resting face by closed-form similarity to the landmarks in space (Umeyama 1991).
+
+    The tracker's z has the scale of x and y, so its 478 points are a face in weak perspective.
+    """
+    points = problem.points
+    still = points.mean + np.tensordot(shape, points.identity, 1)
+    weight = points.weights / points.weights.sum()
+    model_center = weight @ still
+    seen_center = np.einsum("p,npi->ni", weight, problem.landmarks)
+    a = (still - model_center).astype(np.float64)
+    b = (problem.landmarks - seen_center[:, None]).astype(np.float64)
+    u, s, vt = np.linalg.svd(np.einsum("p,npi,pj->nij", weight, b, a))
+    sign = np.ones_like(s)
+    sign[:, 2] = np.sign(np.linalg.det(u @ vt))
+    rotation = (u * sign[:, None]) @ vt
+    scale = (s * sign).sum(1) / np.einsum("p,pi,pi->", weight, a, a)
+    depth = focal / np.maximum(scale, 1e-6)
+    xy = (seen_center[:, :2] - problem.center) / focal * depth[:, None]
+    middle = np.concatenate([xy, depth[:, None]], 1)
+    translation = middle - rotation @ model_center
+    rest = np.zeros((len(b), len(points.expression)), np.float32)
+    return State(
+        shape.astype(np.float32),
+        focal,
+        rotation.astype(np.float32),
+        translation.astype(np.float32),
+        rest,
+    )
+
+
+def solve_shared(problem: Problem, state: State, config: FitConfig, free_focal: bool) -> State:
+    """Fit shape and focal length together with the frames of a small subset.
+
+    Each round eliminates the frames' unknowns from the joint normal equations (Schur complement),
+    solves for the shared ones and substitutes back: exact Gauss-Newton at the price of a batch.
+    """
+    points = problem.points
+    shared = len(points.identity) + 1
+    for _ in range(config.shared_rounds):
+        rows = _data_rows(problem, state, config, shared=True)
+        h, g = _frame_equations(problem, state, rows, None, config)
+        hs, gs, cross = np.zeros((shared, shared)), np.zeros(shared), np.zeros((*g.shape, shared))
+        for row in rows:
+            assert row.shared is not None  # noqa: S101 - asked for above
+            hs += np.einsum("nmi,nmj->ij", row.shared, row.shared, optimize=True)
+            gs += np.einsum("nmi,nm->i", row.shared, row.residual, optimize=True)
+            cross += np.swapaxes(row.frame, 1, 2) @ row.shared
+        diagonal, gradient = shape_term(state.shape, config.shape_spread)
+        # The prior speaks once per clip, the landmarks once per frame with errors that repeat.
+        share = len(g) / 4
+        hs[np.arange(shared - 1), np.arange(shared - 1)] += share * diagonal
+        gs[:-1] += share * gradient
+        if free_focal:
+            one, slope = focal_term(state.focal, problem.usual_focal, config.focal_spread)
+            hs[-1, -1] += share * one
+            gs[-1] += share * slope
+        else:
+            hs[-1, :], hs[:, -1], gs[-1], cross[..., -1] = 0, 0, 0, 0
+            hs[-1, -1] = 1
+        _hold_bounds(problem, state, h, g, cross)
+        answer = np.linalg.solve(h, np.concatenate([cross, g[..., None]], -1))
+        schur = hs - np.einsum("nki,nkj->ij", cross, answer[..., :-1])
+        reduced = gs - np.einsum("nki,nk->i", cross, answer[..., -1])
+        step = -np.linalg.solve(schur, reduced)
+        frame_step = -answer[..., -1] - answer[..., :-1] @ step
+        log_step = float(np.clip(step[-1], -0.3, 0.3))
+        state = _move(problem, state, frame_step)
+        state = replace(
+            state,
+            shape=(state.shape + step[:-1]).astype(np.float32),
+            focal=state.focal * float(np.exp(log_step)),
+        )
+    return state
+
+
+def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int) -> State:
+    """Fit pose and expression of all frames with shape and focal length fixed.
+
+    Normal equations are built and solved batch by batch; frames speak to each other only through
+    the values of the previous round, so batches change nothing.
+    """
+    count = len(problem.landmarks)
+    for _ in range(rounds):
+        curve = time_steps(state)
+        parts = []
+        for begin in range(0, count, config.batch):
+            some = slice(begin, begin + config.batch)
+            part, current = problem.part(some), state.part(some)
+            rows = _data_rows(part, current, config, shared=False)
+            h, g = _frame_equations(part, current, rows, curve[some], config)
+            _hold_bounds(part, current, h, g, None)
+            step = -np.linalg.solve(h, g[..., None])[..., 0]
+            parts.append(_move(part, current, step))
+        state = replace(
+            state,
+            rotation=np.concatenate([p.rotation for p in parts]),
+            translation=np.concatenate([p.translation for p in parts]),
+            expression=np.concatenate([p.expression for p in parts]),
+        )
+    return state
+
+
+def landmark_energy(problem: Problem, state: State) -> float:
+    """Mean weighted landmark energy, for comparing solutions."""
+    posed = _posed(problem, state)
+    rows = landmark_term(posed, problem.points, problem.landmarks, problem.spread)
+    return float((rows.residual**2).sum(1).mean())
+
+
+def time_steps(state: State) -> Floats:
+    """(N,6+E) from each frame's values to the cubic through its neighbors; 0 at the ends."""
+    n = len(state.rotation)
+    steps = np.zeros((n, POSE + state.expression.shape[1]), np.float32)
+    if n < 5:
+        return steps
+    inner = state.rotation[2:-2]
+    values = np.concatenate([state.translation, state.expression], 1)
+    for offset, weight in ((-2, -1 / 6), (-1, 4 / 6), (1, 4 / 6), (2, -1 / 6)):
+        other = slice(2 + offset, n - 2 + offset)
+        turn = state.rotation[other] @ np.swapaxes(inner, 1, 2)
+        steps[2:-2, :3] += weight * Rotation.from_matrix(turn).as_rotvec()
+        steps[2:-2, 3:] += weight * (values[other] - values[2:-2])
+    return steps
+
+
+def spread_subset(descriptors: Floats, count: int) -> Ints:
+    """Pick `count` rows of (N,D) that lie far apart, by farthest-point search from the middle."""
+    scale = np.maximum(descriptors.std(0), 1e-6)
+    x = (descriptors - np.median(descriptors, 0)) / scale
+    picked = [int(np.argmin((x**2).sum(1)))]
+    nearest = np.full(len(x), np.inf)
+    for _ in range(min(count, len(x)) - 1):
+        nearest = np.minimum(nearest, ((x - x[picked[-1]]) ** 2).sum(1))
+        picked.append(int(np.argmax(nearest)))
+    return np.unique(picked)
+
+
+def _posed(problem: Problem, state: State):  # type: ignore[no-untyped-def]
+    return pose_points(
+        problem.points,
+        state.shape,
+        (state.rotation, state.translation, state.expression),
+        state.focal,
+        problem.center,
+    )
+
+
+def _data_rows(problem: Problem, state: State, config: FitConfig, shared: bool) -> list[Rows]:
+    posed = _posed(problem, state)
+    seen = np.where(problem.observed, 1.0, 0.3)
+    spread = (problem.spread / np.sqrt(seen)).astype(np.float32)
+    rows = [landmark_term(posed, problem.points, problem.landmarks, spread, shared)]
+    if config.depth_weight > 0:
+        wide = (spread / np.sqrt(config.depth_weight)).astype(np.float32)
+        rows.append(depth_term(posed, problem.points, problem.landmarks, wide, shared))
+    return rows
+
+
+def _frame_equations(
+    problem: Problem, state: State, rows: list[Rows], curve: Floats | None, config: FitConfig
+) -> tuple[Values, Values]:
+    """Normal equations (n,K,K), (n,K) of each frame's own unknowns."""
+    n, k = len(state.rotation), POSE + state.expression.shape[1]
+    h, g = np.zeros((n, k, k)), np.zeros((n, k))
+    for row in rows:
+        transposed = np.ascontiguousarray(np.swapaxes(row.frame, 1, 2))
+        h += transposed @ row.frame
+        g += (transposed @ row.residual[..., None])[..., 0]
+    along = np.arange(k)
+    diagonal, gradient = expression_term(state.expression, problem.prior)
+    h[:, along[POSE:], along[POSE:]] += diagonal
+    g[:, POSE:] += gradient
+    if curve is not None and config.time_weight > 0:
+        usual = np.full(k, config.time_spread)
+        usual[:3], usual[3:POSE] = _ROTATION_TIME, _TRANSLATION_TIME
+        smooth, pull = time_term(curve, usual)
+        h[:, along, along] += config.time_weight * smooth
+        g += config.time_weight * pull
+    # A trace of damping keeps directions that nothing determines where they are.
+    h[:, along, along] *= 1 + 1e-4
+    return h, g
+
+
+def _hold_bounds(
+    problem: Problem, state: State, h: Values, g: Values, cross: Values | None
+) -> None:
+    """Fix weights that lie on a bound and want to leave it (active set), in place."""
+    low = (state.expression <= problem.low) & (g[:, POSE:] > 0)
+    high = (state.expression >= problem.high) & (g[:, POSE:] < 0)
+    frame, mode = np.nonzero(low | high)
+    mode = mode + POSE
+    h[frame, mode, :] = 0
+    h[frame, :, mode] = 0
+    h[frame, mode, mode] = 1
+    g[frame, mode] = 0
+    if cross is not None:
+        cross[frame, mode] = 0
+
+
+def _move(problem: Problem, state: State, step: Values) -> State:
+    """Apply a step (n,K): rotate by its axis-angle, add the rest, project onto the bounds."""
+    turn = np.clip(step[:, :3], -0.5, 0.5)
+    expression = np.clip(state.expression + step[:, POSE:], problem.low, problem.high)
+    return replace(
+        state,
+        rotation=(rotation_matrix(turn.astype(np.float32)) @ state.rotation),
+        translation=(state.translation + step[:, 3:POSE]).astype(np.float32),
+        expression=expression.astype(np.float32),
+    )
