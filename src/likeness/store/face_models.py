@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from likeness.errors import BundleError, ContractError
 from likeness.face3d.model import FaceModel
 
-FACE_MODEL_FORMAT = "likeness-face-model-1"
+FACE_MODEL_FORMAT: Final = "likeness-face-model-1"
 _HEADER = "likeness"
 _HALF = ("identity", "expression", "albedo", "albedo_mean")
 _INDEX = ("triangles", "landmark_vertices", "mouth_triangles")
