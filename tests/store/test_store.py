@@ -80,7 +80,7 @@ def make_bundle(shot: Shot | None = None) -> Bundle:
     generator = torch.Generator().manual_seed(3)
     weight = torch.randn(4, 3, generator=generator)
     return Bundle(
-        method="reenact",
+        method="reenact.fast",
         networks={
             "portrait": Weights("portrait", {"width": 8}, {"a.weight": weight, "a.view": weight.T}),
             "average": Weights("portrait", {}, {"x": torch.ones(2, dtype=torch.bfloat16)}),
@@ -170,6 +170,14 @@ def test_saving_again_keeps_the_resume_state_and_leaves_nothing_behind(tmp_path:
     assert state is not None
     assert state[1] == {"step": 4}
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.bundle"]
+
+
+def test_a_training_may_begin_before_its_bundle_stands(tmp_path: Path) -> None:
+    path = tmp_path / "a.bundle"
+    store.save_state(path / "resume", {"m": torch.ones(3)}, {"step": 4})
+    store.save_bundle(make_bundle(), path)
+    assert store.load_bundle(path).method == "reenact.fast"
+    assert store.load_state(path / "resume") is not None
 
 
 def test_other_peoples_files_are_never_replaced(tmp_path: Path) -> None:

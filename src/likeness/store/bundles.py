@@ -11,11 +11,12 @@ NAME.bundle/
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
+from pydantic import Field
 
 from likeness.errors import BundleError, ContractError
 from likeness.store.files import (
@@ -41,6 +42,10 @@ RESUME = "resume"
 PREVIEW_LIMIT = 4096
 
 
+Method = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
+"""A key of the literal method table, such as reenact.fast."""
+
+
 class NetworkRecord(Strict):
     """`Weights` on disk: `network` is a key of the literal class table, never an import path."""
 
@@ -53,7 +58,7 @@ class BundleIndex(Index):
     """The content of bundle.json."""
 
     kind: Literal["bundle"] = "bundle"
-    method: Name
+    method: Method
     networks: dict[Name, NetworkRecord]
     input: dict[str, Any]
     training: dict[str, Any]

@@ -175,15 +175,14 @@ def whole_folder(path: Path, index: str, keep: str = "") -> Iterator[Path]:
     """Give a temporary folder beside `path` that takes its place when the block ends well.
 
     A folder that already stands at `path` is replaced only if it is empty or holds `index`, so that
-    a mistyped output never removes somebody's files. Its subfolder `keep` moves to the new folder.
+    a mistyped output never removes somebody's files. Its subfolder `keep` moves to the new folder,
+    and may stand there before the first index does.
 
     Raises:
         BundleError: `path` is taken by something else, or its parent cannot be written.
     """
     path = Path(path)
-    if path.exists() and not (
-        path.is_dir() and ((path / index).is_file() or not any(path.iterdir()))
-    ):
+    if path.exists() and not _ours(path, index, keep):
         raise BundleError(f"{path} exists and holds no {index}; choose another output")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,6 +197,13 @@ def whole_folder(path: Path, index: str, keep: str = "") -> Iterator[Path]:
         _take_place(temporary, path, keep)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _ours(path: Path, index: str, keep: str) -> bool:
+    """Tell whether what stands at `path` may be replaced."""
+    if not path.is_dir():
+        return False
+    return (path / index).is_file() or {entry.name for entry in path.iterdir()} <= {keep}
 
 
 def _take_place(new: Path, path: Path, keep: str) -> None:
