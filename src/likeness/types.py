@@ -281,9 +281,11 @@ class Condition:
 
     crop: Crop
     maps: torch.Tensor
-    """(N,C,h,w)."""
+    """(N,C,h',w') at a resolution that the generator names."""
     map_names: tuple[str, ...]
     """A name for each of the C channels."""
+    keyframes: torch.Tensor | None = None
+    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
     target: torch.Tensor | None = None
     """(N,3,h,w) RGB in [0,1]: the decoded crop."""
     code: torch.Tensor | None = None
@@ -292,7 +294,7 @@ class Condition:
     """(N,1,h,w) where painting is allowed."""
 
     def __post_init__(self) -> None:
-        _check_shape("maps", self.maps, (len(self.crop), len(self.map_names), *self.crop.size))
+        _check_shape("maps", self.maps, (len(self.crop), len(self.map_names), None, None))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,9 @@
 """The driver's motion on the target's identity (Deep Video Portraits, section 4.2).
 
-Identity, albedo and light stay the target's; pose, expression and gaze come from the driver. Relative
-transfer moves the target from its own rest by what the driver moves from hers: people hold their
-heads and mouths differently, and a copied rest would be a lasting error. Everything is then held
-within what the target's clip has shown, because a generator draws nothing that it has not seen.
+Identity, albedo and light stay the target's; pose, expression and gaze come from the driver.
+Relative transfer moves the target from its own rest by what the driver moves from theirs: people
+hold their heads and mouths differently, and a copied rest would be a lasting error. Everything is
+then held within what the target's clip has shown, because a generator draws nothing unseen.
 """
 
 from __future__ import annotations

@@ -1,0 +1,138 @@
+"""One portrait's conditioner: FaceParams in, everything that its generator is told out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from likeness.condition.gallery import SLOTS, Features, Gallery, choose_keyframes, features
+from likeness.condition.mesh import PortraitMesh
+from likeness.condition.paint import GUIDE_NAMES, lit_colors, paint
+from likeness.condition.warp import displacements, facing
+from likeness.types import Condition, Crop, FaceParams, Floats, Ints
+
+_CODE_LIMIT = 4.0
+"""Codes beyond this many units say nothing that training has seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What stays the same over a portrait: the person, the crop and the target's light."""
+
+    mesh: PortraitMesh
+    albedo: Floats
+    """(A,)."""
+    light: Floats
+    """(9,3): the target's mean light; a generator has seen no other."""
+    crop_from_frame: Floats
+    """(2,3): one square for the whole clip."""
+    frame_size: tuple[int, int]
+    """(H, W) of the target's frames."""
+    side: int
+    """Crop pixels."""
+
+    def crop(self, count: int) -> Crop:
+        """The fixed crop, for `count` frames."""
+        repeated = np.repeat(self.crop_from_frame[None], count, 0)
+        return Crop((self.side, self.side), repeated)
+
+    def describe(self, params: FaceParams) -> Features:
+        """Describe N faces for comparison with keyframes."""
+        return features(self.mesh.model, params, self.crop_from_frame, self.frame_size, self.side)
+
+    def code(self, params: FaceParams) -> Floats:
+        """(N, E + 10): expression weights, pose and gaze, each about one unit wide."""
+        described = self.describe(params)
+        gaze = params.gaze.reshape(len(params), 4) / np.deg2rad(10)
+        code = np.concatenate([2 * params.expression, described.pose / 3, gaze], 1)
+        return np.clip(code, -_CODE_LIMIT, _CODE_LIMIT).astype(np.float32)
+
+    def gallery(self, params: FaceParams, pictures: torch.Tensor, times: Ints) -> Gallery:
+        """Keep frames as keyframes.
+
+        Args:
+            params: what the target does in the G frames.
+            pictures: (G,3,h,w) uint8 crops.
+            times: (G,) their indices in the clip.
+        """
+        posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
+        described = self.describe(params)
+        return Gallery(
+            pictures,
+            np.ascontiguousarray(posed.vertices[..., :2]),
+            facing(self.mesh, posed),
+            described.pose,
+            described.mouth,
+            described.eyes,
+            times,
+        )
+
+    def from_keyframes(
+        self, gallery: Gallery, params: FaceParams, banned: Ints | None = None
+    ) -> Condition:
+        """Tell the fast generator about N frames: guides, ways to keyframes, keyframes, code.
+
+        Args:
+            gallery: the target's kept frames.
+            params: what the face shall do.
+            banned: as in `choose_keyframes`.
+        """
+        half = self.side // 2
+        posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
+        colors = lit_colors(self.mesh, posed, self.albedo, self.light)
+        guides, coverages = paint(self.mesh, posed, colors, self.side, half)
+        chosen = choose_keyframes(gallery, self.describe(params), banned)
+        motion = np.empty((len(params), 3 * len(SLOTS), half, half), np.float32)
+        for n, coverage in enumerate(coverages):
+            ways, valid = displacements(
+                self.mesh,
+                coverage,
+                posed.vertices[n, :, :2],
+                gallery.vertices[chosen[n]],
+                gallery.seen[chosen[n]],
+                self.side,
+            )
+            motion[n] = np.concatenate([ways, valid], 1).reshape(-1, half, half)
+        names = tuple(
+            f"{part}_{slot}" for slot in range(len(SLOTS)) for part in ("way_x", "way_y", "valid")
+        )
+        return Condition(
+            crop=self.crop(len(params)),
+            maps=torch.from_numpy(np.concatenate([guides, motion], 1)),
+            map_names=GUIDE_NAMES + names,
+            keyframes=gallery.pictures[torch.from_numpy(chosen)].float().div_(255),
+            code=torch.from_numpy(self.code(params)),
+        )
+
+    def from_window(self, params: FaceParams, length: int) -> Condition:
+        """Tell the space-time generator about N frames (Deep Video Portraits, section 5.2).
+
+        Args:
+            params: N + length - 1 frames; the first `length - 1` only lead in.
+            length: guide frames per answer, the current one last.
+
+        Returns:
+            Maps (N, 9*length, side, side), oldest frame first.
+        """
+        posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
+        colors = lit_colors(self.mesh, posed, self.albedo, self.light)
+        guides, _ = paint(self.mesh, posed, colors, self.side, self.side)
+        frames = torch.from_numpy(guides)
+        count = len(params) - length + 1
+        stacked = torch.cat([frames[age : age + count] for age in range(length)], 1)
+        names = tuple(f"{name}_{age - length + 1}" for age in range(length) for name in GUIDE_NAMES)
+        return Condition(self.crop(count), stacked, names)
+
+
+def select(params: FaceParams, frames: Ints) -> FaceParams:
+    """Return the params of the given frames, in that order; frames may repeat."""
+    return replace(
+        params,
+        expression=params.expression[frames],
+        rotation=params.rotation[frames],
+        translation=params.translation[frames],
+        light=params.light[frames],
+        gaze=params.gaze[frames],
+    )

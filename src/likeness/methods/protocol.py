@@ -1,0 +1,53 @@
+"""What a method is, and the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from likeness.provenance.manifest import Manifest
+from likeness.synthesize.portrait import Portrait, PortraitConfig
+from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
+from likeness.types import Condition, Layer, Window
+
+
+class Method(Protocol):
+    """A choice for the two slots of the pipeline that differ: condition and synthesize."""
+
+    def manifest(self, title: str) -> Manifest:
+        """State what the output is made from."""
+        ...
+
+    def condition(self, window: Window, frames: torch.Tensor) -> Condition:
+        """Tell the generator about the frames of a window of the output's timeline."""
+        ...
+
+    def synthesize(self, condition: Condition) -> Layer:
+        """Let the generator answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method as it stands in a bundle."""
+
+    network: str
+    """Key of NETWORKS."""
+    about: str
+
+
+METHODS: Mapping[str, Recipe] = {
+    "reenact.fast": Recipe("portrait", "warped keyframes, blended and completed by a small U-Net"),
+    "reenact.paper": Recipe("spacetime", "the space-time network of Deep Video Portraits"),
+}
+"""Every method by the name that bundles carry."""
+
+NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
+    "portrait": (Portrait, PortraitConfig),
+    "spacetime": (Spacetime, SpacetimeConfig),
+}
+"""Every network class with its settings class, by the name that bundles carry."""

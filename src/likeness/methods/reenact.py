@@ -1,0 +1,177 @@
+"""Reenactment: a portrait of one person does what FaceParams say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from likeness import config
+from likeness.composite import soft_rectangle
+from likeness.condition.crop import whole_square
+from likeness.condition.gallery import Gallery
+from likeness.condition.guide import Guide, select
+from likeness.condition.mesh import PortraitMesh
+from likeness.errors import BundleError
+from likeness.methods.protocol import METHODS, NETWORKS
+from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
+from likeness.store import load_face_model
+from likeness.synthesize.spacetime import Spacetime
+from likeness.types import (
+    Bundle,
+    Condition,
+    FaceParams,
+    Floats,
+    Ints,
+    Layer,
+    Shot,
+    Weights,
+    Window,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PortraitBundle:
+    """A loaded portrait: the target, its guide and its generator."""
+
+    method: str
+    shot: Shot
+    seen: Ints
+    """(M,) frames of the shot that training used."""
+    guide: Guide
+    gallery: Gallery
+    generator: nn.Module
+    plate: torch.Tensor
+    """(3,H,W) the target's scene as a full frame, median over the clip."""
+    people: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def target(self) -> FaceParams:
+        """What the target does in the frames that training saw."""
+        return select(self.shot.params, self.seen)
+
+    def draw(self, condition: Condition) -> torch.Tensor:
+        """Return (N,3,h,w) RGB in [0,1]."""
+        with torch.inference_mode():
+            if condition.keyframes is None:
+                with torch.autocast(condition.maps.device.type, torch.bfloat16):
+                    drawn = self.generator(condition.maps)
+            else:
+                drawn = self.generator(condition.keyframes, condition.maps, condition.code)
+            return cast(torch.Tensor, drawn).clamp(0, 1)
+
+    def condition(self, params: FaceParams, window: Window) -> Condition:
+        """Tell the generator about a window of params."""
+        if isinstance(self.generator, Spacetime):
+            length = self.generator.config.window
+            frames = np.arange(window.start - length + 1, window.stop).clip(0)
+            return self.guide.from_window(select(params, frames), length)
+        frames = np.arange(window.start, window.stop)
+        return self.guide.from_keyframes(self.gallery, select(params, frames))
+
+
+def guide_of(shot: Shot, seen: Ints, crop_from_frame: Floats, side: int) -> Guide:
+    """Build the conditioner of a target from the frames that training may see."""
+    model = load_face_model(shot.params.model)
+    params = select(shot.params, seen)
+    size = shot.clip.size
+    mesh = PortraitMesh.fitted(model, params, crop_from_frame, size)
+    return Guide(mesh, params.albedo, params.light.mean(0), crop_from_frame, size, side)
+
+
+def open_portrait(bundle: Bundle) -> PortraitBundle:
+    """Turn a bundle of reenactment into something that draws.
+
+    Raises:
+        BundleError: the bundle is of another method or lacks a part.
+    """
+    if bundle.method not in METHODS or bundle.shot is None:
+        raise BundleError(
+            f"the bundle's method is {bundle.method!r}; expected one of {', '.join(METHODS)}; "
+            "train a portrait with `likeness train reenact`"
+        )
+    recipe = METHODS[bundle.method]
+    missing = {"generator", "gallery", "plate"} - set(bundle.networks)
+    if missing:
+        raise BundleError(f"the bundle lacks {', '.join(sorted(missing))}; train it again")
+    seen = np.arange(*bundle.training["frames"], dtype=np.int64)
+    crop_from_frame = np.array(bundle.input["crop_from_frame"], np.float32)
+    guide = guide_of(bundle.shot, seen, crop_from_frame, int(bundle.input["size"]))
+    kept = bundle.networks["gallery"].tensors
+    times = kept["times"].numpy()
+    gallery = guide.gallery(select(bundle.shot.params, times), kept["pictures"], times)
+    return PortraitBundle(
+        bundle.method,
+        bundle.shot,
+        seen,
+        guide,
+        gallery,
+        build(bundle.networks["generator"], recipe.network),
+        bundle.networks["plate"].tensors["picture"].float() / 255,
+        bundle.people,
+    )
+
+
+def build(weights: Weights, expected: str) -> nn.Module:
+    """Build a network from its settings and load its weights strictly.
+
+    Raises:
+        BundleError: the class is not the expected one or the weights do not fit.
+    """
+    if weights.network != expected:
+        raise BundleError(f"found network {weights.network!r}, expected {expected!r}")
+    network_class, config_class = NETWORKS[expected]
+    network = network_class(config.resolve(config_class, weights.config))
+    try:
+        network.load_state_dict(dict(weights.tensors))
+    except RuntimeError as error:
+        raise BundleError(f"the weights do not fit {expected!r}: {error}") from error
+    network.eval()
+    if isinstance(network, Spacetime):
+        return network.folded()
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class Reenact:
+    """The method in the pipeline's slots."""
+
+    portrait: PortraitBundle
+    params: FaceParams
+    """One per frame of the output's timeline."""
+    ingredients: tuple[Ingredient, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def manifest(self, title: str) -> Manifest:
+        """State what the output is made from."""
+        whole = whole_square(self.portrait.guide.crop(1), self.portrait.shot.clip.size)
+        height, width = self.portrait.shot.clip.size
+        covers = whole is not None and whole[2] >= max(height, width)
+        return Manifest(
+            title=title,
+            action="reenact",
+            ingredients=self.ingredients,
+            settings=self.settings,
+            people=self.portrait.people,
+            digital_source_type=SYNTHETIC if covers else COMPOSITE,
+        )
+
+    def condition(self, window: Window, frames: torch.Tensor) -> Condition:
+        """Paint guides and choose keyframes; the decoded frames are not looked at."""
+        return self.portrait.condition(self.params, window)
+
+    def synthesize(self, condition: Condition) -> Layer:
+        """Draw the crop; it covers the square, softly where the square ends inside the frame."""
+        rgb = self.portrait.draw(condition)
+        alpha = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
+        return Layer(condition.crop, rgb, alpha)
+
+
+def weights_of(network: str, module_config: Any, tensors: Mapping[str, torch.Tensor]) -> Weights:
+    """Pack a network for a bundle."""
+    packed = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    return Weights(network, asdict(module_config), packed)

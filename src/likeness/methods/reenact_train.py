@@ -1,0 +1,172 @@
+"""Training a portrait: from a shot to a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from likeness import config as settings
+from likeness.condition import pick_keyframes, portrait_crop
+from likeness.condition.guide import Guide, select
+from likeness.decode import Decoder
+from likeness.errors import ConfigError, TrackError
+from likeness.methods.reenact import guide_of, weights_of
+from likeness.methods.reenact_tasks import FastConfig, FastTask, PaperConfig, PaperTask
+from likeness.store import save_bundle
+from likeness.training.data import FrameBank, fill_bank
+from likeness.training.loop import LoopConfig, train
+from likeness.types import Bundle, Clip, Ints, Progress, Shot, Weights, Window, silent
+
+
+@dataclass(frozen=True)
+class ReenactTraining:
+    """Settings of `likeness train reenact`."""
+
+    preset: Literal["fast", "paper"] = "fast"
+    """`fast` warps keyframes and suits a CPU; `paper` is the network of Deep Video Portraits."""
+    size: int = 256
+    """Side of the portrait in pixels."""
+    scale: float = 1.7
+    """Side of the crop in units of the face's range of motion."""
+    holdout: Literal["last-third", "none"] = "last-third"
+    """Frames kept from training for `likeness evaluate self`."""
+    max_frames: int = 4000
+    """Most frames to learn from; more are thinned out evenly. The paper saw no gain above 2000."""
+    minutes: float | None = 10.0
+    """Wall-clock budget of the training loop."""
+    steps: int | None = None
+    """Step budget instead of minutes; repeatable to the bit."""
+    seed: int = 0
+    """Of all randomness."""
+    fast: FastConfig = field(default_factory=FastConfig)
+    paper: PaperConfig = field(default_factory=PaperConfig)
+
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size < 64:
+            raise ConfigError(f"size is {self.size}, expected a multiple of 32 from 64 on")
+        if self.preset not in ("fast", "paper"):
+            raise ConfigError(f"preset is {self.preset!r}, expected 'fast' or 'paper'")
+
+
+def train_portrait(
+    shot: Shot,
+    output: Path,
+    config: ReenactTraining | None = None,
+    people: tuple[Mapping[str, Any], ...] = (),
+    resume: bool = False,
+    progress: Progress = silent,
+) -> Bundle:
+    """Train a portrait of the person in a shot and save it.
+
+    Args:
+        shot: the target.
+        output: NAME.bundle.
+        config: settings.
+        people: who is shown, and on which consent.
+        resume: continue an interrupted training of the same settings.
+        progress: called as ("frames" | "train", done, total).
+
+    Raises:
+        TrackError: fewer than 16 frames show the face.
+        BundleError: the output is taken, or the resume state belongs to another training.
+    """
+    config = config or ReenactTraining()
+    torch.manual_seed(config.seed)
+    stop = len(shot.track) * 2 // 3 if config.holdout == "last-third" else len(shot.track)
+    seen = np.arange(stop)
+    rows = _usable(shot, stop, config.max_frames)
+    track = shot.track
+    crop = portrait_crop(track, shot.clip.size, config.size, config.scale)
+    guide = guide_of(shot, seen, crop.crop_from_frame[0], config.size)
+    work = output / "resume"
+    digest = settings.digest(config, shot.clip.digest)
+    bank = fill_bank(shot.clip, crop, rows + track.start, work / f"{digest[:16]}.crops", progress)
+    task = _task(guide, shot, bank, rows, config)
+    rates = config.fast if config.preset == "fast" else config.paper
+    loop = LoopConfig(
+        minutes=config.minutes,
+        steps=config.steps,
+        seed=config.seed,
+        learning_rate=rates.learning_rate,
+        betas=rates.betas,
+        constant=rates.constant,
+        average=rates.average,
+    )
+    outcome = train(task, loop, work, digest, resume, progress)
+    network = "portrait" if config.preset == "fast" else "spacetime"
+    bundle = Bundle(
+        method=f"reenact.{config.preset}",
+        networks={
+            "generator": weights_of(network, task.generator.config, outcome.weights),
+            "gallery": Weights(
+                "gallery",
+                {},
+                {"pictures": task.kept.pictures, "times": torch.from_numpy(task.kept.times)},
+            ),
+            "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + track.start)}),
+        },
+        input={
+            "size": config.size,
+            "crop_from_frame": guide.crop_from_frame.tolist(),
+            "frame_size": list(shot.clip.size),
+            "color": "srgb",
+            "range": [0, 1],
+        },
+        training={
+            "frames": [0, stop],
+            "clip": shot.clip.digest,
+            "steps": outcome.steps,
+            "seconds": round(outcome.seconds, 1),
+            "losses": list(outcome.losses),
+            "settings": settings.to_json(config),
+            "seed": config.seed,
+        },
+        license="of the person shown; see people",
+        people=people,
+        shot=shot,
+        preview=bank.crops(np.array([len(bank) // 2]))[0],
+    )
+    save_bundle(bundle, output)
+    shutil.rmtree(work, ignore_errors=True)
+    return bundle
+
+
+def _usable(shot: Shot, stop: int, most: int) -> Ints:
+    rows = np.flatnonzero(shot.track.observed[:stop])
+    if len(rows) < 16:
+        raise TrackError(
+            f"{len(rows)} frames of {shot.clip.path.name} show the face, expected at least 16; "
+            "use a longer clip, or one in which the face is larger"
+        )
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
+
+
+def _task(
+    guide: Guide, shot: Shot, bank: FrameBank, rows: Ints, config: ReenactTraining
+) -> FastTask | PaperTask:
+    params = select(shot.params, rows)
+    picked = pick_keyframes(guide.describe(params), config.fast.keyframes)
+    pictures = torch.from_numpy(np.array(bank.pixels[picked]))
+    gallery = guide.gallery(select(params, picked), pictures, rows[picked])
+    if config.preset == "paper":
+        return PaperTask(guide, gallery, bank, shot.params, rows, config.paper)
+    return FastTask(guide, gallery, bank, params, rows, config.fast)
+
+
+def _plate(clip: Clip, times: Ints, count: int = 24) -> torch.Tensor:
+    """(3,H,W) uint8 median over frames spread over the clip: the scene behind the motion."""
+    chosen = times[np.linspace(0, len(times) - 1, min(count, len(times))).astype(np.int64)]
+    with Decoder(clip) as decoder:
+        pictures = [
+            (decoder.read(Window(int(i), int(i) + 1))[0] * 255 + 0.5).to(torch.uint8)
+            for i in chosen
+        ]
+    return torch.stack(pictures).median(0).values

@@ -1,0 +1,239 @@
+"""Decode, track, fit, condition, synthesize, composite, encode: analyze once, then stream."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from likeness import config as settings
+from likeness.composite import composite
+from likeness.decode import Decoder, open_clip
+from likeness.encode import EncodeConfig, encode
+from likeness.fit import FitConfig, fit
+from likeness.fit.transfer import TransferConfig, transfer
+from likeness.methods.protocol import Method
+from likeness.methods.reenact import PortraitBundle, Reenact, open_portrait
+from likeness.provenance.manifest import Ingredient
+from likeness.store import cache_shots, cached_shots, load_bundle, load_face_model, load_shot
+from likeness.track import TrackConfig, track
+from likeness.types import (
+    Clip,
+    FaceParams,
+    Progress,
+    Shot,
+    Timeline,
+    Window,
+    check,
+    silent,
+)
+
+_WINDOW = 8
+"""Frames per step of the stream: enough to fill a network, little enough to hold."""
+
+
+@dataclass(frozen=True)
+class AnalyseConfig:
+    """Settings of tracking and fitting."""
+
+    track: TrackConfig = field(default_factory=TrackConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    model: str = "likeness"
+    """Name of the face model."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a command that writes video has to say."""
+
+    output: str
+    frames: int
+    fallback_frames: tuple[int, ...]
+    """Frames of the output whose face had to be guessed, because nobody was seen in the driver."""
+    seconds: float
+    peak_rss_mb: float
+    clamped: dict[str, float] = field(default_factory=dict)
+    """Share of frames in which a value was held back to what the target has shown."""
+
+    def json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return settings.to_json(self)  # type: ignore[no-any-return]
+
+
+def analyse(
+    source: Path | Clip, config: AnalyseConfig | None = None, progress: Progress = silent
+) -> tuple[Shot, ...]:
+    """Track and fit every person in a clip, or read what an earlier call found.
+
+    Args:
+        source: a clip, its path, or a NAME.shot folder.
+        config: settings; a change of any of them analyzes anew.
+        progress: called as ("track" | "fit", done, total).
+
+    Returns:
+        One shot per person and scene, largest face first.
+
+    Raises:
+        MediaError: the clip cannot be read.
+        TrackError: no face was found.
+        FitError: the face model cannot be brought onto a track.
+    """
+    config = config or AnalyseConfig()
+    if isinstance(source, Path) and source.suffix == ".shot":
+        return (load_shot(source),)
+    clip = open_clip(source) if isinstance(source, Path) else source
+    digest = settings.digest(config)
+    found = cached_shots(clip, digest)
+    if found is not None:
+        return found
+    model = load_face_model(config.model)
+    shots = tuple(
+        Shot(clip, face, fit(clip, face, model, config.fit, progress))
+        for face in track(clip, config.track, progress)
+    )
+    cache_shots(clip, digest, shots)
+    return shots
+
+
+def run(
+    method: Method,
+    frames: Iterator[tuple[Window, torch.Tensor]],
+    output: Path,
+    like: Clip,
+    timeline: Timeline,
+    encoding: EncodeConfig | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Stream pixels through a method.
+
+    Args:
+        method: what sits in the slots condition and synthesize.
+        frames: the target's frames on the output's timeline.
+        output: file to write.
+        like: clip whose size and color the output has.
+        timeline: when each frame is shown, and the sound under it.
+        encoding: codec and quality.
+        progress: called as ("synthesize", done, total).
+    """
+    manifest = method.manifest(output.name)
+    with encode(output, like, manifest, timeline, encoding or EncodeConfig()) as video:
+        for window, pixels in frames:
+            condition = method.condition(window, pixels)
+            video.append(composite(pixels, method.synthesize(condition)))
+            progress("synthesize", window.stop, len(timeline))
+
+
+def target_frames(
+    portrait: PortraitBundle, count: int, still: bool
+) -> Iterator[tuple[Window, torch.Tensor]]:
+    """Yield what lies under the portrait: the target's own frames, then the background plate.
+
+    Args:
+        portrait: the target; its clip is read where it still is.
+        count: frames of the output.
+        still: use the plate from the first frame on.
+    """
+    start = portrait.shot.track.start
+    clip = portrait.shot.clip
+    own = 0 if still or not clip.path.exists() else min(count, len(clip) - start)
+    if own:
+        with Decoder(clip) as decoder:
+            for first in range(0, own, _WINDOW):
+                window = Window(first, min(first + _WINDOW, own))
+                yield window, decoder.read(Window(window.start + start, window.stop + start))
+    for first in range(own, count, _WINDOW):
+        window = Window(first, min(first + _WINDOW, count))
+        yield window, portrait.plate.expand(len(window), -1, -1, -1)
+
+
+@dataclass(frozen=True)
+class ReenactConfig:
+    """Settings of `likeness reenact`."""
+
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+
+
+def reenact(
+    bundle: Path,
+    driver: Path | None,
+    output: Path,
+    config: ReenactConfig | None = None,
+    progress: Progress = silent,
+) -> RunReport:
+    """Let a portrait do what a driver does.
+
+    Args:
+        bundle: NAME.bundle of `likeness train reenact`.
+        driver: clip or NAME.shot that gives the motion; None plays the target's own performance.
+        output: video to write, on the driver's timeline and with its sound.
+        config: settings.
+        progress: called as (stage, done, total).
+
+    Raises:
+        BundleError, MediaError, TrackError, FitError: an input is not usable.
+    """
+    config = config or ReenactConfig()
+    began = time.monotonic()
+    portrait = open_portrait(load_bundle(bundle))
+    if driver is None:
+        shot, params, clamped = portrait.shot, portrait.shot.params, {}
+    else:
+        shot = analyse(driver, config.analyse, progress)[0]
+        moved = transfer(shot.params, portrait.target, config.transfer)
+        params, clamped = moved.params, moved.clamped
+    clip = shot.clip
+    params = _over_clip(params, shot)
+    unseen = np.ones(len(clip), bool)
+    unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
+    method = Reenact(
+        portrait,
+        params,
+        (
+            Ingredient("target", portrait.shot.clip.path.name, portrait.shot.clip.digest),
+            Ingredient("driver", clip.path.name, clip.digest),
+        ),
+        settings.to_json(config),
+    )
+    like = portrait.shot.clip
+    run(
+        method,
+        target_frames(portrait, len(clip), still=False),
+        output,
+        like,
+        Timeline.of(clip, clip),
+        config.encode,
+        progress,
+    )
+    return RunReport(
+        str(output),
+        len(clip),
+        tuple(int(i) for i in np.flatnonzero(unseen)),
+        time.monotonic() - began,
+        peak_rss_mb(),
+        clamped,
+    )
+
+
+def _over_clip(params: FaceParams, shot: Shot) -> FaceParams:
+    """Stretch a shot's params over its whole clip: before and after it, the face holds still."""
+    from likeness.condition.guide import select
+
+    check(len(params) == len(shot.track), "params and track differ in length")
+    frames = np.arange(len(shot.clip)) - shot.track.start
+    return select(params, frames.clip(0, len(params) - 1))
+
+
+def peak_rss_mb() -> float:
+    """Return the largest memory that this process has held, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts KiB, macOS bytes.
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

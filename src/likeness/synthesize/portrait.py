@@ -1,0 +1,163 @@
+"""The fast portrait: keyframes of the target, warped onto the wanted face, blended and completed.
+
+Ours. The idea that a face is best drawn from real pixels of the same face is as old as video
+rewriting; the guides are those of Deep Video Portraits (Kim 2018), section 5.1; learned correction
+of a geometric warp follows motion-transfer networks such as First Order Motion (Siarohin 2019).
+Unlike the paper's renderer nothing has to be remembered that a keyframe shows: a small U-Net at
+half resolution answers, per pixel, how to correct each warp, how much of each warped keyframe and
+of the background plate to take, and what to add.
+
+Input: keyframes (N,K,3,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides then per keyframe way x, way y
+and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from likeness.types import check
+
+GUIDES = 9
+FLOW_LIMIT = 8.0
+"""Crop pixels that a warp may be corrected by: more than any error of the fit, less than a nose."""
+
+
+@dataclass(frozen=True)
+class PortraitConfig:
+    """Shape of the network."""
+
+    size: int = 256
+    """Side of the crop in pixels; a multiple of 32."""
+    keyframes: int = 4
+    """Warped keyframes per frame."""
+    code: int = 96
+    """Numbers that describe the wanted face beside the pictures."""
+    widths: tuple[int, ...] = (32, 64, 96, 128, 160)
+    """Channels per level, the first at half resolution."""
+    canvas: int = 8
+    """Channels of the learned picture that remembers what stands still."""
+
+
+class Residual(nn.Module):
+    """x + conv(silu(conv(silu(x)))), starting near the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N,width,h,w) to the same shape."""
+        answer: Tensor = x + self.second(functional.silu(self.first(functional.silu(x))))
+        return answer
+
+
+class Portrait(nn.Module):
+    """The network; see the head of this file."""
+
+    plate: Tensor
+
+    def __init__(self, config: PortraitConfig) -> None:
+        super().__init__()
+        check(config.size % 32 == 0, f"portrait size is {config.size}, expected a multiple of 32")
+        self.config = config
+        half, k, widths = config.size // 2, config.keyframes, config.widths
+        self.register_buffer("plate", torch.zeros(1, 3, config.size, config.size))
+        self.canvas = nn.Parameter(torch.zeros(1, config.canvas, half, half))
+        channels = k * (12 + 1) + 12 + GUIDES + config.canvas
+        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairs)
+        self.encode = nn.ModuleList(Residual(width) for width in widths[1:])
+        self.style = nn.Sequential(
+            nn.Linear(config.code, 128), nn.SiLU(), nn.Linear(128, 2 * widths[-1] + 2 * widths[-2])
+        )
+        self.up = nn.ModuleList(nn.Conv2d(b + a, a, 3, padding=1) for a, b in reversed(pairs))
+        self.decode = nn.ModuleList(Residual(width) for width in reversed(widths[1:-1]))
+        self.flow = nn.Conv2d(widths[1], 2 * k, 3, padding=1)
+        self.head = nn.Conv2d(widths[0], 4 * (k + 1) + 12, 3, padding=1)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.5)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+            if isinstance(module, Residual):
+                module.second.weight.data.mul_(0.1)
+        # The first answer is the plain blend of the geometric warps: already a face.
+        nn.init.normal_(self.flow.weight, 0, 1e-3)
+        nn.init.normal_(self.head.weight, 0, 3e-3)
+
+    def forward(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
+        """Draw N frames; see the head of this file for shapes."""
+        n, k = keyframes.shape[:2]
+        size = self.config.size
+        guides, motion = maps[:, :GUIDES], maps[:, GUIDES:].unflatten(1, (k, 3))
+        ways, valid = motion[:, :, :2].flatten(0, 1), motion[:, :, 2]
+        pictures = keyframes.flatten(0, 1)
+        way = functional.interpolate(ways, size=(size, size), mode="bilinear")
+        with torch.no_grad():
+            warped = sample(pictures, way)
+        seen = torch.cat(
+            [
+                functional.pixel_unshuffle(warped * 2 - 1, 2).reshape(n, -1, *maps.shape[2:]),
+                valid,
+                functional.pixel_unshuffle(self.plate * 2 - 1, 2).expand(n, -1, -1, -1),
+                guides * 2 - 1,
+                self.canvas.expand(n, -1, -1, -1),
+            ],
+            1,
+        )
+        answer, correction = self._unet(seen, code)
+        correction = functional.interpolate(
+            FLOW_LIMIT * torch.tanh(correction.float() / 20), size=(size, size), mode="bilinear"
+        )
+        corrected = sample(pictures, way + correction.reshape(n * k, 2, size, size))
+        answer = functional.pixel_shuffle(answer.float(), 2)
+        scores, residual = answer[:, : k + 1] * 4, answer[:, k + 1 :]
+        # A pixel that a keyframe never saw starts with hardly any weight; the plate with little.
+        seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
+        prior = torch.cat([torch.log(seen_well + 1e-3), torch.full_like(scores[:, :1], -4.0)], 1)
+        weights = (scores + prior).softmax(1)
+        blend = (weights[:, :k, None] * corrected.unflatten(0, (n, k))).sum(1)
+        drawn: Tensor = blend + weights[:, k:] * self.plate + residual
+        return drawn
+
+    def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.stem(x.contiguous(memory_format=torch.channels_last))
+        a, b = self.config.widths[-1], self.config.widths[-2]
+        scale_a, shift_a, scale_b, shift_b = self.style(code)[..., None, None].split(
+            [a, a, b, b], 1
+        )
+        skips = [h]
+        for level, (down, encode) in enumerate(zip(self.down, self.encode, strict=True)):
+            h = encode(down(functional.silu(h)) if level == 0 else down(h))
+            if level == len(self.down) - 2:
+                h = h * (1 + scale_b) + shift_b
+            skips.append(h)
+        h = skips.pop() * (1 + scale_a) + shift_a
+        correction = h
+        for level, up in enumerate(self.up):
+            h = functional.interpolate(h, scale_factor=2, mode="nearest")
+            h = up(torch.cat([h, skips.pop()], 1))
+            if level < len(self.decode):
+                h = self.decode[level](h)
+                correction = h
+        return self.head(functional.silu(h)), self.flow(correction)
+
+
+def sample(pictures: Tensor, ways: Tensor) -> Tensor:
+    """Sample (M,3,S,S) pictures at each pixel's position plus its way (M,2,S,S) in pixels."""
+    size = pictures.shape[-1]
+    centers = torch.arange(size, dtype=ways.dtype, device=ways.device) + 0.5
+    x, y = ways[:, 0] + centers, ways[:, 1] + centers[:, None]
+    grid = torch.stack([x, y], -1) * (2 / size) - 1
+    return functional.grid_sample(
+        pictures, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
