@@ -147,6 +147,16 @@ def rgb_from_yuv(yuv: torch.Tensor, tags: ColorTags, bits: int) -> torch.Tensor:
     return rgb.clamp_(0, 1)
 
 
+def luma_from_rgb(rgb: torch.Tensor, tags: ColorTags, bits: int) -> torch.Tensor:
+    """Return (H,W) luma code values, not rounded, of (3,H,W) RGB; see `yuv_from_rgb`."""
+    red, blue = _LUMA_WEIGHTS[tags.matrix]
+    black, swing, _, _ = _swing(tags.full_range, bits)
+    y = rgb[0] * (red * swing)
+    return (
+        y.add_(rgb[1], alpha=(1 - red - blue) * swing).add_(rgb[2], alpha=blue * swing).add_(black)
+    )
+
+
 def yuv_from_rgb(rgb: torch.Tensor, tags: ColorTags, bits: int) -> torch.Tensor:
     """Turn RGB into code values, not rounded: the inverse of `rgb_from_yuv`.
 
@@ -160,10 +170,35 @@ def yuv_from_rgb(rgb: torch.Tensor, tags: ColorTags, bits: int) -> torch.Tensor:
     """
     red, blue = _LUMA_WEIGHTS[tags.matrix]
     black, luma_swing, zero, chroma_swing = _swing(tags.full_range, bits)
-    y = rgb[0] * red + rgb[1] * (1 - red - blue) + rgb[2] * blue
-    u = (rgb[2] - y) * (chroma_swing / (2 * (1 - blue))) + zero
-    v = (rgb[0] - y) * (chroma_swing / (2 * (1 - red))) + zero
-    return torch.stack([y * luma_swing + black, u, v])
+    y = rgb[0] * red
+    y.add_(rgb[1], alpha=1 - red - blue).add_(rgb[2], alpha=blue)
+    u = (rgb[2] - y).mul_(chroma_swing / (2 * (1 - blue))).add_(zero)
+    v = (rgb[0] - y).mul_(chroma_swing / (2 * (1 - red))).add_(zero)
+    return torch.stack([y.mul_(luma_swing).add_(black), u, v])
+
+
+def halve(rgb: torch.Tensor, left: bool) -> torch.Tensor:
+    """Filter RGB down to the grid of 4:2:0 chroma (H.273 figure 10).
+
+    Args:
+        rgb: (3,H,W) with even or odd sizes; edges are repeated.
+        left: Samples lie on even columns, between rows (type 0, MPEG-2 and later); else in the
+            middle of four pixels (type 1, JPEG and MPEG-1).
+
+    Returns:
+        (3,ceil(H/2),ceil(W/2)).
+    """
+    height, width = rgb.shape[1:]
+    if height % 2:
+        rgb = torch.cat([rgb, rgb[:, -1:]], 1)
+    rows = rgb[:, ::2] + rgb[:, 1::2]
+    if width % 2:
+        rows = torch.cat([rows, rows[:, :, -1:]], 2)
+    even, odd = rows[:, :, ::2], rows[:, :, 1::2]
+    if not left:
+        return (even + odd).mul_(0.25)
+    before = torch.cat([even[:, :, :1], odd[:, :, :-1]], 2)
+    return (even * 2).add_(odd).add_(before).mul_(0.125)
 
 
 def srgb_from_linear(linear: torch.Tensor) -> torch.Tensor:

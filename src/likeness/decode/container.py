@@ -48,6 +48,10 @@ _ONE_FRAME_PER_PACKET = {
 }
 
 
+_NO_DISPLAY_TIMES = {"avi", "h264", "hevc", "m4v", "obu"}
+"""Containers that store frames in coding order only: what they report as time is a guess."""
+
+
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
     """Open a container for reading.
@@ -163,7 +167,10 @@ def table_of(path: Path) -> Table:
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         time_base = stream.time_base or 1 / rate
         rows = _packet_rows(container, stream)
-        trusted = stream.codec_context.name in _ONE_FRAME_PER_PACKET
+        trusted = (
+            stream.codec_context.name in _ONE_FRAME_PER_PACKET
+            and container.format.name not in _NO_DISPLAY_TIMES
+        )
         if not rows:
             raise MediaError(f"{path} holds no frames: it is truncated or damaged")
     if not trusted or any(row[0] is None for row in rows):
@@ -203,16 +210,16 @@ def _counted_table(
     with open_container(path) as container:
         stream = video_stream(container, path)
         stamps = [frame.pts for frame in frames_of(container, stream)]
+        timeless = container.format.name in _NO_DISPLAY_TIMES
     if not stamps:
         raise MediaError(f"{path} holds no frame that can be decoded: it is truncated or damaged")
     none = np.empty(0, np.int64)
-    if any(stamp is None for stamp in stamps):
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < len(stamps) or (timeless and bool(np.any(np.diff(known) <= 0))):
         log.warning("%s lacks time stamps; its frames are counted at %s per second", path, rate)
         counts = np.arange(len(stamps), dtype=np.int64)
         return Table(counts, counts, none, none, 1 / rate, 1, True)
-    pts = np.array(stamps, np.int64)
-    if np.any(np.diff(pts) < 0):
-        pts = np.sort(pts)
+    pts = np.sort(np.array(known, np.int64))
     by_pts = {row[0]: row[2] for row in rows}
     duration = np.array([by_pts.get(int(p), 0) for p in pts], np.int64)
     found = _table(pts, duration, (none, none), time_base, rate)
@@ -245,6 +252,9 @@ def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
         data = cast(SideDataContainer, frame.side_data)[SideDataType.DISPLAYMATRIX]
     except KeyError:
         return 0, False
+    except ValueError:
+        # Side data of a kind that PyAV has no name for (EXIF) hides the matrix; the angle is left.
+        return round(-frame.rotation / 90) % 4 * 90, False
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(float)
     degrees = math.degrees(math.atan2(-c, d))
     return round(degrees / 90) % 4 * 90, a * d - b * c < 0

@@ -62,6 +62,15 @@ def tags_of(frame: VideoFrame) -> ColorTags:
     return ColorTags(primaries, transfer, RGB_MATRIX if rgb else int(frame.colorspace), full)
 
 
+def _has_split_chroma(frame: VideoFrame) -> bool:
+    """Tell whether the last chroma sample covers less than a whole step of pixels."""
+    if not frame.format.name.startswith("yuv") or len(frame.planes) < 3:
+        return False
+    chroma = frame.planes[1]
+    across, down = round(frame.width / chroma.width), round(frame.height / chroma.height)
+    return bool(frame.width % across or frame.height % down)
+
+
 def plane_of(frame: VideoFrame, index: int, dtype: type[np.generic]) -> NDArray[np.generic]:
     """Return (H,W) view of one plane without its padding."""
     plane = frame.planes[index]
@@ -98,6 +107,8 @@ class PixelReader:
             )
         if _is_float(frame):
             self._read_float(frame, out)
+        elif _has_split_chroma(frame):
+            self._read_split_chroma(frame, out)
         elif depth_of(frame) > 8:
             self._read_deep(frame, out)
         else:
@@ -153,6 +164,25 @@ class PixelReader:
         )
         codes = np.stack([plane_of(full_chroma, index, np.uint16) for index in range(3)])
         yuv = torch.from_numpy(codes.astype(np.float32))
+        out.copy_(self._upright(rgb_from_yuv(yuv, tags, bits)))
+
+    def _read_split_chroma(self, frame: VideoFrame, out: torch.Tensor) -> None:
+        """Odd sizes: swscale would stretch chroma to the odd size instead of doubling it.
+
+        Only JPEG, VP9 and AV1 hold odd sizes with halved chroma; it lies in the middle there.
+        """
+        tags = self._tag(frame)
+        bits = depth_of(frame)
+        dtype = np.uint16 if bits > 8 else np.uint8
+        planes = [
+            torch.from_numpy(plane_of(frame, index, dtype).astype(np.float32)) for index in range(3)
+        ]
+        height, width = planes[0].shape
+        halved = torch.stack(planes[1:])[None]
+        steps = (round(height / halved.shape[2]), round(width / halved.shape[3]))
+        size = (halved.shape[2] * steps[0], halved.shape[3] * steps[1])
+        chroma = torch.nn.functional.interpolate(halved, size, mode="bilinear", align_corners=False)
+        yuv = torch.cat([planes[0][None], chroma[0, :, :height, :width]])
         out.copy_(self._upright(rgb_from_yuv(yuv, tags, bits)))
 
     def _read_float(self, frame: VideoFrame, out: torch.Tensor) -> None:

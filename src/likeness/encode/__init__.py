@@ -13,7 +13,7 @@ Policy:
     QuickTime; VP9 holds them as they are.
 """
 
-from likeness.encode.coders import EncodeConfig
+from likeness.encode.coders import EncodeConfig, encoders
 from likeness.encode.writer import Encoder, encode
 
-__all__ = ["EncodeConfig", "Encoder", "encode"]
+__all__ = ["EncodeConfig", "Encoder", "encode", "encoders"]

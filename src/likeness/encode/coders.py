@@ -37,15 +37,17 @@ class Coder:
     preset_option: str
     odd_420: bool
     """Holds odd sizes at 4:2:0."""
+    left_chroma: bool
+    """Its decoders take 4:2:0 chroma to lie on the left column; else in the middle."""
 
 
 _CODERS = {
     # "fast" takes up to twice as long as "veryfast" and is 1.5 to 2 dB nearer at the same factor;
     # "medium" gains less than 0.3 dB over it.
-    "h264": Coder("libx264", 17, "fast", "preset", False),
-    "hevc": Coder("libx265", 20, "fast", "preset", False),
-    "vp9": Coder("libvpx-vp9", 24, "4", "cpu-used", True),
-    "av1": Coder("libsvtav1", 24, "8", "preset", True),
+    "h264": Coder("libx264", 17, "fast", "preset", False, True),
+    "hevc": Coder("libx265", 20, "fast", "preset", False, True),
+    "vp9": Coder("libvpx-vp9", 24, "4", "cpu-used", True, False),
+    "av1": Coder("libsvtav1", 24, "8", "preset", True, False),
 }
 
 
@@ -75,6 +77,11 @@ def choose_coder(config: EncodeConfig, suffix: str) -> tuple[str, Coder]:
             f"this build of PyAV has no encoder {coder.name}; choose another codec of {_names()}"
         )
     return codec, coder
+
+
+def encoders() -> dict[str, bool]:
+    """Tell for each codec whether this build of PyAV can encode it."""
+    return {codec: coder.name in av.codecs_available for codec, coder in _CODERS.items()}
 
 
 def _names() -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from likeness.color import linear_from_srgb, yuv_from_rgb
+from likeness.color import halve, linear_from_srgb, luma_from_rgb, yuv_from_rgb
 from likeness.types import ColorTags
 
-_FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 _PLANES_OF_RGB = (2, 0, 1)
 
 
@@ -56,44 +55,45 @@ def linear_float(rgb: torch.Tensor) -> VideoFrame:
 
 
 class PixelWriter:
-    """Turns float RGB into luma and chroma; keeps swscale's context between frames."""
+    """Turns float RGB into luma and chroma in float32, rounded once.
 
-    def __init__(self, tags: ColorTags, name: str) -> None:
-        """Take specified `tags` and the pixel format's `name`: yuv420p, yuv444p10le, ..."""
+    Swscale is not used here: it would place chroma between columns, where H.264 and its successors
+    expect it on the left one, half a pixel off, and would bring 10 bit down to 8 on the way.
+    """
+
+    def __init__(self, tags: ColorTags, name: str, left: bool = True) -> None:
+        """Prepare for a pixel format.
+
+        Args:
+            tags: With a specified matrix.
+            name: yuv420p, yuv444p, or one of them with 10le.
+            left: Where 4:2:0 chroma lies; see `halve`.
+        """
         self._tags = tags
         self._name = name
-        self._range = ColorRange.JPEG if tags.full_range else ColorRange.MPEG
-        self._scaler = VideoReformatter()
+        self._left = left
+        self._bits = 10 if name.endswith("10le") else 8
+        self._type: type[np.generic] = np.uint16 if self._bits > 8 else np.uint8
+
+    def _codes(self, values: torch.Tensor) -> NDArray[np.generic]:
+        rounded = values.add_(0.5).clamp_(0, (1 << self._bits) - 1)
+        return rounded.numpy().astype(self._type)
 
     def picture(self, rgb: torch.Tensor) -> VideoFrame:
-        """Return the picture of (3,H,W) float32 RGB in [0,1]."""
-        if self._name.endswith("10le"):
-            picture = self._deep(rgb)
+        """Return the picture of (3,H,W) float32 RGB; values outside [0,1] are clipped."""
+        rgb = rgb.clamp(0, 1)
+        frame = VideoFrame(rgb.shape[2], rgb.shape[1], self._name)
+        if "420" in self._name:
+            luma = luma_from_rgb(rgb, self._tags, self._bits)
+            chroma = yuv_from_rgb(halve(rgb, self._left), self._tags, self._bits)[1:]
         else:
-            # swscale counts both BT.601 matrices as 5.
-            matrix = 5 if self._tags.matrix == 6 else self._tags.matrix
-            picture = self._scaler.reformat(
-                planar_rgb(rgb),
-                format=self._name,
-                interpolation=_FLAGS,
-                dst_colorspace=matrix,
-                dst_color_range=self._range,
-                threads=1,
-            )
-        picture.colorspace = self._tags.matrix
-        picture.color_range = self._range
-        picture.color_primaries = self._tags.primaries
-        picture.color_trc = self._tags.transfer
-        return picture
-
-    def _deep(self, rgb: torch.Tensor) -> VideoFrame:
-        """Swscale would go through 8 bit; only the chroma is left to it."""
-        yuv = yuv_from_rgb(rgb.clamp(0, 1), self._tags, 10)
-        codes = yuv.add_(0.5).clamp_(0, 1023).numpy().astype(np.uint16)
-        frame = VideoFrame(rgb.shape[2], rgb.shape[1], "yuv444p10le")
-        for index in range(3):
-            _fill(frame, index, codes[index])
-        frame.colorspace, frame.color_range = self._tags.matrix, self._range
-        return self._scaler.reformat(
-            frame, format=self._name, interpolation=_FLAGS, dst_color_range=self._range, threads=1
-        )
+            yuv = yuv_from_rgb(rgb, self._tags, self._bits)
+            luma, chroma = yuv[0], yuv[1:]
+        _fill(frame, 0, self._codes(luma))
+        for index, codes in enumerate(self._codes(chroma)):
+            _fill(frame, index + 1, codes)
+        frame.colorspace = self._tags.matrix
+        frame.color_range = ColorRange.JPEG if self._tags.full_range else ColorRange.MPEG
+        frame.color_primaries = self._tags.primaries
+        frame.color_trc = self._tags.transfer
+        return frame

@@ -78,7 +78,9 @@ class VideoSink:
     def _open_output(self, output: Path) -> OutputContainer:
         options: dict[str, str] = {}
         if output.suffix.lower() in (".mp4", ".mov", ".m4v"):
-            options["movflags"] = "+faststart"
+            # QuickTime's own tags have no place for the whole manifest.
+            mov = "+use_metadata_tags" if output.suffix.lower() == ".mov" else ""
+            options["movflags"] = "+faststart" + mov
             scale = self._timeline.time_base.denominator
             if scale > _LARGEST_SCALE:
                 raise MediaError(
@@ -138,7 +140,7 @@ class VideoSink:
         if codec == "hevc" and "mp4" in self._container.format.name:
             # The tag that Apple's players insist on.
             context.codec_tag = "hvc1"
-        self._pixels = PixelWriter(tags, name)
+        self._pixels = PixelWriter(tags, name, coder.left_chroma)
         return stream
 
     def write(self, rgb: torch.Tensor, index: int) -> None:
