@@ -86,6 +86,9 @@ def test_folded_network_gives_the_same_picture():
     maps = torch.rand(2, 6, 32, 32)
     with torch.no_grad():
         assert torch.allclose(network(maps), folded(maps), atol=1e-5)
+        rounded = network.folded(torch.bfloat16)(maps)
+    assert rounded.dtype == torch.float32
+    assert float((rounded - folded(maps)).abs().max()) < 0.02
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
 

@@ -11,6 +11,7 @@ At 11 frames of 9 channels, 256x256: 140.95 M parameters with refinement, 54.51 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -159,7 +160,8 @@ class Spacetime(nn.Module):
             tuple(maps.shape[1:]) == (planes, side, side),
             f"maps have shape {tuple(maps.shape)}, expected (N, {planes}, {side}, {side})",
         )
-        x = (maps * 2 - 1).contiguous(memory_format=torch.channels_last)
+        dtype = next(self.parameters()).dtype
+        x = (maps * 2 - 1).to(dtype, memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for down in self.downs:
             x = down(x)
@@ -172,19 +174,18 @@ class Spacetime(nn.Module):
         # tanh to [-1,1], then to [0,1]; sigmoid(2x) is the same curve.
         return torch.sigmoid(2 * x.float())
 
-    def folded(self) -> Spacetime:
+    def folded(self, dtype: torch.dtype = torch.float32) -> Spacetime:
         """Return a copy for inference, with every batch norm folded into the convolution before it.
 
         Same answer up to rounding, fewer passes over memory; the copy cannot be trained or loaded
-        into from a bundle.
+        into from a bundle. torch.bfloat16 halves the memory and is several times faster on
+        processors that compute in it; input and output stay float32.
         """
-        copy = Spacetime(self.config)
-        copy.load_state_dict(self.state_dict())
-        copy.eval()
-        for branch in (copy.downs, copy.ups):
+        folded = deepcopy(self).eval()
+        for branch in (folded.downs, folded.ups):
             for index, layers in enumerate(branch):
                 branch[index] = _fold(layers)
-        return copy.requires_grad_(False)
+        return folded.requires_grad_(False).to(dtype)
 
 
 def _fold(layers: nn.Module) -> nn.Sequential:

@@ -1,0 +1,1 @@
+"""Numbers and reports: how good a result is, judged against the real thing."""

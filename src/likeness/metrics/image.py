@@ -1,0 +1,125 @@
+"""How near a picture is to the real one: PSNR, SSIM, sharpness.
+
+Pictures are (n,3,h,w) RGB in [0,1]; answers are one number per picture, (n,) float32, NaN where a
+mask is empty.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from likeness.metrics.regions import shrink
+from likeness.types import Bools, Floats, check
+
+PSNR_CEILING = 100.0
+"""dB given to a perfect copy, so that means stay finite."""
+_LUMA = (0.299, 0.587, 0.114)
+_BORDER = 2
+
+
+def psnr(result: Tensor, real: Tensor, mask: Bools | None = None) -> Floats:
+    """Peak signal-to-noise ratio, 10 log10(1 / mean squared error), in dB.
+
+    Args:
+        result, real: (n,3,h,w) in [0,1].
+        mask: (n,h,w) pixels that count; all of them when None.
+
+    Returns:
+        (n,) dB, at most PSNR_CEILING; NaN where the mask is empty.
+
+    Raises:
+        ContractError: the pictures differ in shape.
+    """
+    _check_pair(result, real)
+    error = (result.double() - real.double()).square().mean(1)
+    if mask is None:
+        mean = error.mean((1, 2)).numpy()
+    else:
+        inside = torch.from_numpy(np.ascontiguousarray(mask))
+        count = inside.sum((1, 2)).numpy()
+        total = (error * inside).sum((1, 2)).numpy()
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    answer: Floats = -10 * np.log10(np.maximum(mean, 10 ** (-PSNR_CEILING / 10)))
+    return answer.astype(np.float32)
+
+
+def ssim(result: Tensor, real: Tensor) -> Floats:
+    """Structural similarity (Wang et al. 2004, equation 13), mean over channels and pixels.
+
+    Gaussian window 11x11 of sigma 1.5, K1 = 0.01, K2 = 0.03, windows that lie wholly inside.
+
+    Returns:
+        (n,) in [-1,1].
+
+    Raises:
+        ContractError: the pictures differ in shape or are smaller than the window.
+    """
+    _check_pair(result, real)
+    check(min(real.shape[-2:]) >= 11, f"SSIM needs 11x11 pixels, found {tuple(real.shape[-2:])}")
+    # The variances are small differences of large numbers: double keeps their digits.
+    x, y = result.double(), real.double()
+    means = _gaussian(torch.cat([x, y, x * x, y * y, x * y]))
+    mx, my, xx, yy, xy = means.chunk(5)
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mx * my + c1) / (mx * mx + my * my + c1)
+    structure = (2 * (xy - mx * my) + c2) / (xx - mx * mx + yy - my * my + c2)
+    answer: Floats = (luminance * structure).mean((1, 2, 3)).numpy().astype(np.float32)
+    return answer
+
+
+def laplacian_energy(pictures: Tensor, hull: Bools) -> Floats:
+    """Detail inside the face: mean squared Laplacian of luma.
+
+    Args:
+        pictures: (n,3,h,w) in [0,1].
+        hull: (n,h,w) from `face_hull`; shrunk here by 2 pixels, so that its border doesn't count.
+
+    Returns:
+        (n,) energy; NaN where the hull is empty.
+    """
+    gray = functional.pad(luma(pictures)[:, None], (1, 1, 1, 1), mode="replicate")
+    kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
+    squares = functional.conv2d(gray, kernel)[:, 0].square().numpy()
+    inside = shrink(hull, _BORDER)
+    count = inside.sum((1, 2))
+    energy = np.where(inside, squares, 0).sum((1, 2), dtype=np.float64)
+    answer: Floats = np.where(count > 0, energy / np.maximum(count, 1), np.nan).astype(np.float32)
+    return answer
+
+
+def sharpness(result: Tensor, real: Tensor, hull: Bools) -> Floats:
+    """Root of the ratio of Laplacian energies, result over real, inside the face.
+
+    Returns:
+        (n,); 1 is as sharp as real, below is blurred, above is over-sharpened or noisy.
+    """
+    _check_pair(result, real)
+    energy = np.maximum(laplacian_energy(real, hull), 1e-12)
+    answer: Floats = np.sqrt(laplacian_energy(result, hull) / energy)
+    return answer
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """Return (n,h,w) BT.601 luma of (n,3,h,w) RGB."""
+    return (pictures * pictures.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1)
+
+
+def _gaussian(pictures: Tensor) -> Tensor:
+    steps = torch.arange(-5, 6, dtype=pictures.dtype)
+    taps = torch.exp(-(steps**2) / (2 * 1.5**2))
+    taps = taps / taps.sum()
+    channels = pictures.shape[1]
+    across = taps.view(1, 1, 1, 11).expand(channels, 1, 1, 11)
+    along = taps.view(1, 1, 11, 1).expand(channels, 1, 11, 1)
+    blurred = functional.conv2d(pictures, across, groups=channels)
+    return functional.conv2d(blurred, along, groups=channels)
+
+
+def _check_pair(result: Tensor, real: Tensor) -> None:
+    check(
+        result.shape == real.shape and real.ndim == 4 and real.shape[1] == 3,
+        f"result {tuple(result.shape)} and real {tuple(real.shape)} must both be (n, 3, h, w)",
+    )
