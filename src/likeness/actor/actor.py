@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.actor.anatomy import EYE_RIGHT, MOUTH, TORSO, Body, build_body
+from likeness.actor.anatomy import EYE_RIGHT, MOUTH, Body, build_body
 from likeness.actor.hair import Hair, build_hair
 from likeness.actor.look import Look, look_from_seed
 from likeness.actor.motion import EXPRESSIONS, Motion, torso_motion
@@ -19,11 +19,11 @@ from likeness.geometry import axis_angle, rotation_from_euler
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats
 
-FOCAL = 1.9
+FOCAL = 2.2
 """Focal length in units of the frame's shorter side."""
 DISTANCE = 780.0
 """Millimetres from the camera to the origin of the standing head."""
-RISE = 12.0
+RISE = 6.0
 """Millimetres that the head's origin stands above the middle of the frame."""
 _PROBES = 42
 _PROBE_SIZE = 160
@@ -67,8 +67,8 @@ class Actor:
         neutral = model.neutral(look.shape)
         body = build_body(model, look)
         rest = body.rest(neutral, neutral)
-        covered = rest[: -_torso_count(body)]
-        hair = build_hair(body.skull, look, covered[_above_neck(body, covered)], neutral)
+        head = rest[: body.smooth.matrix.shape[0]]
+        hair = build_hair(body.skull, look, head, neutral)
         ao, hair_ao = _occlusion(body, rest, hair)
         rng = np.random.default_rng((seed, 19))
         return Actor(
@@ -78,7 +78,7 @@ class Actor:
             neutral=neutral,
             body=body,
             hair=hair,
-            head_texture=paint_head(body, look, neutral, body.uv[: len(neutral)]),
+            head_texture=paint_head(body, look, neutral, None if hair is None else hair.line),
             torso_texture=paint_torso(look),
             grain=_grain(rng),
             occlusion=ao,
@@ -163,18 +163,6 @@ def _nearest_albedo(actor: Actor) -> Floats:
     wanted = (painted - model.albedo_mean).ravel().astype(np.float64)
     ridge = 1e-2 * np.eye(len(modes))
     return np.linalg.solve(modes @ modes.T + ridge, modes @ wanted).astype(np.float32)
-
-
-def _torso_count(body: Body) -> int:
-    first = int(body.triangles[body.parts == TORSO].min())
-    return len(body.weights) - first
-
-
-def _above_neck(body: Body, vertices: Floats) -> Floats:
-    """Mask of head and ear vertices: what hair lies on."""
-    head = np.ones(len(vertices), bool)
-    head[len(vertices) - int((body.weights[: len(vertices)] < 1).sum()) :] = False
-    return head
 
 
 def _light(look: Look) -> Floats:

@@ -47,7 +47,7 @@ _LOFT_FOLLOW = (0.75, 0.45, 0.22, 0.08, 0.0, 0.0, 0.0)
 # (drop below the neck's base, half width, front depth) down the torso.
 _TORSO = np.array(
     [
-        [-10, 56, 52], [4, 70, 60], [16, 104, 70], [30, 148, 78], [46, 180, 86], [70, 202, 94],
+        [-4, 50, 48], [5, 62, 56], [16, 100, 68], [30, 148, 78], [46, 180, 86], [70, 202, 94],
         [110, 216, 104], [190, 222, 112], [360, 226, 118],
     ],
     np.float64,
@@ -160,7 +160,7 @@ def _skull(neutral: Floats) -> Skull:
     ry = 0.60 * height
     center = np.array([0.0, top[1] - 0.24 * height + ry, top[2] + 0.50 * height])
     radii = np.array([half * 1.03, ry, 0.56 * height])
-    base = np.array([0.0, chin[1] + 0.30 * height, center[2] + 0.08 * height])
+    base = np.array([0.0, chin[1] + 0.25 * height, center[2] + 0.08 * height])
     return Skull(
         center.astype(np.float32), radii.astype(np.float32), chin.copy(), base.astype(np.float32)
     )
@@ -181,7 +181,12 @@ def _loft(neutral: Floats, skull: Skull) -> tuple[Floats, Ints, Floats]:
         fade = fade * fade * (3 - 2 * fade)
         # The jaw's underside runs inward at once; the cranium takes over slowly.
         under = np.clip(start[:, 1:2], 0, 1) * np.sin(np.pi * t) * 0.10
-        rows.append(skull.center + way * skull.radii * (length + (1 - length) * fade - under))
+        row = skull.center + way * skull.radii * (length + (1 - length) * fade - under)
+        # Seen from the front nothing may show below the jaw line.
+        jaw = neutral[list(OUTLINE), 1:2] - 5.0 * k
+        low = np.clip((start[:, 1:2] - 0.25) / 0.3, 0, 1)
+        row[:, 1:2] += low * (np.minimum(row[:, 1:2], jaw) - row[:, 1:2])
+        rows.append(row)
         follow.append(np.full(len(OUTLINE), _LOFT_FOLLOW[k - 1]))
     rows.append((skull.center + pole * skull.radii)[None])
     follow.append(np.zeros(1))
@@ -254,8 +259,8 @@ def _neck(skull: Skull, look: Look) -> Piece:
     t = np.linspace(0, 1, _NECK_ROWS)[:, None]
     turn = np.linspace(0, 2 * np.pi, _NECK_COLUMNS, endpoint=False)[None]
     top = np.array([0.0, skull.chin[1] - 38.0, skull.center[2] + 2.0])
-    center = top + t[..., None] * (skull.neck_base + np.array([0, 14.0, 0]) - top)
-    flare = 1.0 + 0.30 * np.clip((t - 0.62) / 0.38, 0, 1) ** 2
+    center = top + t[..., None] * (skull.neck_base + np.array([0, 32.0, 0]) - top)
+    flare = 1.0 + 0.22 * np.clip((t - 0.55) / 0.45, 0, 1) ** 2
     throat = 1.0 + 0.05 * np.exp(-(((t - 0.5) / 0.18) ** 2)) * np.clip(-np.cos(turn), 0, 1) ** 6
     x = np.sin(turn) * look.neck * flare
     z = -np.cos(turn) * look.neck * 0.98 * flare * throat
@@ -270,8 +275,8 @@ def _neck(skull: Skull, look: Look) -> Piece:
 def _torso(skull: Skull, look: Look) -> Piece:
     fine = np.linspace(0, len(_TORSO) - 1, 3 * len(_TORSO) - 2)
     drop, width, depth = (np.interp(fine, np.arange(len(_TORSO)), c) for c in _TORSO.T)
-    width = look.neck * 1.12 + (width - width[0]) * look.shoulders
-    depth = look.neck * 1.06 + (depth - depth[0]) * look.shoulders
+    width = look.neck * 0.96 + (width - width[0]) * look.shoulders
+    depth = look.neck * 0.94 + (depth - depth[0]) * look.shoulders
     turn = np.linspace(0, 2 * np.pi, _TORSO_COLUMNS, endpoint=False)[None]
     bend = 2 / 2.3
     sine, cosine = np.sin(turn), np.cos(turn)

@@ -44,12 +44,12 @@ class Cut:
 CUTS: dict[str, Cut | None] = {
     "bald": None,
     "buzz": Cut(3.0, 1.0, tips=0.10),
-    "short": Cut(15.0, 3.0, front=8.0, tips=0.16),
-    "side": Cut(19.0, 3.0, front=6.0, sweep=0.5, tips=0.12),
-    "quiff": Cut(14.0, 2.5, lift=22.0, tips=0.12),
-    "curly": Cut(34.0, 10.0, front=4.0, hang=28.0, lump=6.0, tips=0.12),
-    "long": Cut(15.0, 4.0, hang=190.0, sweep=0.25, tips=0.08),
-    "wavy": Cut(19.0, 5.0, hang=160.0, wave=5.0, sweep=-0.4, tips=0.10),
+    "short": Cut(13.0, 1.2, front=4.0, tips=0.15),
+    "side": Cut(17.0, 1.5, front=2.0, lift=8.0, sweep=0.5, tips=0.12),
+    "quiff": Cut(13.0, 1.0, lift=20.0, tips=0.10),
+    "curly": Cut(26.0, 2.0, hang=34.0, lump=5.0, tips=0.07),
+    "long": Cut(14.0, 1.5, hang=190.0, sweep=0.25, tips=0.08),
+    "wavy": Cut(18.0, 2.0, hang=160.0, wave=5.0, sweep=-0.4, tips=0.10),
     "bob": Cut(16.0, 6.0, front=34.0, hang=82.0, tips=0.06),
     "bun": Cut(7.0, 2.0, bun=34.0, tips=0.08),
 }
@@ -67,6 +67,8 @@ class Hair:
     """(V,2): place around the head in turns [0,1], millimetres from the root."""
     end: Floats
     """(V,) 0 at the root, 1 at the tip."""
+    line: Floats
+    """(C,2) azimuth and head-space y of the hairline."""
     tips: float
     rows: int = _ROWS
     columns: int = _COLUMNS
@@ -78,7 +80,7 @@ def build_hair(skull: Skull, look: Look, head: Floats, neutral: Floats) -> Hair 
     Args:
         skull: from `anatomy.build_body`.
         look: traits.
-        head: (V,3) head and ear vertices that the hair lies on.
+        head: (V,3) head vertices that the hair lies on.
         neutral: (F,3) face vertices at rest, for the hairline.
 
     Returns:
@@ -94,6 +96,8 @@ def build_hair(skull: Skull, look: Look, head: Floats, neutral: Floats) -> Hair 
     mean = float(np.mean(skull.radii))
     front = _bump(away, 0.0, 1.05) * cut.front * (1 + cut.sweep * np.sin(azimuth))
     hang = cut.hang * _step(away, 0.95, 1.35)
+    at = np.stack([np.sin(line) * np.sin(azimuth), -np.cos(line), -np.sin(line) * np.cos(azimuth)])
+    edge = skull.center[1] + at[1] * _radius(at.T, head - skull.center)
     drop = np.where(cut.hang > 30, np.minimum(line, 1.62), line) if cut.hang > 0 else line
     line = np.where(hang > 1, drop, line)
     surface = line * mean + front
@@ -120,6 +124,7 @@ def build_hair(skull: Skull, look: Look, head: Floats, neutral: Floats) -> Hair 
         (1 - loose).ravel().astype(np.float32),
         np.stack([turns, along], -1).reshape(-1, 2).astype(np.float32),
         end.ravel().astype(np.float32),
+        np.stack([azimuth, edge], 1).astype(np.float32),
         cut.tips,
         columns=_COLUMNS + 1,
     )
@@ -134,7 +139,7 @@ def _hairline(skull: Skull, neutral: Floats, azimuth: Floats, cut: Cut) -> Float
     around = np.arctan2(offset[:, 0], -offset[:, 2])
     polar = np.arccos(-offset[:, 1] / np.linalg.norm(offset, axis=1))
     order = np.argsort(around)
-    polar = polar[order] + 0.02
+    polar = polar[order] - 0.035
     tail = np.array([[around.max() + 0.14, polar[-1] + 0.18], [1.72, 1.62], [1.95, 1.50]])
     nape = np.array([[2.2, 1.95], [2.6, 2.2], [np.pi, 2.25]])
     x = np.concatenate([around[order], tail[:, 0], nape[:, 0]])
@@ -156,7 +161,7 @@ def _thickness(
     thickness = thickness + cut.lift * ahead * np.sin(np.pi * np.clip(rows * 0.93, 0, 1)) ** 1.5
     # Hair that hangs keeps its body instead of thinning to the hairline.
     body = np.maximum(cut.edge, 0.55 * cut.volume)
-    side = _step(np.abs(azimuth), 0.95, 1.3) * (cut.hang > 0)
+    side = _step(np.abs(azimuth), 1.05, 1.7) * (cut.hang > 0)
     thickness = thickness + side * np.clip(body - thickness, 0, None)
     ridges = np.zeros_like(thickness)
     for frequency, height in ((9, 0.10), (17, 0.07), (29, 0.05)):
@@ -213,6 +218,7 @@ def _with_bun(hair: Hair, skull: Skull, radius: float) -> Hair:
         np.concatenate([hair.weights, np.ones(extra)]).astype(np.float32),
         np.concatenate([hair.strand, strand]).astype(np.float32),
         np.concatenate([hair.end, np.full(extra, 0.5)]).astype(np.float32),
+        hair.line,
         hair.tips,
         hair.rows,
         hair.columns,

@@ -82,14 +82,14 @@ def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> Floa
     return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
-def paint_head(body: Body, look: Look, neutral: Floats, head_uv: Floats) -> Floats:
+def paint_head(body: Body, look: Look, neutral: Floats, hairline: Floats | None) -> Floats:
     """Paint skin, brows, stubble and blemishes.
 
     Args:
         body: from `build_body`.
         look: traits.
         neutral: (F,3) face at rest.
-        head_uv: (F,2) texture coordinates of the face's vertices.
+        hairline: (C,2) azimuth and y of the hair's edge, or None for a bald head.
 
     Returns:
         (h,w,4) float32: RGB albedo and gloss (0 dull, 1 oily).
@@ -98,6 +98,7 @@ def paint_head(body: Body, look: Look, neutral: Floats, head_uv: Floats) -> Floa
     around, top, bottom = body.scale
     x = ((np.arange(w) + 0.5) / w - 0.5) * around
     y = top + (np.arange(h) + 0.5) / h * (bottom - top)
+    head_uv = body.uv[: len(neutral)]
     marks = np.stack([(head_uv[:, 0] - 0.5) * around, neutral[:, 1]], 1)
     canvas = Canvas(np.zeros((h, w, 4), np.float32), x, y, marks)
     rng = np.random.default_rng((look.seed, 11))
@@ -105,6 +106,8 @@ def paint_head(body: Body, look: Look, neutral: Floats, head_uv: Floats) -> Floa
     _paint_lines(canvas, look)
     _paint_stubble(canvas, look, rng)
     _paint_brows(canvas, look, rng)
+    if hairline is not None:
+        _paint_scalp(canvas, look, hairline, rng)
     np.clip(canvas.color, 0, 1, out=canvas.color)
     return canvas.color
 
@@ -183,26 +186,38 @@ def _paint_stubble(canvas: Canvas, look: Look, rng: np.random.Generator) -> None
     canvas.color[..., 3] *= 1 - 0.7 * mask
 
 
+def _paint_scalp(canvas: Canvas, look: Look, line: Floats, rng: np.random.Generator) -> None:
+    """Roots of the hair, so that no bare skin shows between strands."""
+    size = canvas.color.shape[:2]
+    around = float(canvas.x[-1] - canvas.x[0])
+    edge = np.interp(canvas.x / around * 2 * np.pi, line[:, 0], line[:, 1])
+    streaks = gaussian_filter(rng.normal(size=size), (7.0, 0.7), mode="wrap")
+    ragged = edge[None] - canvas.y[:, None] + 4.0 * streaks / streaks.std()
+    mask = np.clip((ragged + 3) / 14, 0, 1).astype(np.float32)
+    canvas.mix(mask * 0.92, np.array(look.hair, np.float32) * 0.75)
+    canvas.color[..., 3] *= 1 - 0.8 * mask
+
+
 def _paint_brows(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
     """Hundreds of hairs between the brow's upper and lower landmarks, nose to temple."""
-    hairs = int(330 * look.brow_weight)
+    hairs = int(230 * look.brow_weight)
     for upper, lower in _BROWS:
         top, base = (_resample(canvas.marks[list(ring)], 64)[::-1] for ring in (upper, lower))
         side = float(np.sign(top[-1, 0] - top[0, 0]))
         t = rng.beta(1.1, 1.2, hairs)
-        s = np.clip(rng.normal(0.5, 0.26, hairs), 0, 1)
+        s = np.clip(rng.normal(0.42, 0.22, hairs), 0, 1)
         narrow = 0.5 + (s - 0.5) * np.where(t > 0.55, 1 - 1.1 * (t - 0.55), 1.0)
         index = (t * 63).astype(int)
         root = base[index] + (top[index] - base[index]) * narrow[:, None]
         lean = np.deg2rad(rng.normal(62, 12, hairs) * np.clip(1 - 1.5 * t, -0.35, 1))
-        length = rng.uniform(4.5, 8.5, hairs) * (1 - 0.35 * t)
+        length = rng.uniform(3.5, 6.5, hairs) * (1 - 0.35 * t)
         way = np.stack([side * np.cos(lean), -np.sin(lean)], 1)
         steps = np.linspace(0, 1, 22)[None, :, None]
         bend = np.array([0, 1.0]) * (steps**2) * 1.2
         dots = root[:, None] + way[:, None] * steps * length[:, None, None] + bend
         cover = canvas.strokes(dots.reshape(-1, 2), 0.30)
-        under = gaussian_filter(cover, 5)
-        mask = np.clip(cover * 0.55 + under * 0.55, 0, 0.93)
+        under = gaussian_filter(cover, 4)
+        mask = np.clip(cover * 0.50 + under * 0.32, 0, 0.88)
         canvas.mix(mask * min(look.brow_weight, 1.0) ** 0.5, look.brow)
         canvas.color[..., 3] *= 1 - 0.8 * mask
 

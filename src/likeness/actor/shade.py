@@ -84,8 +84,8 @@ def _eye(
     inside = b * b - c
     upper = _distance(at[0], at[1], rims[0]) / scene[0]
     lower = _distance(at[0], at[1], rims[1]) / scene[0]
-    closed = _smooth(-0.2, 0.75, upper)
-    shadow = (0.42 + 0.58 * _smooth(0.0, 4.2, upper)) * (0.72 + 0.28 * _smooth(0.0, 1.6, lower))
+    closed = _smooth(-0.3, 0.5, upper)
+    shadow = (0.58 + 0.42 * _smooth(0.0, 3.6, upper)) * (0.72 + 0.28 * _smooth(0.0, 1.6, lower))
     if inside <= 0.0:
         for k in range(3):
             out[k] = (0.52, 0.30, 0.27)[k] * shadow
@@ -113,7 +113,7 @@ def _eye(
     shine = (n[0] * hx + n[1] * hy + n[2] * hz) / h
     glint = _smooth(0.9925, 0.9965, shine) * 0.85 + 0.05 * max(shine, 0.0) ** 40
     for k in range(3):
-        white = (0.80, 0.775, 0.755)[k] - vein * (0.02, 0.16, 0.16)[k]
+        white = (0.86, 0.84, 0.82)[k] - vein * (0.02, 0.16, 0.16)[k]
         colored = eye[6 + k] * fiber * limbus * ring * (0.65 + 0.7 * glow)
         colored = colored * (1 - hole) + 0.012 * hole
         base = white * edge + colored * (1 - edge)
@@ -213,7 +213,7 @@ def _skin(
     length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
     nx, ny, nz = nx / length, ny / length, nz / length
     lip = _smooth(0.36, 0.62, a[LIPS])
-    lash = _smooth(0.45, 0.85, a[LASHES]) * lashes + 0.28 * _smooth(0.1, 0.33, a[LASHES])
+    lash = 0.85 * _smooth(0.55, 0.95, a[LASHES]) * lashes + 0.28 * _smooth(0.1, 0.33, a[LASHES])
     seam = 0.62 * _smooth(0.45, 1.0, a[SEAM])
     hx, hy, hz = key[0] - ray[0], key[1] - ray[1], key[2] - ray[2]
     h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
@@ -348,7 +348,8 @@ def shade_hair(
             tone = (0.80 + 0.24 * fine + 0.16 * broad) * (0.42 if back else 1.0)
             root = 0.62 + 0.38 * _smooth(0.0, 0.25, a[11])
             for c in range(3):
-                value = tones[0, c] * tone * a[c] * (root if not back else 0.8)
+                lit = max(a[c], 0.45) if back else a[c]
+                value = tones[0, c] * tone * lit * (root if not back else 0.8)
                 if not back:
                     value += max(shine, 0.0) * (0.35 + 1.3 * tones[0, c]) * tones[1, c]
                 value = max(value, 0.0)

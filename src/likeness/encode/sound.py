@@ -1,0 +1,39 @@
+"""Write samples as a sound file that containers can take over packet by packet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from likeness.errors import MediaError
+from likeness.types import Floats
+
+
+def write_sound(samples: Floats, rate: int, output: Path | str, bits_per_second: int = 96000) -> None:
+    """Encode mono samples as AAC in an .m4a file.
+
+    Args:
+        samples: (S,) in [-1, 1].
+        rate: samples per second.
+        output: file to write; replaced where it exists.
+        bits_per_second: coded rate.
+
+    Raises:
+        MediaError: the file cannot be written.
+    """
+    try:
+        with av.open(str(output), "w", format="ipod") as container:
+            stream = container.add_stream("aac", rate=rate, layout="mono")
+            stream.bit_rate = bits_per_second
+            planes = np.ascontiguousarray(samples, np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="mono")
+            frame.sample_rate = rate
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(
+            f"cannot write sound to {output} ({error}); check that its folder exists and is writable"
+        ) from error
