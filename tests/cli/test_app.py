@@ -19,7 +19,11 @@ COMMANDS = [
     ["doctor"],
     ["models", "info"],
     ["models", "list"],
+    ["reenact"],
+    ["track"],
+    ["train", "reenact"],
 ]
+LONG = [["reenact"], ["track"], ["train", "reenact"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -32,6 +36,7 @@ def test_every_command_has_help_with_an_example(
     assert "--json" in shown
     assert "--seed" in shown
     assert "--device" in shown
+    assert ("--dry-run" in shown) == (command in LONG)
 
 
 def test_every_command_is_listed_here() -> None:
@@ -91,13 +96,20 @@ def test_json_has_no_name_for_infinity(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_tables_show_nested_facts(capsys: pytest.CaptureFixture[str]) -> None:
-    answer({"a": {"long_name": 0.123456, "b": True}, "many": list(range(30)), "n": None}, False)
+    facts = {
+        "a": {"long_name": 0.123456, "b": True},
+        "many": list(range(30)),
+        "n": None,
+        "shots": [{"start": 3}],
+    }
+    answer(facts, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "a"
     assert lines[1] == "  long_name  0.1235"
     assert lines[2].split() == ["b", "yes"]
     assert lines[3].endswith("(30 in all)")
     assert lines[4].split() == ["n", "none"]
+    assert lines[5:] == ["shots", "  0", "    start  3"]
 
 
 def test_progress_as_json_lines() -> None:

@@ -58,6 +58,8 @@ def _lines(facts: Mapping[str, Any], indent: str) -> list[str]:
     width = max((len(name) for name in facts), default=0) + 2
     lines = []
     for name, value in facts.items():
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            value = {str(i): item for i, item in enumerate(value)}
         if isinstance(value, dict) and value:
             lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
         else:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from likeness.cli import doctor, models
+from likeness.cli import doctor, models, reenact, track, train
 from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
 from likeness.errors import ConfigError, LikenessError
 
@@ -24,11 +24,14 @@ def build() -> App:
         name="likeness",
         help="Video portraits: transfer, edit and verify the performance of a real person's face.",
         version=version("likeness"),
-        help_format="plaintext",
+        help_format="markdown",
         # A flag is given or not given: --no-json would be a second way to say nothing.
         default_parameter=Parameter(negative=()),
     )
     app.command(doctor.doctor, help_epilogue=doctor.EXAMPLE)
+    app.command(track.track, help_epilogue=track.EXAMPLE)
+    app.command(train.app)
+    app.command(reenact.reenact, help_epilogue=reenact.EXAMPLE)
     app.command(models.app)
     return app
 

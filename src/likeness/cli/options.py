@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Group, Parameter
 
 from likeness.config import nearest, read_toml, resolve
-from likeness.errors import ConfigError
+from likeness.errors import BackendError, ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from likeness.pipeline import AnalyseConfig
 
 COMMON = Group("Options of every command", sort_key=9)
-TABLES = ("track", "fit", "train", "reenact", "encode", "demo")
+TABLES = ("track", "fit", "train", "transfer", "encode", "demo")
 """Tables that a settings file may hold; a command reads those that concern it."""
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
@@ -61,3 +66,32 @@ def settings(
         if name not in TABLES or not isinstance(content, dict):
             raise ConfigError(f"{options.config} holds the table {name!r}{nearest(name, TABLES)}")
     return resolve(kind, tables.get(table), flags, where=table)
+
+
+def analysis(options: Options) -> AnalyseConfig:
+    """Resolve the settings of tracking and fitting."""
+    from likeness.fit import FitConfig
+    from likeness.pipeline import AnalyseConfig
+    from likeness.track import TrackConfig
+
+    return AnalyseConfig(
+        settings(TrackConfig, "track", options), settings(FitConfig, "fit", options)
+    )
+
+
+def device(options: Options) -> torch.device:
+    """Choose where networks run.
+
+    Raises:
+        BackendError: the device that was asked for is not here.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    wanted = options.device or "auto"
+    if wanted == "cuda" and not there:
+        raise BackendError(
+            "--device cuda was asked for, and torch finds no CUDA device; run likeness doctor, or "
+            "leave the flag out"
+        )
+    return torch.device("cpu" if wanted == "cpu" or not there else "cuda")

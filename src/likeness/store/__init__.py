@@ -7,13 +7,21 @@ against its sha256 when it is read.
 
 from likeness.store.bundles import load_bundle, read_bundle_index, save_bundle
 from likeness.store.face_models import load_face_model, save_face_model
-from likeness.store.shots import cache_shots, cached_shots, load_shot, save_shot, shot_cache
+from likeness.store.shots import (
+    cache_shots,
+    cached_shots,
+    forget_shots,
+    load_shot,
+    save_shot,
+    shot_cache,
+)
 from likeness.store.states import load_state, save_state
 from likeness.store.tables import write_table
 
 __all__ = [
     "cache_shots",
     "cached_shots",
+    "forget_shots",
     "load_bundle",
     "load_face_model",
     "load_shot",
