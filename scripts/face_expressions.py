@@ -11,7 +11,7 @@ from scipy.linalg import eigh
 
 OUT_UP_FRONT = np.array([-1.0, -1.0, -1.0])
 """(out, up, front) of the person's right side, image left, in head axes."""
-JAW_ANGLE = np.deg2rad(19.0)
+JAW_ANGLE = np.deg2rad(21.0)
 _CHIN = (152, 148, 377, 176, 400, 175, 199, 200, 18, 83, 313, 17, 84, 314, 181, 405, 91, 321,
          14, 87, 317, 178, 402, 88, 318, 149, 378, 171, 396, 208, 428, 201, 421, 182, 406, 106, 335,
          194, 418, 32, 262, 140, 369)  # fmt: skip
@@ -80,12 +80,12 @@ def named_modes(skin: Skin) -> Floats:
     slide = _pulled(skin, SLIDE)
     modes["mouthRight"] = 0.5 * (slide - skin.mirrored(slide))
     jaw = jaw_weights(skin)
-    modes["jawRight"] = jaw[:, None] * np.array([-6.0, 0.0, 0.0])
+    modes["jawRight"] = jaw[:, None] * np.array([-8.0, 0.0, 0.0])
     for name in [n for n in modes if n.endswith("Right")]:
         modes[name.removesuffix("Right") + "Left"] = skin.mirrored(modes[name])
     for name, pull in BOTH.items():
         modes[name] = _pulled(skin, pull)
-    modes["jawForward"] = jaw[:, None] * np.array([0.0, 0.6, -5.0])
+    modes["jawForward"] = jaw[:, None] * np.array([0.0, 0.6, -8.0])
     modes["jawOpen"] = _jaw_open(skin, jaw)
     modes["mouthClose"] = _mouth_close(skin, modes["jawOpen"])
     # The tongue is no part of the tracker's mesh; the name is kept so that files stay aligned.
