@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -254,3 +255,26 @@ def test_missing_and_unreadable(tmp_path):
         open_clip(tmp_path)
     with pytest.raises(MediaError, match="no file is called like"):
         open_clip(tmp_path / "x%05d.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_photographs(tmp_path, frames, orientation):
+    upright = frames(1, (32, 48))[0]
+    turns, mirrored = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (3, 1), 6: (1, 0), 7: (1, 1),
+                       8: (3, 0)}[orientation]  # fmt: skip
+    coded = np.rot90(upright, turns)
+    coded = np.ascontiguousarray(coded[:, ::-1] if mirrored else coded)
+    context = av.CodecContext.create("mjpeg", "w")
+    context.width, context.height, context.pix_fmt = coded.shape[1], coded.shape[0], "yuvj444p"
+    context.time_base, context.thread_count = Fraction(1, 25), 1
+    context.options = {"qmin": "1", "qmax": "1"}
+    frame = av.VideoFrame.from_ndarray(coded, format="rgb24")
+    frame = frame.reformat(format="yuvj444p", dst_colorspace=5, dst_color_range=2)
+    data = b"".join(map(bytes, context.encode(frame)))
+    entry = struct.pack(">HHIHH", 0x112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + b"\0\0\0\0"
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+    clip = open_clip(path)
+    assert clip.size == (32, 48)
+    assert psnr(all_frames(clip)[0], reference(upright[None])[0]) > 30

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.decode import open_clip, read_marks, stream
-from likeness.encode import EncodeConfig, encode
+from likeness.encode import EncodeConfig, encode, encoders
 from likeness.errors import ConfigError, ContractError, MediaError
 from likeness.provenance import Ingredient, Manifest, sidecar_of
 from likeness.types import Clip, ColorTags, Timeline
@@ -156,6 +156,10 @@ def test_codecs(tmp_path, codec, depth):
         assert psnr(read(tmp_path / name), frames) > 34
 
 
+def test_encoders_of_this_build():
+    assert encoders() == {"h264": True, "hevc": True, "vp9": True, "av1": True}
+
+
 def test_one_frame(tmp_path):
     with encode(tmp_path / "o.mp4", like=make_like((64, 64), 1), manifest=MANIFEST) as video:
         video.append(smooth(1, (64, 64)))
@@ -261,3 +265,19 @@ def test_wrong_frames(tmp_path):
         ) as video:  # fmt: skip
             video.append(bad)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("start", [-7, 50])
+def test_part_of_a_clip_stays_in_step_with_its_sound(plain_clip, tmp_path, packets, start):
+    clip = open_clip(plain_clip)
+    timeline = Timeline(np.arange(20) + start, Fraction(1, 25), 1, clip)
+    output = tmp_path / "o.mp4"
+    with encode(output, clip, MANIFEST, timeline) as video:
+        video.append(smooth(20, (48, 64)))
+    copy = open_clip(output)
+    assert len(copy) == 20
+    assert copy.pts[0] * copy.time_base == Fraction(max(start, 0), 25)
+    before, after = packets(plain_clip)[0], packets(output)[0]
+    assert [data for _, data in before] == [data for _, data in after]
+    moved = {round((b - a) / 40000) for (a, _), (b, _) in zip(before, after, strict=True)}
+    assert moved == {max(-start, 0)}

@@ -22,7 +22,12 @@ from likeness.decode.container import (
     table_of,
     video_stream,
 )
-from likeness.decode.pictures import is_pictures, list_pictures, read_picture
+from likeness.decode.pictures import (
+    is_pictures,
+    list_pictures,
+    orientation_of_picture,
+    read_picture,
+)
 from likeness.decode.pixels import PixelReader
 from likeness.errors import ContractError, MediaError
 from likeness.types import Clip, Window
@@ -36,6 +41,8 @@ _CACHE_BYTES = 64 << 20
 class _Source(Protocol):
     def picture(self, index: int) -> VideoFrame: ...
 
+    def orientation(self, index: int, frame: VideoFrame) -> tuple[int, bool]: ...
+
     def close(self) -> None: ...
 
 
@@ -47,6 +54,9 @@ class _Pictures:
 
     def picture(self, index: int) -> VideoFrame:
         return read_picture(self._files[index])
+
+    def orientation(self, index: int, frame: VideoFrame) -> tuple[int, bool]:
+        return orientation_of_picture(self._files[index], frame)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -69,6 +79,7 @@ class _Video:
             raise _changed(clip, len(self._table.pts))
         keys = np.searchsorted(self._table.raw_pts, self._table.key_pts)
         self._key_indices = keys.astype(np.int64)
+        self._orientation: tuple[int, bool] | None = None
         self._open = ExitStack()
         self._container: InputContainer
         self._stream: VideoStream
@@ -131,6 +142,11 @@ class _Video:
             raise MediaError(f"{self._clip.path} cannot be decoded at frame {index}")
         return self._held
 
+    def orientation(self, index: int, frame: VideoFrame) -> tuple[int, bool]:
+        if self._orientation is None:
+            self._orientation = orientation_of(frame)
+        return self._orientation
+
     def _key_before(self, index: int) -> int:
         place = int(np.searchsorted(self._key_indices, index, side="right")) - 1
         return int(self._key_indices[place]) if place >= 0 else 0
@@ -165,7 +181,7 @@ class Decoder:
         self.clip = clip
         pictures = is_pictures(clip.path)
         self._source: _Source = _Pictures(clip) if pictures else _Video(clip)
-        self._reader: PixelReader | None = None
+        self._reader = PixelReader(clip.color)
         height, width = clip.size
         cost = height * width * (3 if clip.bit_depth > 8 else 2)
         self._cached = max(2, min(64, _CACHE_BYTES // cost))
@@ -202,9 +218,7 @@ class Decoder:
         frames = torch.empty((len(window), 3, *self.clip.size))
         for row, index in enumerate(window):
             picture = self._picture(index)
-            if self._reader is None:
-                self._reader = PixelReader(self.clip.color, *orientation_of(picture))
-            self._reader.read(picture, frames[row])
+            self._reader.read(picture, frames[row], self._source.orientation(index, picture))
         return frames
 
     def _picture(self, index: int) -> VideoFrame:

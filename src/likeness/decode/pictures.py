@@ -6,6 +6,7 @@ import hashlib
 import re
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -17,6 +18,17 @@ from likeness.errors import MediaError
 from likeness.types import Clip, Ints
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
+_EXIF = {
+    1: (0, False),
+    2: (0, True),
+    3: (180, False),
+    4: (180, True),
+    5: (270, True),
+    6: (90, False),
+    7: (90, True),
+    8: (270, False),
+}
+"""EXIF orientation to degrees clockwise, and whether to mirror before turning."""
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
 
 
@@ -92,13 +104,40 @@ def read_picture(path: Path) -> VideoFrame:
     return frame
 
 
+def orientation_of_picture(path: Path, frame: VideoFrame) -> tuple[int, bool]:
+    """Return degrees clockwise and whether to mirror before, from EXIF where there is any.
+
+    PyAV reports the angle of an EXIF orientation (tag 0x112, TIFF 6.0 page 36) but not its mirror.
+    """
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        with path.open("rb") as file:
+            found = _exif_orientation(file.read(1 << 16))
+        if found in _EXIF:
+            return _EXIF[found]
+    return orientation_of(frame)
+
+
+def _exif_orientation(head: bytes) -> int | None:
+    start = head.find(b"Exif\0\0")
+    if start < 0:
+        return None
+    block = head[start + 6 :]
+    order: Literal["little", "big"] = "little" if block[:2] == b"II" else "big"
+    first = int.from_bytes(block[4:8], order)
+    count = int.from_bytes(block[first : first + 2], order)
+    for entry in range(first + 2, min(first + 2 + 12 * count, len(block)), 12):
+        if int.from_bytes(block[entry : entry + 2], order) == 0x112:
+            return int.from_bytes(block[entry + 8 : entry + 10], order)
+    return None
+
+
 def open_pictures(path: Path, frame_rate: Fraction) -> Clip:
     """Read the facts of a picture, folder or pattern; see `open_clip`."""
     if frame_rate <= 0:
         raise MediaError(f"the frame rate is {frame_rate}, expected more than 0")
     files, pts = list_pictures(path)
     frame = read_picture(files[0])
-    degrees, _ = orientation_of(frame)
+    degrees, _ = orientation_of_picture(files[0], frame)
     lying = degrees in (90, 270)
     return Clip(
         path=path,

@@ -84,19 +84,27 @@ def plane_of(frame: VideoFrame, index: int, dtype: type[np.generic]) -> NDArray[
 class PixelReader:
     """Turns pictures of one clip into upright float RGB; keeps swscale's context between frames."""
 
-    def __init__(self, color: ColorTags, degrees: int = 0, mirrored: bool = False) -> None:
+    def __init__(self, color: ColorTags) -> None:
         self._color = color
-        self._quarter_turns = degrees // 90
-        self._mirrored = mirrored
+        self._quarter_turns = 0
+        self._mirrored = False
         self._scaler = VideoReformatter()
         self._coded: ColorTags | None = None
 
-    def read(self, frame: VideoFrame, out: torch.Tensor) -> None:
-        """Write `frame` into `out`, (3,H,W) float32 RGB in [0,1].
+    def read(
+        self, frame: VideoFrame, out: torch.Tensor, orientation: tuple[int, bool] = (0, False)
+    ) -> None:
+        """Write a frame into a tensor.
+
+        Args:
+            frame: As decoded.
+            out: (3,H,W) float32, filled with RGB in [0,1].
+            orientation: Degrees clockwise that make it upright, and whether to mirror before.
 
         Raises:
             MediaError: The frame's size changed in the middle of the clip.
         """
+        self._quarter_turns, self._mirrored = orientation[0] // 90, orientation[1]
         upright = (frame.height, frame.width)
         if self._quarter_turns % 2:
             upright = upright[::-1]

@@ -7,10 +7,11 @@ Convention:
 
 Policy:
     Time stamps are exact in MP4 and MOV, whose time scale is set to the timeline's; Matroska and
-    WebM count milliseconds. Frames at a variable rate are coded without B-frames, so that every
-    duration, the last one's too, is stored as it is. 4:2:0 cannot hold odd sizes: H.264 and HEVC
-    code those in 4:4:4, which loses nothing and plays in browsers that decode in software, not in
-    QuickTime; VP9 holds them as they are.
+    WebM count milliseconds, and start at zero with whichever of picture and sound is first (AAC
+    starts 1024 samples early), in step. Frames at a variable rate are coded without B-frames, so
+    that every duration, the last one's too, is stored as it is. 4:2:0 cannot hold odd sizes: H.264
+    and HEVC code those in 4:4:4, which loses nothing and plays in browsers that decode in software,
+    not in QuickTime; VP9 and AV1 hold them as they are.
 """
 
 from likeness.encode.coders import EncodeConfig, encoders

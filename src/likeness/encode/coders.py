@@ -51,6 +51,11 @@ _CODERS = {
 }
 
 
+def encoders() -> dict[str, bool]:
+    """Return which codecs this build of PyAV can write."""
+    return {codec: coder.name in av.codecs_available for codec, coder in _CODERS.items()}
+
+
 def choose_coder(config: EncodeConfig, suffix: str) -> tuple[str, Coder]:
     """Return codec name and encoder for a container.
 
@@ -72,7 +77,7 @@ def choose_coder(config: EncodeConfig, suffix: str) -> tuple[str, Coder]:
     if config.quality is not None and not 0 <= config.quality <= 63:
         raise ConfigError(f"quality is {config.quality}, expected 0 (best) to 51 (63 for VP9, AV1)")
     coder = _CODERS[codec]
-    if coder.name not in av.codecs_available:
+    if not encoders()[codec]:
         raise BackendError(
             f"this build of PyAV has no encoder {coder.name}; choose another codec of {_names()}"
         )

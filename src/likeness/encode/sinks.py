@@ -63,11 +63,16 @@ class VideoSink:
         self._place = FilePlace(output)
         self._pts = job.timeline.pts - job.timeline.pts[0]
         self._durations = np.append(np.diff(self._pts), job.timeline.last_duration)
+        self._first = max(0, int(job.timeline.pts[0]))
+        # Players skip what lies before zero: picture and sound move together to where it is seen.
+        late = (self._first - int(job.timeline.pts[0])) * job.timeline.time_base
+        if late:
+            log.warning("%s starts before zero; it is moved by %s seconds", output, late)
         self._open = ExitStack()
         try:
             self._container = self._open_output(output)
             self._video = self._add_video(codec, coder)
-            self._sound = _Sound(self._open, job.timeline.sound, self._container)
+            self._sound = _Sound(self._open, job.timeline.sound, self._container, late)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             self.discard()
             raise MediaError(f"{output} cannot be written ({error})") from error
@@ -151,13 +156,12 @@ class VideoSink:
         self._mux(self._video.encode(picture))
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
-        first = int(self._timeline.pts[0])
         for packet in packets:
             if packet.pts is None or packet.dts is None:
                 raise MediaError("the encoder returned a packet without a time stamp")
             packet.duration = int(self._durations[np.searchsorted(self._pts, packet.pts)])
-            packet.pts += first
-            packet.dts += first
+            packet.pts += self._first
+            packet.dts += self._first
             packet.time_base = self._timeline.time_base
             self._sound.copy_until(packet.dts * self._timeline.time_base)
             self._container.mux(packet)
@@ -184,8 +188,11 @@ class VideoSink:
 class _Sound:
     """Copies the packets of a clip's audio tracks, bit for bit, with their time stamps."""
 
-    def __init__(self, opened: ExitStack, sound: Clip | None, output: OutputContainer) -> None:
+    def __init__(
+        self, opened: ExitStack, sound: Clip | None, output: OutputContainer, late: Fraction
+    ) -> None:
         self._output = output
+        self._late = late
         self._streams: dict[int, AudioStream] = {}
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._waiting: Packet[AudioStream] | None = None
@@ -208,10 +215,18 @@ class _Sound:
             self._streams[stream.index] = copy
         self._packets = cast(Iterator["Packet[AudioStream]"], container.demux(chosen))
 
+    def _take(self) -> Packet[AudioStream] | None:
+        packet = next(self._packets, None)
+        if packet is not None and self._late:
+            ticks = round(self._late / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+        return packet
+
     def copy_until(self, seconds: Fraction | None) -> None:
         """Write the packets up to a time, or all that are left."""
         while True:
-            packet = self._waiting or next(self._packets, None)
+            packet = self._waiting or self._take()
             self._waiting = None
             if packet is None:
                 return

@@ -11,7 +11,9 @@ from likeness.errors import MediaError
 from likeness.types import Floats
 
 
-def write_sound(samples: Floats, rate: int, output: Path | str, bits_per_second: int = 96000) -> None:
+def write_sound(
+    samples: Floats, rate: int, output: Path | str, bits_per_second: int = 96000
+) -> None:
     """Encode mono samples as AAC in an .m4a file.
 
     Args:
@@ -35,5 +37,5 @@ def write_sound(samples: Floats, rate: int, output: Path | str, bits_per_second:
             container.mux(stream.encode(None))
     except (av.FFmpegError, OSError) as error:
         raise MediaError(
-            f"cannot write sound to {output} ({error}); check that its folder exists and is writable"
+            f"{output} cannot be written ({error}); expected an existing folder with write access"
         ) from error
