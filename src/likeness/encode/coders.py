@@ -51,11 +51,6 @@ _CODERS = {
 }
 
 
-def encoders() -> dict[str, bool]:
-    """Return which codecs this build of PyAV can write."""
-    return {codec: coder.name in av.codecs_available for codec, coder in _CODERS.items()}
-
-
 def choose_coder(config: EncodeConfig, suffix: str) -> tuple[str, Coder]:
     """Return codec name and encoder for a container.
 
