@@ -121,11 +121,12 @@ class PicturePlace:
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
-def write_sidecar(output: Path, manifest: Manifest) -> None:
-    """Write `OUTPUT.manifest.json`, whole or not at all."""
+def stage_sidecar(output: Path, manifest: Manifest) -> FilePlace:
+    """Write `OUTPUT.manifest.json` under a hidden name, to be put in place with the output."""
     place = FilePlace(sidecar_of(output))
     try:
         place.partial.write_text(manifest.json() + "\n", encoding="utf-8")
-        place.commit()
-    finally:
+    except OSError:
         place.discard()
+        raise
+    return place

@@ -10,7 +10,7 @@ import av
 import torch
 
 from likeness.encode.coders import EncodeConfig
-from likeness.encode.place import PICTURE_SUFFIXES, check_place, write_sidecar
+from likeness.encode.place import PICTURE_SUFFIXES, check_place, stage_sidecar
 from likeness.encode.sinks import Job, PictureSink, VideoSink
 from likeness.errors import ConfigError, ContractError, MediaError
 from likeness.provenance.manifest import Manifest
@@ -100,8 +100,12 @@ class Encoder:
             )
         try:
             sink.finish()
-            sink.commit()
-            write_sidecar(self.output, self._job.manifest)
+            sidecar = stage_sidecar(self.output, self._job.manifest)
+            try:
+                sink.commit()
+                sidecar.commit()
+            finally:
+                sidecar.discard()
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise self._failed(error) from error
 
