@@ -176,5 +176,5 @@ def _eye_rotation(gaze: Floats) -> Floats:
     yaw, pitch = gaze[..., 0], gaze[..., 1]
     sy, cy, sp, cp = np.sin(yaw), np.cos(yaw), np.sin(pitch), np.cos(pitch)
     zero = np.zeros_like(yaw)
-    rows = [[cy, sy * sp, -sy * cp], [zero, cp, sp], [sy, -cy * sp, cy * cp]]
+    rows = [[cy, -sy * sp, -sy * cp], [zero, cp, -sp], [sy, cy * sp, cy * cp]]
     return np.asarray(np.stack([np.stack(row, -1) for row in rows], -2), np.float32)

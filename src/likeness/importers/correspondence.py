@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
@@ -12,6 +13,7 @@ from likeness.errors import BundleError
 from likeness.store import load_face_model
 from likeness.types import Floats, Ints
 
+Doubles = NDArray[np.float64]
 LANDMARKS = 478
 MULTI_PIE_68 = {
     8: 152,
@@ -79,10 +81,12 @@ def correspond(
     return Correspondence(vertices, np.asarray(offset, np.float32))
 
 
-def _closest_points(ours: Floats, theirs: Floats, tree: cKDTree) -> tuple[float, Floats, Floats]:
+def _closest_points(
+    ours: Doubles, theirs: Doubles, tree: cKDTree
+) -> tuple[float, Doubles, Doubles]:
     # The nose tip is the point nearest to the camera in both.
-    offset = theirs[np.argmin(theirs[:, 2])] - ours[np.argmin(ours[:, 2])]
-    scale, rotation = 1.0, np.eye(3)
+    offset: Doubles = theirs[np.argmin(theirs[:, 2])] - ours[np.argmin(ours[:, 2])]
+    scale, rotation = 1.0, np.asarray(np.eye(3), np.float64)
     for _ in range(40):
         placed = scale * ours @ rotation + offset
         distance, nearest = tree.query(placed)
@@ -91,11 +95,11 @@ def _closest_points(ours: Floats, theirs: Floats, tree: cKDTree) -> tuple[float,
     return scale, rotation, offset
 
 
-def _similarity(source: Floats, target: Floats) -> tuple[float, Floats, Floats]:
+def _similarity(source: Doubles, target: Doubles) -> tuple[float, Doubles, Doubles]:
     """Umeyama (1991): target = scale * source @ rotation + offset."""
     p0, q0 = source.mean(0), target.mean(0)
     u, s, vt = np.linalg.svd((source - p0).T @ (target - q0))
     flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * flip) @ vt
+    rotation: Doubles = (u * flip) @ vt
     scale = float((s * flip).sum() / ((source - p0) ** 2).sum())
     return scale, rotation, q0 - scale * p0 @ rotation

@@ -43,7 +43,7 @@ def load_basel2017(path: Path, modes: int = 80) -> FaceModel:
         BundleError: no such file, or another layout.
     """
     try:
-        import h5py
+        import h5py  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
         raise BackendError("reading Basel 2017 needs h5py; run: pip install h5py") from error
     _found(path)
