@@ -11,13 +11,13 @@ from likeness.actor.hair import Hair, build_hair
 from likeness.actor.look import Look, look_from_seed
 from likeness.actor.motion import EXPRESSIONS, Motion, torso_motion
 from likeness.actor.paint import noise, paint_head, paint_torso
-from likeness.actor.surface import normals
+from likeness.actor.surface import Reals, normals
 from likeness.face3d.light import harmonics
 from likeness.face3d.model import FaceModel
 from likeness.face3d.raster import rasterize
 from likeness.geometry import axis_angle, rotation_from_euler
 from likeness.store import load_face_model
-from likeness.types import FaceParams, Floats
+from likeness.types import FaceParams, Floats, Ints
 
 FOCAL = 2.2
 """Focal length in units of the frame's shorter side."""
@@ -150,7 +150,7 @@ def params_of(actor: Actor, motion: Motion, size: tuple[int, int]) -> FaceParams
     )
 
 
-def _nearest_albedo(actor: Actor) -> Floats:
+def _nearest_albedo(actor: Actor) -> Reals:
     model = actor.model
     h, w = actor.head_texture.shape[:2]
     uv = actor.body.uv[: len(actor.neutral)]
@@ -158,7 +158,7 @@ def _nearest_albedo(actor: Actor) -> Floats:
     row = np.clip((uv[:, 1] * h).astype(int), 0, h - 1)
     painted = actor.head_texture[row, column, :3].copy()
     lips = actor.body.lips[: len(painted), None] > 0.6
-    painted = np.where(lips, np.float32(actor.look.lips), painted)
+    painted = np.where(lips, np.array(actor.look.lips, np.float32), painted)
     modes = model.albedo.reshape(len(model.albedo), -1).astype(np.float64)
     wanted = (painted - model.albedo_mean).ravel().astype(np.float64)
     ridge = 1e-2 * np.eye(len(modes))
@@ -177,10 +177,10 @@ def _light(look: Look) -> Floats:
     sky = 0.78 - 0.22 * n[:, 1:2] - 0.10 * n[:, 2:]
     wanted = key * np.array(look.key_color) + sky * np.array(look.fill_color)
     solved, *_ = np.linalg.lstsq(harmonics(n).astype(np.float64), wanted, rcond=None)
-    return solved.astype(np.float32)
+    return np.asarray(solved, np.float32)
 
 
-def _grain(rng: np.random.Generator) -> Floats:
+def _grain(rng: np.random.Generator) -> Reals:
     """Noise that is fine across strands and long along them."""
     fine = noise(rng, (64, 512), 0.6)
     fine = np.repeat(fine, 4, 0)
@@ -191,7 +191,7 @@ def _grain(rng: np.random.Generator) -> Floats:
     return np.asarray(both.clip(-2, 2) * 0.5, np.float32)
 
 
-def _occlusion(body: Body, rest: Floats, hair: Hair | None) -> tuple[Floats, Floats]:
+def _occlusion(body: Body, rest: Reals, hair: Hair | None) -> tuple[Reals, Reals]:
     """Share of directions around the normal from which each vertex can be seen, at rest."""
     window = (body.parts >= EYE_RIGHT) & (body.parts <= MOUTH)
     vertices, triangles = rest, body.triangles[~window]
@@ -216,7 +216,7 @@ def _occlusion(body: Body, rest: Floats, hair: Hair | None) -> tuple[Floats, Flo
     return share[: len(rest)], share[len(rest) :]
 
 
-def _visible(vertices: Floats, triangles: Floats, toward: Floats, near: Floats) -> Floats:
+def _visible(vertices: Reals, triangles: Ints, toward: Reals, near: Reals) -> Reals:
     """(V,) True where nothing stands between a vertex and a direction."""
     side = np.cross([0.0, 0.31, 0.95], toward)
     side /= np.linalg.norm(side)
@@ -233,4 +233,4 @@ def _visible(vertices: Floats, triangles: Floats, toward: Floats, near: Floats) 
     column = np.clip(screen[:, 0].astype(int), 0, _PROBE_SIZE - 1)
     row = np.clip(screen[:, 1].astype(int), 0, _PROBE_SIZE - 1)
     # Soft test over a few millimetres hides the steps of the coarse map.
-    return np.clip((depth[row, column] + 7.0 - screen[:, 2]) / 4.0, 0, 1)
+    return np.asarray(np.clip((depth[row, column] + 7.0 - screen[:, 2]) / 4.0, 0, 1))

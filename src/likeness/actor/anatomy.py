@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.actor.look import Look
-from likeness.actor.surface import Smooth, grid_triangles, subdivide
+from likeness.actor.surface import Reals, Smooth, grid_triangles, subdivide
 from likeness.face3d.model import FaceModel
 from likeness.types import Floats, Ints
 
@@ -118,7 +118,7 @@ def build_body(model: FaceModel, look: Look) -> Body:
     control = np.concatenate([neutral, loft])
     head = smooth(control)
     count = len(control)
-    pieces = [(head, smooth.triangles, parts, np.ones(len(head)), None)]
+    pieces: list[Piece] = [(head, smooth.triangles, parts, np.ones(len(head)), None)]
     for side in (-1.0, 1.0):
         pieces.append(_ear(neutral, skull, side))
     pieces += [_neck(skull, look), _torso(skull, look)]
@@ -150,7 +150,7 @@ def build_body(model: FaceModel, look: Look) -> Body:
     )
 
 
-Piece = tuple[Floats, Ints, Ints, Floats, Floats | None]
+Piece = tuple[Reals, Ints, Ints, Reals, Reals | None]
 
 
 def _skull(neutral: Floats) -> Skull:
@@ -190,7 +190,7 @@ def _loft(neutral: Floats, skull: Skull) -> tuple[Floats, Ints, Floats]:
         follow.append(np.full(len(OUTLINE), _LOFT_FOLLOW[k - 1]))
     rows.append((skull.center + pole * skull.radii)[None])
     follow.append(np.zeros(1))
-    outline = np.array(OUTLINE * _LOFT_ROWS + (OUTLINE[0],), np.int64)
+    outline = np.array([*(OUTLINE * _LOFT_ROWS), OUTLINE[0]], np.int64)
     return (
         np.concatenate(rows).astype(np.float32),
         outline,
@@ -240,7 +240,7 @@ def _ear(neutral: Floats, skull: Skull, side: float) -> Piece:
     outward = np.array([side * 0.94, 0.0, -0.34])
     back = np.array([side * 0.42, -0.10, 0.90])
     upward = np.array([side * 0.10, -0.98, 0.12])
-    center = anchor + [side * 3.0, -0.06 * height, 0.42 * height]
+    center = anchor + np.array([side * 3.0, -0.06 * height, 0.42 * height])
     lobe = np.clip(-up, 0, 1) * 0.6
     points = (
         center
@@ -307,9 +307,9 @@ def _all_lips() -> tuple[int, ...]:
 
 
 def _lash_marks() -> list[tuple[tuple[int, ...], float]]:
-    lower = [(ring[1:-1], 0.35) for ring in LOWER_LIDS]
+    lower: list[tuple[tuple[int, ...], float]] = [(ring[1:-1], 0.35) for ring in LOWER_LIDS]
     upper = [(ring[:-1], 1.0) for ring in UPPER_LIDS]
-    return lower + upper
+    return [*lower, *upper]
 
 
 def _marks(count: int, *groups: tuple[tuple[int, ...], float]) -> Floats:

@@ -7,9 +7,10 @@ from scipy.ndimage import gaussian_filter, uniform_filter, zoom
 
 from likeness.actor.look import Look
 from likeness.actor.paint import noise
+from likeness.actor.surface import Reals
 from likeness.face3d.camera import pixels
 from likeness.face3d.raster import rasterize
-from likeness.types import Floats, Ints
+from likeness.types import Ints
 
 _REFERENCE = 384
 _SHADOW_STEP = 4
@@ -17,7 +18,7 @@ WALL = 330.0
 """Millimetres from the head's center to the wall."""
 
 
-def paint_plate(look: Look, size: tuple[int, int]) -> Floats:
+def paint_plate(look: Look, size: tuple[int, int]) -> Reals:
     """Paint the background.
 
     Args:
@@ -28,7 +29,7 @@ def paint_plate(look: Look, size: tuple[int, int]) -> Floats:
         (H,W,3) RGB in [0,1], the same for every frame. Fine texture covers all of it, so that a
         generator that lets the background swim is found out.
     """
-    shape = _REFERENCE, max(int(round(_REFERENCE * size[1] / size[0])), 8)
+    shape = _REFERENCE, max(round(_REFERENCE * size[1] / size[0]), 8)
     rng = np.random.default_rng((look.seed, 17))
     painter = {
         "shelf": _shelf, "wall": _wall, "bokeh": _bokeh, "brick": _brick, "window": _window,
@@ -46,9 +47,9 @@ def paint_plate(look: Look, size: tuple[int, int]) -> Floats:
     return np.ascontiguousarray(resized.clip(0, 1), np.float32)
 
 
-def _shelf(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> Floats:
+def _shelf(rng: np.random.Generator, shape: tuple[int, int], accent: Reals) -> Reals:
     h, w = shape
-    picture = np.full((h, w, 3), 0.16, np.float32) * np.float32([1.1, 0.95, 0.8])
+    picture = np.full((h, w, 3), 0.16, np.float32) * np.array([1.1, 0.95, 0.8], np.float32)
     board = int(h * 0.03)
     step = int(h * 0.31)
     for top in range(-int(rng.integers(0, step // 2)), h, step):
@@ -66,12 +67,12 @@ def _shelf(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> 
                     picture[band : band + 3, x0:x1] = np.clip(tone * 1.6 + 0.1, 0, 0.9)
             x += wide + (int(rng.integers(6, 22)) if rng.random() < 0.10 else 0)
         grain = 0.08 * noise(rng, (h, w), 3)[max(floor, 0) : max(floor + board, 0)]
-        picture[max(floor, 0) : max(floor + board, 0)] = np.float32([0.46, 0.31, 0.19])
+        picture[max(floor, 0) : max(floor + board, 0)] = np.array([0.46, 0.31, 0.19], np.float32)
         picture[max(floor, 0) : max(floor + board, 0)] *= 1 + grain[..., None]
     return picture
 
 
-def _wall(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> Floats:
+def _wall(rng: np.random.Generator, shape: tuple[int, int], accent: Reals) -> Reals:
     h, w = shape
     tone = 0.55 + 0.25 * accent
     picture = np.broadcast_to(tone, (h, w, 3)).astype(np.float32).copy()
@@ -84,18 +85,18 @@ def _wall(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> F
         fh, fw = int(rng.integers(60, 120)), int(rng.integers(50, 100))
         r, c = int(rng.integers(-20, max(h // 2, 1))), int(rng.integers(-20, max(w - 30, 1)))
         box = slice(max(r, 0), max(r + fh, 0)), slice(max(c, 0), max(c + fw, 0))
-        picture[box] = np.float32([0.14, 0.11, 0.09])
+        picture[box] = np.array([0.14, 0.11, 0.09], np.float32)
         core = slice(max(r + 7, 0), max(r + fh - 7, 0)), slice(max(c + 7, 0), max(c + fw - 7, 0))
-        scene = 0.5 + 0.16 * noise(rng, shape, 9)[..., None] * np.float32([1, 0.7, 0.4])
+        scene = 0.5 + 0.16 * noise(rng, shape, 9)[..., None] * np.array([1, 0.7, 0.4], np.float32)
         picture[core] = (scene * (0.6 + 0.6 * accent))[core]
     return picture
 
 
-def _bokeh(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> Floats:
+def _bokeh(rng: np.random.Generator, shape: tuple[int, int], accent: Reals) -> Reals:
     h, w = shape
-    low = np.float32([0.10, 0.12, 0.17])
+    low = np.array([0.10, 0.12, 0.17], np.float32)
     ramp = np.linspace(0, 1, h, dtype=np.float32)[:, None, None]
-    picture = low + ramp * 0.25 * accent + np.zeros((h, w, 3), np.float32)
+    picture: Reals = low + ramp * 0.25 * accent + np.zeros((h, w, 3), np.float32)
     picture += 0.05 * noise(rng, shape, 16)[..., None] * accent
     y, x = np.mgrid[:h, :w]
     for _ in range(46):
@@ -104,29 +105,30 @@ def _bokeh(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> 
         disc = np.clip((1 - d) * r / 1.6, 0, 1) * (0.72 + 0.28 * np.clip(d, 0, 1) ** 4)
         tone = np.clip(accent * 0.5 + rng.uniform(0.1, 0.8, 3), 0, 1) * rng.uniform(0.15, 0.42)
         picture += disc[..., None].astype(np.float32) * tone.astype(np.float32)
-    return picture.clip(0, 0.92)
+    return np.asarray(picture.clip(0, 0.92))
 
 
-def _brick(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> Floats:
+def _brick(rng: np.random.Generator, shape: tuple[int, int], accent: Reals) -> Reals:
     h, w = shape
-    picture = np.broadcast_to(np.float32([0.62, 0.59, 0.55]), (h, w, 3)).copy()
+    picture = np.broadcast_to(np.array([0.62, 0.59, 0.55], np.float32), (h, w, 3)).copy()
     tall, wide = 22, 56
     for row in range(h // tall + 1):
         for column in range(-1, w // wide + 2):
             x0 = column * wide + (row % 2) * wide // 2
-            tone = np.float32([0.50, 0.27, 0.20]) * rng.uniform(0.75, 1.2) + 0.05 * accent
+            tone = np.array([0.50, 0.27, 0.20], np.float32) * rng.uniform(0.75, 1.2) + 0.05 * accent
             box = slice(row * tall + 2, (row + 1) * tall), slice(max(x0 + 2, 0), max(x0 + wide, 0))
             picture[box] = tone
-    return picture * (1 + 0.07 * noise(rng, shape, 1.4) + 0.05 * noise(rng, shape, 6))[..., None]
+    weathered: Reals = 1 + 0.07 * noise(rng, shape, 1.4) + 0.05 * noise(rng, shape, 6)
+    return np.asarray(picture * weathered[..., None])
 
 
-def _window(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) -> Floats:
+def _window(rng: np.random.Generator, shape: tuple[int, int], accent: Reals) -> Reals:
     h, w = shape
-    green = np.float32([0.42, 0.52, 0.36])
+    green = np.array([0.42, 0.52, 0.36], np.float32)
     leaves = noise(rng, shape, 7)[..., None] * 0.12 + noise(rng, shape, 2.5)[..., None] * 0.07
-    picture = green + leaves * np.float32([0.9, 1.0, 0.7])
+    picture: Reals = green + leaves * np.array([0.9, 1.0, 0.7], np.float32)
     sky = np.clip(1 - np.linspace(0, 2.4, h, dtype=np.float32), 0, 1)[:, None, None]
-    picture = picture * (1 - sky) + sky * np.float32([0.74, 0.82, 0.90])
+    picture = picture * (1 - sky) + sky * np.array([0.74, 0.82, 0.90], np.float32)
     bar = max(int(0.035 * h), 3)
     for c in np.arange(int(0.12 * w), w, int(0.37 * h)):
         picture[:, c : c + bar] = 0.80
@@ -142,8 +144,8 @@ def _window(rng: np.random.Generator, shape: tuple[int, int], accent: Floats) ->
 
 
 def cast_shadow(
-    camera: Floats, triangles: Ints, focal: float, size: tuple[int, int], key: Floats, wall: float
-) -> Floats:
+    camera: Reals, triangles: Ints, focal: float, size: tuple[int, int], key: Reals, wall: float
+) -> Reals:
     """Throw the actor's shadow on the wall.
 
     Args:

@@ -9,8 +9,8 @@ from scipy.spatial import cKDTree
 
 from likeness.actor.anatomy import Skull
 from likeness.actor.look import Look
-from likeness.actor.surface import grid_triangles
-from likeness.types import Floats, Ints
+from likeness.actor.surface import Reals, grid_triangles
+from likeness.types import Ints
 
 _COLUMNS, _ROWS = 96, 26
 
@@ -59,22 +59,22 @@ CUTS: dict[str, Cut | None] = {
 class Hair:
     """The shell at rest in head space."""
 
-    vertices: Floats
+    vertices: Reals
     triangles: Ints
-    weights: Floats
+    weights: Reals
     """(V,) 1 follows the head; hanging ends follow the torso a little."""
-    strand: Floats
+    strand: Reals
     """(V,2): place around the head in turns [0,1], millimetres from the root."""
-    end: Floats
+    end: Reals
     """(V,) 0 at the root, 1 at the tip."""
-    line: Floats
+    line: Reals
     """(C,2) azimuth and head-space y of the hairline."""
     tips: float
     rows: int = _ROWS
     columns: int = _COLUMNS
 
 
-def build_hair(skull: Skull, look: Look, head: Floats, neutral: Floats) -> Hair | None:
+def build_hair(skull: Skull, look: Look, head: Reals, neutral: Reals) -> Hair | None:
     """Grow the shell of `look.hair_style` over a head at rest.
 
     Args:
@@ -131,7 +131,7 @@ def build_hair(skull: Skull, look: Look, head: Floats, neutral: Floats) -> Hair 
     return _with_bun(hair, skull, cut.bun) if cut.bun > 0 else hair
 
 
-def _hairline(skull: Skull, neutral: Floats, azimuth: Floats, cut: Cut) -> Floats:
+def _hairline(skull: Skull, neutral: Reals, azimuth: Reals, cut: Cut) -> Reals:
     """Polar angle from the crown at which hair ends, per column."""
     ring = (109, 10, 338, 297, 332, 284, 251, 389, 356)
     offset = neutral[list(ring)] - skull.center
@@ -152,8 +152,8 @@ def _hairline(skull: Skull, neutral: Floats, azimuth: Floats, cut: Cut) -> Float
 
 
 def _thickness(
-    cut: Cut, rows: Floats, azimuth: Floats, hanging: Floats, rng: np.random.Generator
-) -> Floats:
+    cut: Cut, rows: Reals, azimuth: Reals, hanging: Reals, rng: np.random.Generator
+) -> Reals:
     dome = np.clip(1 - rows**3, 0, 1)
     thickness = cut.edge + (cut.volume - cut.edge) * dome
     thickness = thickness * (1 + cut.sweep * 0.35 * np.sin(azimuth))
@@ -181,8 +181,8 @@ def _thickness(
 
 
 def _hang(
-    points: Floats, hanging: Floats, azimuth: Floats, cut: Cut, rng: np.random.Generator
-) -> Floats:
+    points: Reals, hanging: Reals, azimuth: Reals, cut: Cut, rng: np.random.Generator
+) -> Reals:
     """Let what reaches beyond the skull fall down, with waves."""
     points = points.copy()
     if cut.hang <= 0:
@@ -225,7 +225,7 @@ def _with_bun(hair: Hair, skull: Skull, radius: float) -> Hair:
     )
 
 
-def _radius(directions: Floats, points: Floats) -> Floats:
+def _radius(directions: Reals, points: Reals) -> Reals:
     """Distance of the head's surface in given directions, smoothly, from its vertices."""
     length = np.linalg.norm(points, axis=1)
     tree = cKDTree(points / length[:, None])
@@ -234,10 +234,10 @@ def _radius(directions: Floats, points: Floats) -> Floats:
     return np.asarray((weight * length[index]).sum(1) / weight.sum(1))
 
 
-def _step(x: Floats, low: float, high: float) -> Floats:
+def _step(x: Reals, low: float, high: float) -> Reals:
     t = np.clip((x - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 
-def _bump(x: Floats, center: float, width: float) -> Floats:
+def _bump(x: Reals, center: float, width: float) -> Reals:
     return 1 - _step(np.abs(x - center), 0.35 * width, width)

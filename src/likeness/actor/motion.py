@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from likeness.actor.surface import Reals
 from likeness.types import Floats, Window, check
 
 Style = Literal["talk", "expressive", "still"]
@@ -97,7 +98,7 @@ class Motion:
         """
         check(seconds > 0, f"seconds is {seconds}, expected > 0")
         check(fps > 0, f"fps is {fps}, expected > 0")
-        count = max(int(round(seconds * fps)), 1)
+        count = max(round(seconds * fps), 1)
         time = np.arange(count) / fps
         gain = {"talk": 0.75, "expressive": 1.0, "still": 0.1}[style]
         weights = np.zeros((count, len(EXPRESSIONS)))
@@ -157,7 +158,7 @@ def torso_motion(motion: Motion, lag: float = 0.30) -> tuple[Floats, Floats]:
     return angles.astype(np.float32), (out[:, 3:] * 0.55).astype(np.float32)
 
 
-def _add(weights: Floats, name: str, values: Floats, right: float = 1.0) -> None:
+def _add(weights: Reals, name: str, values: Reals, right: float = 1.0) -> None:
     """Add a curve to an expression, or to both sides of a paired one."""
     if name in _PAIRED:
         weights[:, EXPRESSIONS.index(name + "Left")] += values
@@ -167,8 +168,8 @@ def _add(weights: Floats, name: str, values: Floats, right: float = 1.0) -> None
 
 
 def _wander(
-    time: Floats, seed: int, stream: int, frequencies: tuple[float, ...], channels: int
-) -> Floats:
+    time: Reals, seed: int, stream: int, frequencies: tuple[float, ...], channels: int
+) -> Reals:
     """(N,channels) smooth wandering within about [-1, 1]: sines with random phases."""
     rng = np.random.default_rng((seed, stream))
     total = np.zeros((len(time), channels))
@@ -179,14 +180,14 @@ def _wander(
     return np.asarray(total / len(frequencies))
 
 
-def _pulse(time: Floats, start: float, rise: float, hold: float, fall: float) -> Floats:
+def _pulse(time: Reals, start: float, rise: float, hold: float, fall: float) -> Reals:
     """0 to 1 to 0 with smooth flanks."""
     up = np.clip((time - start) / rise, 0, 1)
     down = np.clip((time - start - rise - hold) / fall, 0, 1)
     return np.asarray(up * up * (3 - 2 * up) * (1 - down * down * (3 - 2 * down)))
 
 
-def _speak(weights: Floats, time: Floats, seed: int, gain: float) -> None:
+def _speak(weights: Reals, time: Reals, seed: int, gain: float) -> None:
     """Phrases of 4 to 5.5 syllables per second with closures and pauses."""
     rng = np.random.default_rng((seed, 21))
     end = float(time[-1]) + 1.0
@@ -213,7 +214,7 @@ def _speak(weights: Floats, time: Floats, seed: int, gain: float) -> None:
         _add(weights, name, curve, right=0.92)
 
 
-def _emote(weights: Floats, time: Floats, seed: int, style: Style) -> None:
+def _emote(weights: Reals, time: Reals, seed: int, style: Style) -> None:
     """Smiles, raised and lowered brows; in expressive style also wide eyes, frowns, sneers."""
     rng = np.random.default_rng((seed, 22))
     events: list[tuple[tuple[tuple[str, float], ...], float]] = [
@@ -243,7 +244,7 @@ def _emote(weights: Floats, time: Floats, seed: int, style: Style) -> None:
             clock += 1.5 + float(rng.exponential(1 / rate))
 
 
-def _blink(weights: Floats, time: Floats, seed: int) -> None:
+def _blink(weights: Reals, time: Reals, seed: int) -> None:
     """Blinks every 2 to 5 s: 0.12 s to close, 0.05 s shut, 0.2 s to open; both eyes, fully."""
     rng = np.random.default_rng((seed, 23))
     clock = float(rng.uniform(0.5, 1.6))
@@ -254,7 +255,7 @@ def _blink(weights: Floats, time: Floats, seed: int) -> None:
     _add(weights, "eyeBlink", closed)
 
 
-def _turn(time: Floats, seed: int, gain: float) -> Floats:
+def _turn(time: Reals, seed: int, gain: float) -> Reals:
     """(N,3) yaw, pitch, roll: wandering, deliberate turns and bursts of nods."""
     rng = np.random.default_rng((seed, 24))
     angles = _wander(time, seed, 25, (0.11, 0.23, 0.47), 3) * [0.45, 0.45, 0.6]
@@ -277,7 +278,7 @@ def _turn(time: Floats, seed: int, gain: float) -> Floats:
     return np.asarray(np.tanh(angles * 1.25) * limit * min(gain * 1.05, 1.0))
 
 
-def _look(time: Floats, seed: int, angles: Floats) -> Floats:
+def _look(time: Reals, seed: int, angles: Reals) -> Reals:
     """(N,2,2) gaze: saccades between fixations, held against part of the head's motion."""
     rng = np.random.default_rng((seed, 26))
     end = float(time[-1]) + 1.0
@@ -299,7 +300,7 @@ def _look(time: Floats, seed: int, angles: Floats) -> Floats:
     return np.repeat(gaze[:, None], 2, 1)
 
 
-def _lids_follow(weights: Floats, gaze: Floats) -> None:
+def _lids_follow(weights: Reals, gaze: Reals) -> None:
     """Set the eyeLook weights that go with the gaze; full weight at 30 degrees."""
     full = np.deg2rad(30.0)
     for eye, (side, inward) in enumerate((("Right", 1.0), ("Left", -1.0))):

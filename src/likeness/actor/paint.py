@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from likeness.actor.anatomy import Body
+from likeness.actor.anatomy import OUTER_LIPS, Body
 from likeness.actor.look import Look
-from likeness.types import Floats
+from likeness.actor.surface import Reals
 
 HEAD_TEXTURE = (640, 1024)
 BODY_TEXTURE = (512, 512)
@@ -31,27 +31,32 @@ _NOSTRILS = ((98, 97, 240, 75), (327, 326, 460, 305))
 class Canvas:
     """A head texture being painted, with its millimetre frame."""
 
-    color: Floats
+    color: Reals
     """(h,w,4) albedo and gloss."""
-    x: Floats
+    x: Reals
     """(w,) millimetres from the face's middle."""
-    y: Floats
+    y: Reals
     """(h,) head-space millimetres."""
-    marks: Floats
+    marks: Reals
     """(478 or fewer,2) landmarks in millimetres on the cylinder."""
 
-    def spot(self, at: Floats, radius: tuple[float, float]) -> Floats:
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w)."""
+        return len(self.y), len(self.x)
+
+    def spot(self, at: Reals, radius: tuple[float, float]) -> Reals:
         """(h,w) Gaussian with the given radii (x, y) around a point."""
         dx = np.exp(-(((self.x - at[0]) / radius[0]) ** 2))
         dy = np.exp(-(((self.y - at[1]) / radius[1]) ** 2))
         return np.asarray(dy[:, None] * dx[None], np.float32)
 
-    def spots(self, landmarks: tuple[int, ...], radius: tuple[float, float]) -> Floats:
+    def spots(self, landmarks: tuple[int, ...], radius: tuple[float, float]) -> Reals:
         """(h,w) sum of `spot` over landmarks, at most 1."""
         total = sum(self.spot(self.marks[i], radius) for i in landmarks)
         return np.minimum(np.asarray(total, np.float32), 1.0)
 
-    def strokes(self, points: Floats, width: float) -> Floats:
+    def strokes(self, points: Reals, width: float) -> Reals:
         """(h,w) coverage of many dots, (K,2) millimetres, blurred to `width`."""
         h, w = self.color.shape[:2]
         column = (points[:, 0] - self.x[0]) / (self.x[1] - self.x[0])
@@ -66,23 +71,23 @@ class Canvas:
         sigma = width / float(self.y[1] - self.y[0]), width / float(self.x[1] - self.x[0])
         return np.asarray(gaussian_filter(layer, sigma), np.float32)
 
-    def mix(self, mask: Floats, color: tuple[float, float, float] | Floats) -> None:
+    def mix(self, mask: Reals, color: tuple[float, float, float] | Reals) -> None:
         """Blend a color in, in place, where `mask` (h,w) is 1."""
         rgb = self.color[..., :3]
         rgb += mask[..., None].clip(0, 1) * (np.asarray(color, np.float32) - rgb)
 
-    def darken(self, mask: Floats, tint: tuple[float, float, float]) -> None:
+    def darken(self, mask: Reals, tint: tuple[float, float, float]) -> None:
         """Multiply by `tint` where `mask` is 1, in place."""
-        self.color[..., :3] *= 1 - mask[..., None].clip(0, 1) * (1 - np.float32(tint))
+        self.color[..., :3] *= 1 - mask[..., None].clip(0, 1) * (1 - np.array(tint, np.float32))
 
 
-def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> Floats:
+def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> Reals:
     """Smooth noise of zero mean and unit deviation that wraps around."""
     field = gaussian_filter(rng.normal(size=size).astype(np.float32), sigma, mode="wrap")
     return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
-def paint_head(body: Body, look: Look, neutral: Floats, hairline: Floats | None) -> Floats:
+def paint_head(body: Body, look: Look, neutral: Reals, hairline: Reals | None) -> Reals:
     """Paint skin, brows, stubble and blemishes.
 
     Args:
@@ -113,7 +118,7 @@ def paint_head(body: Body, look: Look, neutral: Floats, hairline: Floats | None)
 
 
 def _paint_skin(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
-    size = canvas.color.shape[:2]
+    size = canvas.size
     skin = np.array(look.skin, np.float32)
     mottle = 0.018 * noise(rng, size, 14) + 0.014 * noise(rng, size, 4)
     pores = 0.022 * noise(rng, size, 0.9)
@@ -125,7 +130,7 @@ def _paint_skin(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
     cheeks = canvas.spots((205, 425), (20, 15)) * (0.25 + 0.5 * look.blush)
     tip = canvas.spots((4, 1), (9, 8)) * 0.40 + canvas.spots((129, 358), (6, 6)) * 0.35
     canvas.mix(np.minimum(cheeks + tip + 0.2 * canvas.spots((199,), (15, 10)), 0.8), red)
-    around, _ = canvas.x[-1] - canvas.x[0], None
+    around = canvas.x[-1] - canvas.x[0]
     ears = np.exp(-(((np.abs(canvas.x) - 0.25 * around) / 22) ** 2))[None] * np.ones((size[0], 1))
     canvas.mix((0.30 * ears).astype(np.float32), red)
     sockets = canvas.spots((159, 386, 157, 384), (15, 7)) * 0.30
@@ -136,7 +141,9 @@ def _paint_skin(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
         dots = rng.normal(size=(int(420 * look.freckles), 2)) * [34, 13]
         dots += np.array([0.0, float(canvas.marks[5, 1])])
         canvas.darken(canvas.strokes(dots, 0.55) * 2.2, (0.72, 0.58, 0.50))
-    moles = np.stack([rng.uniform(-55, 55, 4), rng.uniform(*canvas.marks[[9, 152], 1], 4)], 1)
+    moles = np.stack(
+        [rng.uniform(-55, 55, 4), rng.uniform(canvas.marks[9, 1], canvas.marks[152, 1], 4)], 1
+    )
     canvas.darken(canvas.strokes(moles, 0.7) * 4, (0.45, 0.36, 0.32))
     gloss = 0.35 + canvas.spots((9, 151, 4, 5, 195), (12, 14)) * 0.4
     gloss += canvas.spots((50, 280, 117, 346), (13, 9)) * 0.25 + 0.06 * noise(rng, size, 3)
@@ -170,7 +177,7 @@ def _paint_lines(canvas: Canvas, look: Look) -> None:
 def _paint_stubble(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
     if look.stubble <= 0:
         return
-    size = canvas.color.shape[:2]
+    size = canvas.size
     marks = canvas.marks
     path = np.array([marks[i] for i in (234, 50, 129, 2, 358, 280, 454)])
     lift = np.array([4, 26, 7, 3, 7, 26, 4], np.float64)
@@ -179,16 +186,19 @@ def _paint_stubble(canvas: Canvas, look: Look, rng: np.random.Generator) -> None
     fade = np.clip((float(marks[152, 1]) + 34 - canvas.y[:, None]) / 30, 0, 1)
     width = np.clip((float(np.abs(marks[454, 0])) + 6 - np.abs(canvas.x[None])) / 10, 0, 1)
     soul = 1 - 0.85 * canvas.spots((205, 425), (15, 12))
-    mask = (below * fade * width * soul).astype(np.float32)
+    # A bare margin keeps the lips' outline readable.
+    ring = _resample(marks[[*OUTER_LIPS, OUTER_LIPS[0]]], 160)
+    bare = np.clip(1.6 * canvas.strokes(ring, 1.6), 0, 0.85)
+    mask = (below * fade * width * soul * (1 - bare)).astype(np.float32)
     grain = np.clip(0.55 + 0.45 * noise(rng, size, 0.8), 0, 1)
     cover = mask * (0.20 + 0.62 * grain * min(look.stubble, 1.0)) * (0.35 + 0.65 * look.stubble)
     canvas.mix(cover, np.array(look.hair, np.float32) * 0.8 + 0.02)
     canvas.color[..., 3] *= 1 - 0.7 * mask
 
 
-def _paint_scalp(canvas: Canvas, look: Look, line: Floats, rng: np.random.Generator) -> None:
+def _paint_scalp(canvas: Canvas, look: Look, line: Reals, rng: np.random.Generator) -> None:
     """Roots of the hair, so that no bare skin shows between strands."""
-    size = canvas.color.shape[:2]
+    size = canvas.size
     around = float(canvas.x[-1] - canvas.x[0])
     edge = np.interp(canvas.x / around * 2 * np.pi, line[:, 0], line[:, 1])
     streaks = gaussian_filter(rng.normal(size=size), (7.0, 0.7), mode="wrap")
@@ -215,14 +225,14 @@ def _paint_brows(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
         steps = np.linspace(0, 1, 22)[None, :, None]
         bend = np.array([0, 1.0]) * (steps**2) * 1.2
         dots = root[:, None] + way[:, None] * steps * length[:, None, None] + bend
-        cover = canvas.strokes(dots.reshape(-1, 2), 0.30)
+        cover = canvas.strokes(dots.reshape(-1, 2), 0.24)
         under = gaussian_filter(cover, 4)
-        mask = np.clip(cover * 0.50 + under * 0.32, 0, 0.88)
+        mask = np.clip(cover * 0.46 + under * 0.22, 0, 0.86)
         canvas.mix(mask * min(look.brow_weight, 1.0) ** 0.5, look.brow)
         canvas.color[..., 3] *= 1 - 0.8 * mask
 
 
-def _resample(path: Floats, count: int) -> Floats:
+def _resample(path: Reals, count: int) -> Reals:
     """(count,2) points at equal steps along a polyline."""
     step = np.linalg.norm(np.diff(path, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(step)])
@@ -230,7 +240,7 @@ def _resample(path: Floats, count: int) -> Floats:
     return np.stack([np.interp(at, along, path[:, k]) for k in range(2)], 1)
 
 
-def paint_torso(look: Look) -> Floats:
+def paint_torso(look: Look) -> Reals:
     """Paint clothes and the skin they leave bare.
 
     Returns:
@@ -273,4 +283,5 @@ def paint_torso(look: Look) -> Floats:
     shadow = 1 - 0.25 * np.clip(1 + edge / 8, 0, 1)[..., None]
     rgb = bare * skin * shadow + (1 - bare) * color
     gloss = 0.25 * bare
-    return np.concatenate([rgb, gloss], -1).astype(np.float32).clip(0, 1)
+    painted: Reals = np.concatenate([rgb, gloss], -1).astype(np.float32).clip(0, 1)
+    return painted

@@ -14,14 +14,23 @@ from likeness.actor.actor import DISTANCE, FOCAL, Actor, Staging, params_of, sta
 from likeness.actor.background import WALL, cast_shadow, paint_plate
 from likeness.actor.motion import Motion
 from likeness.actor.shade import (
-    CHANNELS, HAIR_CHANNELS, IRRADIANCE, LASHES, LIPS, NORMAL, SEAM, UV, shade_body, shade_hair,
+    CHANNELS,
+    HAIR_CHANNELS,
+    IRRADIANCE,
+    LASHES,
+    LIPS,
+    NORMAL,
+    SEAM,
+    UV,
+    shade_body,
+    shade_hair,
 )  # fmt: skip
 from likeness.actor.surface import normals
 from likeness.face3d.camera import pixels
 from likeness.face3d.light import irradiance
-from likeness.face3d.raster import rasterize
+from likeness.face3d.raster import Ids, rasterize
 from likeness.geometry import gaze_direction
-from likeness.types import FaceParams, Floats, Ints, Window, check
+from likeness.types import Bools, FaceParams, Floats, Ints, Window, check
 
 
 @dataclass(frozen=True)
@@ -189,13 +198,17 @@ class Film:
         self._shade(state, camera, screen, ids, bary, rgb, depth, label)
         alpha = np.zeros(size, np.float32)
         if hair is not None and strands is not None:
-            ids, bary = rasterize(pixels(strands, focal, size), hair.triangles, size)
+            flat = pixels(strands, focal, size)
             attributes = self._hair_attributes(strands)
             tones = np.array([actor.look.hair, actor.look.key_color], np.float32)
-            shade_hair(
-                ids, bary, hair.triangles, strands, attributes, actor.grain,
-                np.array(actor.look.key, np.float32), tones, hair.tips, depth, rgb, alpha,
-            )  # fmt: skip
+            # The inside of the shell first: it shows between the tips of what hangs before it.
+            inside = _turned_away(flat, hair.triangles)
+            for faces in (hair.triangles[inside], hair.triangles[~inside]):
+                ids, bary = rasterize(flat, faces, size)
+                shade_hair(
+                    ids, bary, faces, strands, attributes, actor.grain,
+                    np.array(actor.look.key, np.float32), tones, hair.tips, depth, rgb, alpha,
+                )  # fmt: skip
         return np.asarray(_develop(rgb, label, alpha, shadow, n))
 
     def _shadow(self, camera: Floats, strands: Floats | None) -> Floats:
@@ -207,7 +220,7 @@ class Film:
         return cast_shadow(points, faces, self.focal, self.config.size, key, DISTANCE + WALL)
 
     def _shade(
-        self, state: Staging, camera: Floats, screen: Floats, ids: Ints, bary: Floats,
+        self, state: Staging, camera: Floats, screen: Floats, ids: Ids, bary: Floats,
         rgb: Floats, depth: Floats, label: Ints,
     ) -> None:  # fmt: skip
         """Fill `rgb`, `depth` and `label` for the opaque surfaces."""
@@ -218,7 +231,7 @@ class Film:
         lit = irradiance(normal, actor.light) * actor.occlusion[:, None]
         # Blood under the skin keeps shadows warm.
         attributes[:, IRRADIANCE : IRRADIANCE + 3] = lit + (1 - actor.occlusion[:, None]) * (
-            np.float32([0.10, 0.03, 0.02])
+            np.array([0.10, 0.03, 0.02], np.float32)
         )
         attributes[:, NORMAL : NORMAL + 3] = normal
         attributes[:, UV : UV + 2] = body.uv
@@ -230,7 +243,7 @@ class Film:
             [focal, rgb.shape[1] / 2, rgb.shape[0] / 2, focal / translation[2], *look.key],
             np.float32,
         )
-        level = float(irradiance(np.float32([0, 0, -1]) @ rotation.T, actor.light).mean())
+        level = float(irradiance(np.array([0, 0, -1], np.float32) @ rotation.T, actor.light).mean())
         tones = np.array(
             [look.lips, look.key_color, look.skin, [look.lashes, 0, min(level, 1.0)]], np.float32
         )
@@ -321,6 +334,13 @@ def _pose(points: Floats, weights: Floats, state: Staging) -> Floats:
     return np.ascontiguousarray(share * head + (1 - share) * torso, np.float32)
 
 
+def _turned_away(screen: Floats, triangles: Ints) -> Bools:
+    """(F,) True where a triangle shows its inside."""
+    a, b, c = (screen[triangles[:, k], :2] for k in range(3))
+    area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+    return np.asarray(area > 0)
+
+
 def _eye_turns(state: Staging) -> Floats:
     """(2,3,3) eye from camera: the third row is minus the direction of sight."""
     turns = []
@@ -347,7 +367,7 @@ def _rims(screen: Floats) -> Floats:
     return rims
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _develop(rgb: Floats, label: Ints, alpha: Floats, shadow: Floats, n: int) -> Floats:
     """Average samples into pixels, and labels into masks."""
     height, width = shadow.shape

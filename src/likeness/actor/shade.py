@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
+from likeness.face3d.raster import Ids
 from likeness.types import Floats, Ints
 
 # Columns of the vertex attributes.
@@ -19,14 +20,14 @@ HAIR_CHANNELS = 12
 _FAR = 1e9
 
 
-@njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, inline="always")
 def _smooth(low: float, high: float, x: float) -> float:
     t = (x - low) / (high - low)
     t = 0.0 if t < 0.0 else (1.0 if t > 1.0 else t)
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _sample(texture: Floats, u: float, v: float, channel: int) -> float:
     h, w = texture.shape[0], texture.shape[1]
     x, y = u * w - 0.5, v * h - 0.5
@@ -37,10 +38,25 @@ def _sample(texture: Floats, u: float, v: float, channel: int) -> float:
     base = min(max(int(y0) + 1, 0), h - 1)
     upper = texture[top, left, channel] * (1 - fx) + texture[top, right, channel] * fx
     lower = texture[base, left, channel] * (1 - fx) + texture[base, right, channel] * fx
-    return upper * (1 - fy) + lower * fy  # type: ignore[no-any-return]
+    return float(upper * (1 - fy) + lower * fy)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
+def _sample_all(texture: Floats, u: float, v: float, out: Floats) -> None:
+    """Bilinear color and gloss, all four channels at once."""
+    h, w = texture.shape[0], texture.shape[1]
+    x, y = u * w - 0.5, v * h - 0.5
+    x0, y0 = math.floor(x), math.floor(y)
+    fx, fy = x - x0, y - y0
+    left, right = int(x0) % w, (int(x0) + 1) % w
+    top, base = min(max(int(y0), 0), h - 1), min(max(int(y0) + 1, 0), h - 1)
+    a, b, c, d = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+    for k in range(4):
+        out[k] = a * texture[top, left, k] + b * texture[top, right, k]
+        out[k] += c * texture[base, left, k] + d * texture[base, right, k]
+
+
+@njit(cache=True, nogil=True)
 def _distance(x: float, y: float, path: Floats) -> float:
     """Distance in pixels from a point to a polyline (P,2)."""
     best = _FAR
@@ -54,7 +70,7 @@ def _distance(x: float, y: float, path: Floats) -> float:
     return math.sqrt(best)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _lit(n: Floats, light: Floats, channel: int) -> float:
     """Irradiance of a normal, as `face3d.light.irradiance`."""
     x, y, z = n[0], n[1], n[2]
@@ -66,10 +82,10 @@ def _lit(n: Floats, light: Floats, channel: int) -> float:
     )
     value += a2 * 0.288675 * (3 * z * z - 1) * light[6, channel]
     value += a2 * 0.5 * (x * x - y * y) * light[8, channel]
-    return max(value, 0.0)
+    return float(max(value, 0.0))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _eye(
     ray: Floats, at: Floats, eye: Floats, turn: Floats, rims: Floats, scene: Floats,
     light: Floats, out: Floats,
@@ -125,7 +141,7 @@ def _eye(
         out[k] = lit * closed + (1 - closed) * 0.03
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _arch(origin: Floats, ray: Floats, arch: Floats) -> float:
     """Distance along the ray to the front of an elliptic cylinder (axis y), or _FAR.
 
@@ -137,10 +153,10 @@ def _arch(origin: Floats, ray: Floats, arch: Floats) -> float:
     inside = b * b - a * (ox * ox + oz * oz - 1.0)
     if inside <= 0.0:
         return _FAR
-    return (-b - math.sqrt(inside)) / a
+    return float((-b - math.sqrt(inside)) / a)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _mouth(
     origin: Floats, ray: Floats, at: Floats, rims: Floats, scale: float, mouth: Floats,
     level: float, out: Floats,
@@ -203,12 +219,16 @@ def _mouth(
         out[k] *= shadow * level * (1.0 - 0.5 * depth)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _skin(
-    a: Floats, gloss: float, base: Floats, ray: Floats, key: Floats, key_color: Floats,
+    a: Floats, base: Floats, tinted: Floats, ray: Floats, key: Floats, key_color: Floats,
     lips: Floats, lashes: float, out: Floats,
 ) -> None:  # fmt: skip
-    """Skin, lips and lashes from interpolated attributes `a` and the texture's color `base`."""
+    """Skin, lips and lashes.
+
+    `a`: interpolated attributes. `base`: texture's color and gloss. `tinted`: its color over the
+    bare skin's, which carries pores over to the lips.
+    """
     nx, ny, nz = a[NORMAL], a[NORMAL + 1], a[NORMAL + 2]
     length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
     nx, ny, nz = nx / length, ny / length, nz / length
@@ -223,17 +243,19 @@ def _skin(
     wide, tight = shine**10, shine**48
     level = (a[IRRADIANCE] + a[IRRADIANCE + 1] + a[IRRADIANCE + 2]) / 3.0
     for k in range(3):
-        albedo = base[k] * (1 - lip) + lips[k] * lip * (0.35 + 0.65 * (base[k] / (base[3 + k])))
+        albedo = base[k] * (1 - lip) + lips[k] * lip * (0.35 + 0.65 * tinted[k])
         value = albedo * a[IRRADIANCE + k]
-        oil = (0.07 * wide + 0.10 * tight) * gloss * (1 - lip) + lip * (0.05 * wide + 0.16 * tight)
+        oil = (0.07 * wide + 0.10 * tight) * base[3] * (1 - lip) + lip * (
+            0.05 * wide + 0.16 * tight
+        )
         value += oil * key_color[k] * min(level * 1.2, 1.0) + 0.05 * rim * level * albedo
         value *= 1 - seam
         out[k] = value * (1 - lash) + lash * 0.02
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def shade_body(
-    ids: Ints, bary: Floats, triangles: Ints, parts: Ints, camera: Floats, attributes: Floats,
+    ids: Ids, bary: Floats, triangles: Ints, parts: Ints, camera: Floats, attributes: Floats,
     head_texture: Floats, torso_texture: Floats, view: Floats, tones: Floats, light: Floats,
     eyes: Floats, turns: Floats, head: Floats, mouth: Floats, rims: Floats, rgb: Floats,
     depth: Floats, label: Ints,
@@ -254,7 +276,7 @@ def shade_body(
     """
     height, width = ids.shape
     a = np.empty(CHANNELS, np.float32)
-    base = np.empty(6, np.float32)
+    base, tinted = np.empty(4, np.float32), np.empty(3, np.float32)
     ray, at = np.empty(3, np.float32), np.empty(2, np.float32)
     origin, inner = head[:, 3].copy(), np.empty(3, np.float32)
     out = np.empty(3, np.float32)
@@ -285,24 +307,18 @@ def shade_body(
             else:
                 for c in range(CHANNELS):
                     a[c] = wi * attributes[i, c] + wj * attributes[j, c] + wk * attributes[k, c]
-                if part == 6:
-                    gloss = _sample(torso_texture, a[UV], a[UV + 1], 3)
-                    for c in range(3):
-                        base[c] = _sample(torso_texture, a[UV], a[UV + 1], c)
-                else:
-                    gloss = _sample(head_texture, a[UV], a[UV + 1], 3)
-                    for c in range(3):
-                        base[c] = _sample(head_texture, a[UV], a[UV + 1], c)
+                texture = torso_texture if part == 6 else head_texture
+                _sample_all(texture, a[UV], a[UV + 1], base)
                 for c in range(3):
-                    base[3 + c] = tones[2, c]
-                _skin(a, gloss, base, ray, key, tones[1], tones[0], tones[3, 0], out)
+                    tinted[c] = base[c] / tones[2, c]
+                _skin(a, base, tinted, ray, key, tones[1], tones[0], tones[3, 0], out)
             for c in range(3):
                 rgb[row, column, c] = out[c]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def shade_hair(
-    ids: Ints, bary: Floats, triangles: Ints, camera: Floats, attributes: Floats, grain: Floats,
+    ids: Ids, bary: Floats, triangles: Ints, camera: Floats, attributes: Floats, grain: Floats,
     key: Floats, tones: Floats, tips: float, depth: Floats, rgb: Floats, alpha: Floats,
 ) -> None:  # fmt: skip
     """Lay hair over shaded samples where it is nearer.
@@ -313,13 +329,12 @@ def shade_hair(
         key: toward the light.
         tones: (2,3) hair color, key color.
         tips: raggedness of the ends.
-        depth: (h,w) of what lies under; rgb: (h,w,3) changed; alpha: (h,w) hair coverage, written.
+        depth: (h,w) of what lies under; rgb: (h,w,3) changed; alpha: (h,w) hair coverage, added to.
     """
     height, width = ids.shape
     a = np.empty(HAIR_CHANNELS, np.float32)
     for row in range(height):
         for column in range(width):
-            alpha[row, column] = 0.0
             face = ids[row, column]
             if face < 0:
                 continue
@@ -354,4 +369,4 @@ def shade_hair(
                     value += max(shine, 0.0) * (0.35 + 1.3 * tones[0, c]) * tones[1, c]
                 value = max(value, 0.0)
                 rgb[row, column, c] += cover * (value - rgb[row, column, c])
-            alpha[row, column] = cover
+            alpha[row, column] += cover * (1.0 - alpha[row, column])

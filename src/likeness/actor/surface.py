@@ -7,12 +7,17 @@ crease alone, a vertex where creases end or more than two meet stays where it is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from scipy import sparse
 
 from likeness.types import Bools, Floats, Ints
+
+Reals = NDArray[Any]
+"""Working values whose precision doesn't matter; results rest as `Floats`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +129,7 @@ def grid_triangles(rows: int, columns: int, closed: bool) -> Ints:
     return np.concatenate(halves)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def normals(vertices: Floats, triangles: Ints) -> Floats:
     """Return (V,3) area-weighted unit normals; the compiled twin of `light.vertex_normals`."""
     total = np.zeros((len(vertices), 3), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from likeness.actor.motion import Motion
+from likeness.actor.surface import Reals
 from likeness.types import Floats
 
 _HARMONICS = 28
@@ -23,11 +24,11 @@ def speak(motion: Motion, rate: int = 16000) -> Floats:
     Returns:
         (len(motion) / fps * rate,) mono samples in [-1, 1].
     """
-    count = int(round(len(motion) / motion.fps * rate))
+    count = round(len(motion) / motion.fps * rate)
     moment = np.arange(count) / rate
     frame = (np.arange(len(motion)) + 0.5) / motion.fps
 
-    def curve(name: str) -> Floats:
+    def curve(name: str) -> Reals:
         return np.interp(moment, frame, motion.column(name))
 
     jaw = curve("jawOpen")
