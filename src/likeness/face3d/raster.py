@@ -98,10 +98,13 @@ def _reference_cover(
         edges.append(edge)
     flat = np.stack(edges, -1) / float(abs(area))
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Written out in the order of the compiled loop, so that ties in depth fall the same way.
+        b0, b1, b2 = flat[..., 0], flat[..., 1], flat[..., 2]
         if not perspective:
-            return inside, flat, 1.0 / (flat @ depth)
-        near = flat @ (1.0 / depth)
-        return inside, flat / depth / near[..., None], near
+            return inside, flat, 1.0 / (b0 * depth[0] + b1 * depth[1] + b2 * depth[2])
+        inverse = 1.0 / depth
+        near = b0 * inverse[0] + b1 * inverse[1] + b2 * inverse[2]
+        return inside, flat * inverse / near[..., None], near
 
 
 def interpolate(ids: Ids, barycentrics: Floats, attributes: Floats, triangles: Ints) -> Floats:

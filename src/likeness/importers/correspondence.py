@@ -51,7 +51,7 @@ def correspond(
         anchors: tracker landmark -> vertex.
 
     Raises:
-        BundleError: the aligned faces stay further apart than faces do.
+        BundleError: the faces differ in size or stay apart more than faces do.
     """
     ours = load_face_model().mean.astype(np.float64)
     theirs = mean.astype(np.float64)
@@ -69,10 +69,11 @@ def correspond(
         placed = scale * ours @ rotation + offset
     distance, nearest = tree.query(placed)
     found = float(np.median(distance))
-    if found > 8.0:
+    if found > 8.0 or not 0.7 < scale < 1.4:
         raise BundleError(
-            f"the imported face stays {found:.1f} mm (median) from ours after alignment, expected "
-            "below 8; check that the file is in the units and axes its format documents"
+            f"the imported face is {scale:.2f} times ours in size and {found:.1f} mm (median) away "
+            "after alignment, expected 0.7 to 1.4 and below 8 mm; check that the file is in the "
+            "units and axes that its format documents"
         )
     vertices = np.full(LANDMARKS, -1, np.int64)
     vertices[: len(ours)] = candidates[nearest]
