@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from likeness.errors import LikenessError as LikenessError
     from likeness.errors import MediaError as MediaError
     from likeness.errors import TrackError as TrackError
+    from likeness.methods.reenact_train import ReenactTraining as ReenactTraining
+    from likeness.methods.reenact_train import train_portrait as train_portrait
+    from likeness.pipeline import AnalyseConfig as AnalyseConfig
+    from likeness.pipeline import ReenactConfig as ReenactConfig
+    from likeness.pipeline import RunReport as RunReport
+    from likeness.pipeline import analyse as analyse
+    from likeness.pipeline import reenact as reenact
     from likeness.store import load_bundle as load_bundle
     from likeness.store import load_face_model as load_face_model
     from likeness.store import load_shot as load_shot
@@ -46,6 +53,8 @@ _HOMES = {
         "MediaError",
         "TrackError",
     ),
+    "methods.reenact_train": ("ReenactTraining", "train_portrait"),
+    "pipeline": ("AnalyseConfig", "ReenactConfig", "RunReport", "analyse", "reenact"),
     "store": ("load_bundle", "load_face_model", "load_shot", "save_bundle", "save_shot"),
     "types": ("Bundle", "Clip", "FaceParams", "FaceTrack", "Shot", "Timeline", "Window"),
 }
@@ -54,6 +63,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AnalyseConfig",
     "BackendError",
     "Bundle",
     "BundleError",
@@ -66,16 +76,22 @@ __all__ = [
     "FitError",
     "LikenessError",
     "MediaError",
+    "ReenactConfig",
+    "ReenactTraining",
+    "RunReport",
     "Shot",
     "Timeline",
     "TrackError",
     "Window",
+    "analyse",
     "load_bundle",
     "load_face_model",
     "load_shot",
     "open_clip",
+    "reenact",
     "save_bundle",
     "save_shot",
+    "train_portrait",
 ]
 
 
