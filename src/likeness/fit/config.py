@@ -45,8 +45,8 @@ class FitConfig:
     """Frames whose normal equations are held at once; the result doesn't depend on it."""
     photometric_weight: float = 1.0
     """Weight of the pixels against the landmarks in the pose; 0 leaves them out of the pose."""
-    photometric_rounds: int = 3
-    """Gauss-Newton steps per frame against the clip's mean texture."""
+    min_observed: int = 1
+    """Fewest observed frames that are worth a fit; a photo has one."""
     window: int = 16
     """Frames decoded at once."""
 
@@ -64,7 +64,14 @@ class FitConfig:
         for name in ("depth_weight", "time_weight", "photometric_weight"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
-        for name in ("shared_frames", "shared_rounds", "frame_rounds", "batch", "window"):
+        for name in (
+            "shared_frames",
+            "shared_rounds",
+            "frame_rounds",
+            "batch",
+            "window",
+            "min_observed",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
         if self.focal is not None and not self.focal > 0:

@@ -1,8 +1,9 @@
 """The terms of the fit's energy, one function each, as linear equations for Gauss-Newton.
 
-    E(x) = E_landmark + w_z E_depth + E_shape + E_expression + E_time + E_focal (+ E_pixel, refine.py)
+    E(x) = E_landmark + w_z E_depth + E_shape + E_expression + E_time + E_focal
 
-after Face2Face (Thies et al. 2016, section 4) and Deep Video Portraits (Kim et al. 2018, section 4).
+after Face2Face (Thies et al. 2016, section 4) and Deep Video Portraits (Kim et al. 2018,
+section 4); the pixels' terms are in appearance.py.
 Each data term answers `Rows`: residuals r and derivatives J, already multiplied by the square root
 of their weights, so that E = |r|^2 and a Gauss-Newton step solves (J'J) d = -J'r.
 

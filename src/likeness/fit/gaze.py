@@ -32,12 +32,14 @@ def solve_gaze(
 ) -> Floats:
     """Find the gaze angles that put the model's irises on the tracked ones.
 
-    The iris center lies on a sphere of radius sqrt(eye_radius^2 - iris_radius^2) about the eyeball's
-    center: the viewing ray through the tracked center is cut with it, and the direction from the
-    eyeball's center to the cut, turned into head space, is the gaze. Before that the tracked iris is
-    moved by the mean difference between modeled and tracked lids, which takes the fit's own error
-    out. While an eye is closed, gaze is held between the frames around it. The clip's median
-    difference between the eyes and its median while the head faces the camera are taken as zero.
+    The iris center lies on a sphere of radius sqrt(eye_radius^2 - iris_radius^2) about the
+    eyeball's center: the viewing ray through the tracked center is cut with it, and the direction
+    from the eyeball's center to the cut, turned into head space, is the gaze. Before that the
+    tracked iris is moved by the mean difference between modeled and tracked lids, which takes the
+    fit's own error out. While an eye is closed, gaze is held between the frames around it.
+
+    No zero is subtracted: a person whose irises sit off the model's shows a constant offset, which
+    relative transfer cancels, and the model's irises stay on the picture's.
 
     Args:
         landmarks: (N,478,3) tracked, pixels.
@@ -70,7 +72,6 @@ def solve_gaze(
     pitch = np.arcsin(np.clip(direction[..., 1], -1, 1))
     gaze = np.clip(np.stack([yaw, pitch], -1), -_LIMIT, _LIMIT)
     is_open = eye_openness(landmarks) > _CLOSED
-    gaze = _center(gaze, rotation, is_open)
     both = gaze.mean(1, keepdims=True)
     gaze = both + _OWN * (gaze - both)
     return _hold(gaze, is_open).astype(np.float32)
@@ -99,18 +100,6 @@ def _lid_shift(
     projected = pixels(camera, params.focal, size)[..., :2]
     shift = (projected - landmarks[:, CONTOURS, :2]) * used[..., None]
     return np.asarray(shift.sum(2) / used.sum(1)[:, None], np.float32)
-
-
-def _center(gaze: Values, rotation: Values, is_open: Bools) -> Values:
-    """Subtract each eye's median over open frames whose head faces the camera."""
-    facing = -rotation[:, 2, 2] < -np.cos(np.radians(15.0))
-    for eye in range(2):
-        usable = is_open[:, eye] & facing
-        if usable.sum() < 10:
-            usable = is_open[:, eye]
-        if usable.sum() >= 10:
-            gaze[:, eye] -= np.median(gaze[usable, eye], axis=0)
-    return gaze
 
 
 def _hold(gaze: Values, is_open: Bools) -> Values:

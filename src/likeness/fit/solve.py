@@ -11,6 +11,7 @@ from likeness.fit.config import FitConfig
 from likeness.fit.energy import (
     POSE,
     Points,
+    Posed,
     Rows,
     Values,
     depth_term,
@@ -222,7 +223,7 @@ def spread_subset(descriptors: Floats, count: int) -> Ints:
     return np.unique(picked)
 
 
-def _posed(problem: Problem, state: State):  # type: ignore[no-untyped-def]
+def _posed(problem: Problem, state: State) -> Posed:
     return pose_points(
         problem.points,
         state.shape,
