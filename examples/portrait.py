@@ -29,4 +29,5 @@ def main(target: Path, driver: Path, output: Path, minutes: float = 10.0) -> lik
 
 
 if __name__ == "__main__":
-    main(*(Path(name) for name in sys.argv[1:4]))
+    first, second, third = (Path(name) for name in sys.argv[1:4])
+    main(first, second, third)
