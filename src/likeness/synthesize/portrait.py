@@ -114,7 +114,9 @@ class Portrait(nn.Module):
             ],
             1,
         )
-        answer, correction = self._unet(seen, code)
+        # Half precision where the time goes; positions and colors stay float32.
+        with torch.autocast(seen.device.type, torch.bfloat16):
+            answer, correction = self._unet(seen, code)
         correction = functional.interpolate(
             FLOW_LIMIT * torch.tanh(correction.float() / 20), size=(size, size), mode="bilinear"
         )
