@@ -27,7 +27,7 @@ from PIL import Image
 from likeness.face3d.model import FaceModel
 from likeness.store import save_face_model
 
-IDENTITY_MODES, ALBEDO_MODES = 30, 20
+IDENTITY_MODES, ALBEDO_MODES = 40, 20
 POSED = (
     "jawOpen", "mouthSmile", "mouthDimple", "mouthStretch", "mouthUpperUp", "mouthLowerDown",
     "cheekSquint", "eyeSquint",

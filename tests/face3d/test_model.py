@@ -125,10 +125,10 @@ def test_directions_of_expressions(model: FaceModel) -> None:
 
 def test_modes_are_standard_deviations(model: FaceModel) -> None:
     size = np.sqrt((model.identity.astype(np.float64) ** 2).sum((1, 2)))
-    assert len(size) == 30
+    assert len(size) == 40
     assert np.all(np.diff(size) < 1e-6)
-    flat = model.identity.reshape(30, -1) / size[:, None]
-    np.testing.assert_allclose(flat @ flat.T, np.eye(30), atol=0.01)
+    flat = model.identity.reshape(40, -1) / size[:, None]
+    np.testing.assert_allclose(flat @ flat.T, np.eye(40), atol=0.01)
     assert len(model.albedo) == 20
     rng = np.random.default_rng(0)
     colors = model.colors(rng.normal(size=20).astype(np.float32))
@@ -138,7 +138,7 @@ def test_modes_are_standard_deviations(model: FaceModel) -> None:
 
 def test_vertices_add_up(model: FaceModel) -> None:
     rng = np.random.default_rng(0)
-    shape = rng.normal(size=30).astype(np.float32)
+    shape = rng.normal(size=40).astype(np.float32)
     weights = rng.random((3, len(model.expression))).astype(np.float32)
     found = model.vertices(shape, weights)
     slow = model.mean + np.einsum("s,svd->vd", shape, model.identity)
@@ -149,7 +149,7 @@ def test_vertices_add_up(model: FaceModel) -> None:
 
 def test_irises_look_where_gaze_says(model: FaceModel) -> None:
     gaze = np.array([[[0.0, 0.0], [0.3, -0.2]]], np.float32)
-    shape = np.zeros(30, np.float32)
+    shape = np.zeros(40, np.float32)
     irises = model.irises(shape, gaze)
     assert irises.shape == (1, 10, 3)
     direction = irises[0, 5] - model.eyes(shape)[1]
@@ -163,7 +163,7 @@ def test_irises_look_where_gaze_says(model: FaceModel) -> None:
 
 def test_contract_is_checked(model: FaceModel) -> None:
     with pytest.raises(ContractError, match="coefficients"):
-        model.neutral(np.zeros(31, np.float32))
+        model.neutral(np.zeros(41, np.float32))
     with pytest.raises(ContractError, match="expression has shape"):
         model.vertices(np.zeros(3, np.float32), np.zeros((2, 5), np.float32))
     with pytest.raises(ContractError, match="outside"):
