@@ -60,7 +60,7 @@ def ssim(result: Tensor, real: Tensor) -> Floats:
     _check_pair(result, real)
     check(min(real.shape[-2:]) >= 11, f"SSIM needs 11x11 pixels, found {tuple(real.shape[-2:])}")
     # The variances are small differences of large numbers: double keeps their digits.
-    x, y = result.double(), real.double()
+    x, y = result.double().contiguous(), real.double().contiguous()
     means = _gaussian(torch.cat([x, y, x * x, y * y, x * y]))
     mx, my, xx, yy, xy = means.chunk(5)
     c1, c2 = 0.01**2, 0.03**2
@@ -108,14 +108,23 @@ def luma(pictures: Tensor) -> Tensor:
 
 
 def _gaussian(pictures: Tensor) -> Tensor:
-    steps = torch.arange(-5, 6, dtype=pictures.dtype)
+    """Filter along both axes, where the window fits, as two products with band matrices.
+
+    Several times faster on a CPU than convolutions of one channel each.
+    """
+    h, w = pictures.shape[-2:]
+    down, across = (_band(length).to(pictures.dtype) for length in (h, w))
+    return down @ pictures @ across.T
+
+
+def _band(length: int) -> Tensor:
+    """(length - 10, length): each row holds the 11 Gaussian taps, one step further right."""
+    steps = torch.arange(-5, 6, dtype=torch.float64)
     taps = torch.exp(-(steps**2) / (2 * 1.5**2))
-    taps = taps / taps.sum()
-    channels = pictures.shape[1]
-    across = taps.view(1, 1, 1, 11).expand(channels, 1, 1, 11)
-    along = taps.view(1, 1, 11, 1).expand(channels, 1, 11, 1)
-    blurred = functional.conv2d(pictures, across, groups=channels)
-    return functional.conv2d(blurred, along, groups=channels)
+    band = torch.zeros(length - 10, length, dtype=torch.float64)
+    for row in range(length - 10):
+        band[row, row : row + 11] = taps / taps.sum()
+    return band
 
 
 def _check_pair(result: Tensor, real: Tensor) -> None:

@@ -62,14 +62,14 @@ def head_zone(landmarks: Floats, size: tuple[int, int]) -> Bools:
     """Cover generously what moves with the head: hair, neck and shoulders down to the lower edge.
 
     Returns:
-        (n,h,w) rectangles: the face's box with two thirds of its width and height added to the
-        sides and above, and all below; nothing where there is no face.
+        (n,h,w) rectangles: the face's box with a quarter of its width added to both sides, a third
+        of its height above, and all below; nothing where there is no face.
     """
     masks = np.zeros((len(landmarks), *size), np.bool_)
     for mask, points in zip(masks, landmarks[:, FACE_OVAL, :2], strict=True):
         if np.isfinite(points).all():
             (left, top), (right, bottom) = points.min(0), points.max(0)
-            side, above = 2 * (right - left) / 3, 2 * (bottom - top) / 3
+            side, above = (right - left) / 4, (bottom - top) / 3
             left, top, right = left - side, top - above, right + side
             mask[max(0, int(top)) :, max(0, int(left)) : max(0, int(np.ceil(right)))] = True
     return masks
