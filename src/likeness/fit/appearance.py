@@ -80,10 +80,12 @@ def read_surface(
         kept = np.clip(colors[:, : len(model.mean)] * 255 + 0.5, 0, 255).astype(np.uint8)
         parts.append(Surface(kept, luma, gradient.astype(np.float16), normals.astype(np.float16)))
         progress("light", some.stop, len(track))
-    colors, luma, gradient, normals = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
+    return Surface(
+        np.concatenate([part.colors for part in parts]),
+        np.concatenate([part.luma for part in parts]),
+        np.concatenate([part.gradient for part in parts]),
+        np.concatenate([part.normals for part in parts]),
     )
-    return Surface(colors, luma, gradient, normals)
 
 
 def sample_cross(frames: torch.Tensor, points: Floats, arm: float) -> tuple[Floats, Floats]:
@@ -268,12 +270,12 @@ def _stillness(model: FaceModel) -> Floats:
     named = [not name.startswith("detail") for name in model.expression_names]
     motion = np.sqrt((model.expression[np.array(named)] ** 2).sum((0, 2)))
     still = 1 / (1 + (motion / np.quantile(motion, 0.3)) ** 2)
-    return np.concatenate([still, still[model.triangles].mean(1)]).astype(np.float32)
+    return np.asarray(np.concatenate([still, still[model.triangles].mean(1)]), np.float32)
 
 
 def _ridge(h: Values, g: Values) -> Values:
     """Solve (n,3,9,9), (n,3,9) with the non-constant coefficients drawn to zero; (n,9,3)."""
     pull = 0.02 * np.diag([1e-3] + [1.0] * 8)
     level = np.maximum(h[..., 0, 0], 1e-6)[..., None, None]
-    light: Values = np.linalg.solve(h + pull * level, g[..., None])[..., 0]
-    return np.swapaxes(light, 1, 2)
+    light: Values = np.swapaxes(np.linalg.solve(h + pull * level, g[..., None])[..., 0], 1, 2)
+    return light
