@@ -36,6 +36,8 @@ class FastConfig:
     average: float = 0.995
     detail: float = 2.0
     """Weight of the Laplacian-pyramid loss, which keeps texture that a mean would blur."""
+    texture: float = 0.5
+    """Weight of the local-contrast loss, which asks for as much detail as there is."""
     adversarial: float = 0.0
     """Weight of the patch critic; 0 trains without one."""
     adversarial_from: float = 0.6
@@ -153,6 +155,8 @@ class FastTask:
         drawn = self.generator(condition.keyframes, condition.maps, condition.code)
         loss = losses.l1(drawn, real, sample.weight)
         loss = loss + self.config.detail * losses.laplacian_pyramid(drawn, real, sample.weight, 2)
+        if self.config.texture > 0:
+            loss = loss + self.config.texture * losses.texture(drawn, real, sample.weight)
         critic = self.critic
         if critic is None or progress < self.config.adversarial_from:
             return Losses(loss)

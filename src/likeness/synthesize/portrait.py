@@ -41,6 +41,9 @@ class PortraitConfig:
     """Channels per level, the first at half resolution."""
     canvas: int = 8
     """Channels of the learned picture that remembers what stands still."""
+    decision: float = 3.0
+    """How much more decidedly fine detail is taken from one picture than coarse color; 1 blends
+    both alike, which blurs where two warps disagree by a pixel."""
 
 
 class Residual(nn.Module):
@@ -80,7 +83,7 @@ class Portrait(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b + a, a, 3, padding=1) for a, b in reversed(pairs))
         self.decode = nn.ModuleList(Residual(width) for width in reversed(widths[1:-1]))
         self.flow = nn.Conv2d(widths[1], 2 * k, 3, padding=1)
-        self.head = nn.Conv2d(widths[0], 4 * (k + 1) + 12, 3, padding=1)
+        self.head = nn.Conv2d(widths[0], 4 * (k + 1 + 3 + 1), 3, padding=1)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -122,14 +125,26 @@ class Portrait(nn.Module):
         )
         corrected = sample(pictures, way + correction.reshape(n * k, 2, size, size))
         answer = functional.pixel_shuffle(answer.float(), 2)
-        scores, residual = answer[:, : k + 1] * 4, answer[:, k + 1 :]
+        scores, residual, gain = answer.split([k + 1, 3, 1], 1)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
         prior = torch.cat([torch.log(seen_well + 1e-3), torch.full_like(scores[:, :1], -4.0)], 1)
+        drawn = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
+        return drawn + residual
+
+    def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
+        """Blend K pictures and the plate in two bands, as Burt and Adelson's spline does.
+
+        low = sum_k w_k x_k with w = softmax(s + p); high = (1 + g) sum_k v_k (x_k - blur x_k) with
+        v = softmax(decision * s + p); answer = low - sum_k w_k (x_k - blur x_k) + high.
+        """
+        n, k = pictures.shape[:2]
         weights = (scores + prior).softmax(1)
-        blend = (weights[:, :k, None] * corrected.unflatten(0, (n, k))).sum(1)
-        drawn: Tensor = blend + weights[:, k:] * self.plate + residual
-        return drawn
+        decided = (self.config.decision * scores + prior).softmax(1)
+        fine = pictures - _blur(pictures.flatten(0, 1)).unflatten(0, (n, k))
+        coarse = (weights[:, :k, None] * (pictures - fine)).sum(1) + weights[:, k:] * self.plate
+        high: Tensor = (1 + gain) * (decided[:, :k, None] * fine).sum(1)
+        return coarse + high
 
     def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         h = self.stem(x.contiguous(memory_format=torch.channels_last))
@@ -152,6 +167,11 @@ class Portrait(nn.Module):
                 h = self.decode[level](h)
                 correction = h
         return self.head(functional.silu(h)), self.flow(correction)
+
+
+def _blur(pictures: Tensor) -> Tensor:
+    """Mean over 5x5 pixels, edges repeated."""
+    return functional.avg_pool2d(functional.pad(pictures, (2, 2, 2, 2), mode="replicate"), 5, 1)
 
 
 def sample(pictures: Tensor, ways: Tensor) -> Tensor:
