@@ -31,7 +31,7 @@ def evaluate_self(bundle: Path, clip: Path, progress: Progress = silent) -> Self
     """Let a portrait repeat the frames of its own clip that training never saw.
 
     Each held-out frame is drawn from its own fitted params and compared with the real crop; both
-    are tracked anew, so that landmarks, blinks and gaze are what a tracker sees, not what was asked.
+    are tracked anew, so that landmarks, blinks and gaze are what is seen, not what was asked for.
 
     Args:
         bundle: NAME.bundle, trained with a holdout.
@@ -146,4 +146,5 @@ def _read(reader: Reader, frames: torch.Tensor) -> Floats:
 def _in_crop(landmarks: Floats, crop_from_frame: Floats) -> Floats:
     xy = geometry.apply(crop_from_frame, landmarks[..., :2])
     depth = landmarks[..., 2:] * np.sqrt(np.linalg.det(crop_from_frame[:, :2]))
-    return np.concatenate([xy, depth], -1).astype(np.float32)
+    mapped: Floats = np.concatenate([xy, depth], -1).astype(np.float32)
+    return mapped

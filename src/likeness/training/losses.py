@@ -78,8 +78,8 @@ def laplacian_pyramid(
 def texture(result: Tensor, real: Tensor, weight: Tensor | None = None, patch: int = 8) -> Tensor:
     """Absolute error of local contrast: how much fine detail there is, wherever it lies.
 
-    E = mean_w | P|D x| - P|D y| |, with D the 3x3 Laplacian and P the mean over overlapping patches.
-    Unlike a pixel error it does not reward blur where detail cannot be placed exactly.
+    E = mean_w | P|D x| - P|D y| |, with D the 3x3 Laplacian and P the mean over overlapping
+    patches. Unlike a pixel error it does not reward blur where detail cannot be placed exactly.
     """
     error = (_contrast(result.float(), patch) - _contrast(real.float(), patch)).abs()
     if weight is not None:
