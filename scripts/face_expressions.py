@@ -175,16 +175,16 @@ def detail_modes(skin: Skin, named: Floats) -> tuple[list[str], Floats]:
     basis = np.linalg.qr(flat[np.abs(flat).max(1) > 0].T)[0]
     names: list[str] = []
     modes: list[Floats] = []
-    for region, seeds, reach, wanted in _PATCHES:
+    for region, seeds, reach, axes, wanted in _PATCHES:
         kept = 0
         shapes = _vibrations(skin, seeds, reach, 8)
         if region.startswith("left"):
             seeds = tuple(int(skin.twin[v]) for v in seeds)
             shapes = [shape[skin.twin] for shape in _vibrations(skin, seeds, reach, 8)]
         for k, shape in enumerate(shapes):
-            for axis, letter in enumerate("xyz"):
+            for letter in axes:
                 candidate = np.zeros((len(skin.mean), 3))
-                candidate[:, axis] = shape
+                candidate[:, "xyz".index(letter)] = shape
                 column = candidate.ravel() / np.linalg.norm(shape)
                 rest: Floats = column - basis @ (basis.T @ column)
                 if kept == wanted or np.linalg.norm(rest) < 0.34:
@@ -198,13 +198,14 @@ def detail_modes(skin: Skin, named: Floats) -> tuple[list[str], Floats]:
     return names, np.stack(modes)
 
 
-_PATCHES: tuple[tuple[str, tuple[int, ...], float, int], ...] = (
-    ("mouth", (0, 17, 61, 291, 164, 18, 13, 14), 22.0, 12),
-    ("rightEye", (159, 145, 33, 133, 27, 23), 10.0, 5),
-    ("leftEye", (386, 374, 263, 362, 257, 253), 10.0, 5),
-    ("rightBrow", (105, 66, 63, 52), 22.0, 3),
-    ("leftBrow", (334, 296, 293, 282), 22.0, 3),
-    ("nose", (4, 98, 327, 129, 358, 50, 280), 24.0, 6),
+_PATCHES: tuple[tuple[str, tuple[int, ...], float, str, int], ...] = (
+    ("mouth", (0, 17, 61, 291, 164, 18, 13, 14), 22.0, "xyz", 12),
+    ("rightEye", (159, 145, 33, 133, 27, 23), 10.0, "xy", 4),
+    ("leftEye", (386, 374, 263, 362, 257, 253), 10.0, "xy", 4),
+    ("rightBrow", (105, 66, 63, 52), 22.0, "xy", 3),
+    ("leftBrow", (334, 296, 293, 282), 22.0, "xy", 3),
+    ("nose", (4, 98, 327, 129, 358, 50, 280), 24.0, "xyz", 4),
+    ("jaw", (152, 136, 365, 172, 397, 204, 424, 58, 288, 18), 26.0, "xyz", 6),
 )
 
 
