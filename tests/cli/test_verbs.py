@@ -109,6 +109,29 @@ def test_reenact_repeats_the_target_without_a_driver(
     assert facts["frames"] == 50
 
 
+def test_evaluate_self_judges_the_held_out_third(
+    place: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = ask(capsys, "evaluate", "self", str(bundle), str(place / "target.mp4"))
+    assert facts["frames"] == 50 - 50 * 2 // 3
+    assert 5 < facts["psnr_face"] < 50
+    assert {
+        *("psnr", "ssim", "psnr_eyes", "psnr_mouth", "sharpness_face", "landmark_error_px"),
+        *("gaze_error_deg", "blink_correlation", "temporal_error", "baseline_nearest_psnr"),
+        *("baseline_nearest_psnr_face", "seconds_per_frame"),
+    } <= facts.keys()
+    wrong = ask(capsys, "evaluate", "self", str(bundle), str(place / "driver.mp4"), code=1)
+    assert wrong["kind"] == "BundleError"
+
+
+def test_a_video_equals_itself(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = str(place / "driver.mp4")
+    facts = ask(capsys, "evaluate", "pair", clip, clip)
+    assert {"psnr", "temporal_error", "av_offset_ms"} <= facts.keys()
+    assert (facts["frames"], facts["landmark_error_px"]) == (15, 0)
+    assert facts["ssim"] == pytest.approx(1)
+
+
 def test_nobody_in_the_clip_is_told(
     tmp_path: Path, plain_clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

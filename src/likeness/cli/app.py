@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from likeness.cli import doctor, models, reenact, track, train
+from likeness.cli import demo, doctor, evaluate, models, reenact, track, train
 from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
 from likeness.errors import ConfigError, LikenessError
 
@@ -32,6 +32,8 @@ def build() -> App:
     app.command(track.track, help_epilogue=track.EXAMPLE)
     app.command(train.app)
     app.command(reenact.reenact, help_epilogue=reenact.EXAMPLE)
+    app.command(evaluate.app)
+    app.command(demo.demo, help_epilogue=demo.EXAMPLE)
     app.command(models.app)
     return app
 

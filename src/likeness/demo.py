@@ -1,0 +1,197 @@
+"""The whole story on the procedural actor: film, track, train, reenact, measure, report.
+
+Because the same motion can be rendered on two people, a reenactment of one by the other has an
+exact answer here: the target actor performing the driver's motion.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from likeness.actor import Actor, Motion, RenderConfig, truth
+from likeness.actor_clip import write_actor_clip
+from likeness.decode import read_marks
+from likeness.demo_report import Measured, write_report
+from likeness.errors import ConfigError
+from likeness.geometry import gaze_direction, rotation_matrix
+from likeness.methods.evaluation import evaluate_pair, evaluate_self
+from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.metrics.overlay import write_overlay
+from likeness.pipeline import analyse, peak_rss_mb, reenact
+from likeness.store import load_face_model
+from likeness.types import FaceParams, Floats, Progress, Shot, silent
+
+Scene = tuple[Actor, Motion, RenderConfig]
+"""Who does what before which camera."""
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Settings of `likeness demo`."""
+
+    minutes: float = 4.0
+    """Training budget; with everything around it the demo stays under ten minutes on two cores."""
+    size: int = 256
+    """Side of the clips and of the portrait in pixels."""
+    target_seconds: float = 24.0
+    """Length of the target's clip; a third of it is kept from training."""
+    driver_seconds: float = 6.0
+    """Length of the driver's clip and of the result."""
+    target_actor: int = 3
+    """Seed of the person who is shown."""
+    driver_actor: int = 5
+    """Seed of the person who gives the motion."""
+    seed: int = 0
+    """Of both performances and of the training."""
+
+    def __post_init__(self) -> None:
+        if min(self.minutes, self.target_seconds, self.driver_seconds) <= 0:
+            raise ConfigError("minutes and seconds must be greater than zero")
+
+
+class Stopwatch:
+    """Remembers how long each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    def lap(self, step: str) -> None:
+        """Book the time since the last lap on `step`."""
+        now = time.monotonic()
+        self.seconds[step] = round(now - self._began, 1)
+        self._began = now
+
+
+def run(
+    folder: Path, config: DemoConfig | None = None, progress: Progress = silent
+) -> dict[str, Any]:
+    """Tell the story into `folder` and return what was measured, as JSON values.
+
+    Args:
+        folder: gets target.mp4, driver.mp4, truth.mp4, target.bundle, result.mp4, report.html, ...
+        config: settings.
+        progress: called as (stage, done, total).
+
+    Raises:
+        MediaError: the folder cannot be written.
+    """
+    config = config or DemoConfig()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    watch = Stopwatch()
+    target, driving = film(folder, config, progress)
+    watch.lap("film three clips")
+    shot = analyse(folder / "target.mp4", None, progress)[0]
+    driver = analyse(folder / "driver.mp4", None, progress)[0]
+    write_overlay(driver.clip, [driver], load_face_model(), folder / "tracked.mp4", progress)
+    recovered = recovery(shot, truth(*target).params)
+    watch.lap("track and fit two clips")
+    training = ReenactTraining(size=config.size, minutes=config.minutes, seed=config.seed)
+    train_portrait(shot, folder / "target.bundle", training, (), False, progress)
+    watch.lap("train the portrait")
+    held_out = evaluate_self(folder / "target.bundle", folder / "target.mp4", progress=progress)
+    watch.lap("evaluate on held-out frames")
+    ran = reenact(
+        folder / "target.bundle", folder / "driver.mp4", folder / "result.mp4", None, progress
+    )
+    watch.lap("reenact")
+    pair = evaluate_pair(folder / "result.mp4", folder / "truth.mp4", progress=progress)
+    followed = analyse(folder / "result.mp4", None, progress)[0]
+    follows = recovery(followed, truth(*driving).params)
+    watch.lap("compare with the truth")
+    measured = Measured(
+        recovery=recovered,
+        held_out=held_out.json(),
+        pair=pair.json(),
+        follows=follows,
+        seconds=watch.seconds,
+        marks=read_marks(folder / "result.mp4"),
+        curves=performance(truth(*driving).params, followed.params),
+        fallback_frames=ran.fallback_frames,
+    )
+    report = write_report(folder, measured)
+    return {
+        "output": report,
+        "frames": ran.frames,
+        "fallback_frames": ran.fallback_frames,
+        "seconds": sum(watch.seconds.values()),
+        "peak_rss_mb": peak_rss_mb(),
+        "steps": watch.seconds,
+        "recovery": recovered,
+        "held_out": held_out.json(),
+        "against_truth": pair.json(),
+        "follows": follows,
+    }
+
+
+def film(folder: Path, config: DemoConfig, progress: Progress) -> tuple[Scene, Scene]:
+    """Write target.mp4, driver.mp4 and truth.mp4; return what target and truth were made from."""
+    camera = RenderConfig((config.size, config.size))
+    person, other = Actor.from_seed(config.target_actor), Actor.from_seed(config.driver_actor)
+    learned = Motion.from_seed(2 * config.seed + 1, config.target_seconds, style="expressive")
+    driven = Motion.from_seed(2 * config.seed + 2, config.driver_seconds)
+    for name, actor, motion in (
+        ("target", person, learned),
+        ("driver", other, driven),
+        ("truth", person, driven),
+    ):
+        path = folder / f"{name}.mp4"
+        write_actor_clip(actor, motion, path, camera, sound=True, progress=progress)
+    return (person, learned, camera), (person, driven, camera)
+
+
+def recovery(shot: Shot, true: FaceParams) -> dict[str, float]:
+    """Compare what was found in a clip with the parameters that rendered it.
+
+    Returns:
+        Median head rotation and gaze errors in degrees, and correlations of blinks and jaw.
+    """
+    found, span = shot.params, slice(shot.track.start, shot.track.start + len(shot.track))
+    turned = rotation_matrix(found.rotation).swapaxes(-1, -2) @ rotation_matrix(true.rotation[span])
+    cosine = (np.trace(turned, axis1=-2, axis2=-1) - 1) / 2
+    sight = (gaze_direction(found.gaze) * gaze_direction(true.gaze[span])).sum(-1)
+    both = performance(true, found, span)
+    return {
+        "rotation_error_deg": _median_degrees(cosine),
+        "gaze_error_deg": _median_degrees(sight),
+        "blink_correlation": _correlation(*both["blink"]),
+        "jaw_open_correlation": _correlation(*both["jaw"]),
+        "yaw_correlation": _correlation(*both["yaw"]),
+    }
+
+
+def performance(
+    true: FaceParams, found: FaceParams, span: slice = slice(None)
+) -> Mapping[str, tuple[Floats, Floats]]:
+    """Return (true, found) curves of yaw in degrees, mean blink and jaw opening."""
+
+    def blink(params: FaceParams) -> Floats:
+        return (params.column("eyeBlinkLeft") + params.column("eyeBlinkRight")) / 2
+
+    def yaw(params: FaceParams) -> Floats:
+        # The face looks along -z; its x component tells how far it turned.
+        ahead = -rotation_matrix(params.rotation)[..., 2]
+        return np.asarray(np.degrees(np.arctan2(ahead[:, 0], -ahead[:, 2])), np.float32)
+
+    return {
+        "yaw": (yaw(true)[span], yaw(found)),
+        "blink": (blink(true)[span], blink(found)),
+        "jaw": (true.column("jawOpen")[span], found.column("jawOpen")),
+    }
+
+
+def _median_degrees(cosine: Floats) -> float:
+    return float(np.degrees(np.median(np.arccos(np.clip(cosine, -1, 1)))))
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    if one.std() == 0 or other.std() == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])

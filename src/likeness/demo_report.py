@@ -1,0 +1,114 @@
+"""The page that the demo leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from likeness.decode import Decoder, open_clip
+from likeness.metrics.pictures import contact_sheet, curves
+from likeness.metrics.report import Report
+from likeness.types import Floats, Window
+
+COLUMNS = 7
+NAMES = {
+    "yaw": "head yaw in degrees, positive toward image right",
+    "blink": "eyes closed",
+    "jaw": "jaw open",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the demo found out."""
+
+    recovery: Mapping[str, float]
+    """Target clip: fitted parameters against those that rendered it."""
+    held_out: Mapping[str, Any]
+    """`likeness evaluate self`."""
+    pair: Mapping[str, Any]
+    """`likeness evaluate pair` of result and truth."""
+    follows: Mapping[str, float]
+    """Result: fitted parameters against the driver's motion on the target."""
+    seconds: Mapping[str, float]
+    marks: Mapping[str, str]
+    """Container metadata of the result."""
+    curves: Mapping[str, tuple[Floats, Floats]]
+    """(wanted, found in the result) per frame."""
+    fallback_frames: tuple[int, ...]
+
+
+def write_report(folder: Path, measured: Measured) -> Path:
+    """Write report.html from the demo's files and numbers, and return its path."""
+    report = Report(
+        "likeness: a portrait of one actor, driven by another",
+        "Everybody on this page is the procedural actor: rendered, with every parameter known.",
+        f"Made by likeness demo in {sum(measured.seconds.values()):.0f} s.",
+    )
+    _add_result(report, folder, measured)
+    _add_numbers(report, measured)
+    report.add_section("What the tracker saw")
+    report.add_text("The driver with the fitted mesh, the tracked points and both lines of sight.")
+    report.add_video(folder / "tracked.mp4", "mesh, points and gaze")
+    report.add_section("The mark in the file")
+    report.add_text(
+        "Every written video says that it is synthetic, in its metadata and in a manifest beside "
+        "it. There is no switch for this."
+    )
+    report.add_table(("field", "content"), [(k, v[:400]) for k, v in measured.marks.items()])
+    report.add_section("Time")
+    report.add_table(("step", "seconds"), list(measured.seconds.items()))
+    return report.write(folder / "report.html")
+
+
+def _add_result(report: Report, folder: Path, measured: Measured) -> None:
+    report.add_section("One person's motion on another")
+    report.add_text(
+        "A portrait was trained on a clip of the target. The driver, another person, then moved it:"
+        " pose, expression, gaze and blinks. The third video is the exact answer, the target actor "
+        "rendered with the driver's motion, which the portrait never saw."
+    )
+    for name, caption in (
+        ("driver", "driver: gives the motion"),
+        ("result", "result: the portrait, driven"),
+        ("truth", "truth: rendered, for comparison"),
+    ):
+        report.add_video(folder / f"{name}.mp4", caption)
+    rows = {name: _pictures(folder / f"{name}.mp4") for name in ("driver", "result", "truth")}
+    report.add_picture(contact_sheet(rows), "Frames at equal distances through the clip.")
+    for name, (wanted, found) in measured.curves.items():
+        series = {"wanted": wanted, "found in the result": found}
+        report.add_figure(curves(series, title=NAMES[name]))
+    if measured.fallback_frames:
+        report.add_note(f"Nobody was seen in frames {list(measured.fallback_frames)}.")
+
+
+def _add_numbers(report: Report, measured: Measured) -> None:
+    report.add_section("Measured")
+    report.add_numbers(
+        measured.pair, "Result against truth: likeness evaluate pair result.mp4 truth.mp4"
+    )
+    report.add_numbers(measured.follows, "Motion found in the result against the motion wanted.")
+    report.add_numbers(
+        measured.held_out,
+        "Frames of the target that training never saw, repeated by the portrait: "
+        "likeness evaluate self target.bundle target.mp4. The baseline is the training frame with "
+        "the nearest landmarks.",
+    )
+    report.add_numbers(
+        measured.recovery, "Tracking and fitting of the target against what rendered it."
+    )
+
+
+def _pictures(path: Path) -> torch.Tensor:
+    """(n,3,h,w) frames at equal distances, at half size."""
+    clip = open_clip(path)
+    frames = np.linspace(0, len(clip) - 1, COLUMNS).round().astype(int)
+    with Decoder(clip) as decoder:
+        found = torch.cat([decoder.read(Window(int(i), int(i) + 1)) for i in frames])
+    return torch.nn.functional.avg_pool2d(found, 2)
