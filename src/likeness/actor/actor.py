@@ -70,6 +70,7 @@ class Actor:
         head = rest[: body.smooth.matrix.shape[0]]
         hair = build_hair(body.skull, look, head, neutral)
         ao, hair_ao = _occlusion(body, rest, hair)
+        ao = _open_corners(ao, rest, neutral)
         rng = np.random.default_rng((seed, 19))
         return Actor(
             seed=seed,
@@ -214,6 +215,14 @@ def _occlusion(body: Body, rest: Reals, hair: Hair | None) -> tuple[Reals, Reals
     # Full darkness never happens on skin: light bounces.
     share = 0.35 + 0.65 * share**0.8
     return share[: len(rest)], share[len(rest) :]
+
+
+def _open_corners(ao: Reals, rest: Reals, neutral: Reals) -> Reals:
+    """Lighten the folds beside the mouth, which are closed only at rest."""
+    for corner in (61, 291):
+        near = np.exp(-((np.linalg.norm(rest - neutral[corner], axis=1) / 13.0) ** 2))
+        ao = ao + near * np.clip(0.86 - ao, 0, None)
+    return np.asarray(ao, np.float32)
 
 
 def _visible(vertices: Reals, triangles: Ints, toward: Reals, near: Reals) -> Reals:

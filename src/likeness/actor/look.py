@@ -99,6 +99,8 @@ def look_from_seed(seed: int, modes: int) -> Look:
         modes: S, identity modes of the face model.
     """
     rng = np.random.default_rng((seed, 71))
+    # A stream of its own: the other traits don't change with the face model.
+    modal = np.random.default_rng((seed, 73))
     broad = seed % 2 == 0
     style = (_BROAD if broad else _SLIM)[(seed // 2) % 6]
     skin = np.array(SKINS[(seed * 3 + seed // 7) % len(SKINS)]) * rng.uniform(0.95, 1.05, 3)
@@ -106,9 +108,10 @@ def look_from_seed(seed: int, modes: int) -> Look:
     hair = HAIRS[int(rng.integers(0, len(HAIRS)) if light_skin else rng.integers(0, 2))]
     iris = IRISES[int(rng.integers(0, len(IRISES)) if light_skin else rng.integers(0, 2))]
     painted = 0.0 if broad else float(rng.uniform(0.2, 0.9))
-    lips = skin * np.array([0.86, 0.62, 0.62]) * (1 - painted) + painted * np.array(
-        [0.66, 0.24, 0.26]
-    ) * (0.55 + 0.55 * skin.mean())
+    natural = skin * np.array([0.90, 0.60, 0.62]) + np.array([0.05, 0.0, 0.01])
+    lips = natural * (1 - painted) + painted * np.array([0.66, 0.24, 0.26]) * (
+        0.55 + 0.55 * skin.mean()
+    )
     cloth = CLOTHES[(seed * 5 + 2) % len(CLOTHES)]
     accent = CLOTHES[(seed * 5 + 5) % len(CLOTHES)]
     side = -1.0 if rng.random() < 0.5 else 1.0
@@ -118,7 +121,7 @@ def look_from_seed(seed: int, modes: int) -> Look:
     decay = 0.85 / (1.0 + 0.04 * np.arange(modes))
     return Look(
         seed=seed,
-        shape=(rng.normal(size=modes).clip(-2.0, 2.0) * decay * 1.25).astype(np.float32),
+        shape=(modal.normal(size=modes).clip(-2.0, 2.0) * decay * 1.25).astype(np.float32),
         skin=_color(skin),
         lips=_color(lips),
         iris=iris,

@@ -227,7 +227,7 @@ def _paint_brows(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
         dots = root[:, None] + way[:, None] * steps * length[:, None, None] + bend
         cover = canvas.strokes(dots.reshape(-1, 2), 0.24)
         under = gaussian_filter(cover, 4)
-        mask = np.clip(cover * 0.46 + under * 0.22, 0, 0.86)
+        mask = np.clip(cover * 0.21 + under * 0.13, 0, 0.86)
         canvas.mix(mask * min(look.brow_weight, 1.0) ** 0.5, look.brow)
         canvas.color[..., 3] *= 1 - 0.8 * mask
 

@@ -233,7 +233,9 @@ def _skin(
     length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
     nx, ny, nz = nx / length, ny / length, nz / length
     lip = _smooth(0.36, 0.62, a[LIPS])
-    lash = 0.85 * _smooth(0.55, 0.95, a[LASHES]) * lashes + 0.28 * _smooth(0.1, 0.33, a[LASHES])
+    lash = (0.5 + 0.42 * lashes) * _smooth(0.5, 0.9, a[LASHES]) + 0.28 * _smooth(
+        0.1, 0.33, a[LASHES]
+    )
     seam = 0.62 * _smooth(0.45, 1.0, a[SEAM])
     hx, hy, hz = key[0] - ray[0], key[1] - ray[1], key[2] - ray[2]
     h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
