@@ -147,6 +147,17 @@ def test_vertices_add_up(model: FaceModel) -> None:
     np.testing.assert_allclose(model.vertices(shape[:4], 0 * weights)[0], model.neutral(shape[:4]))
 
 
+def test_models_without_modes_stand_still(model: FaceModel) -> None:
+    none = np.zeros((0, 468, 3), np.float32)
+    bare = dataclasses.replace(
+        model, identity=none, expression=none, albedo=none, expression_names=(), eye_identity=None
+    )
+    nothing = np.zeros(0, np.float32)
+    np.testing.assert_array_equal(bare.vertices(nothing, np.zeros((2, 0)))[1], model.mean)
+    np.testing.assert_array_equal(bare.colors(nothing), model.albedo_mean)
+    np.testing.assert_array_equal(bare.eyes(nothing), model.eye_centers)
+
+
 def test_irises_look_where_gaze_says(model: FaceModel) -> None:
     gaze = np.array([[[0.0, 0.0], [0.3, -0.2]]], np.float32)
     shape = np.zeros(40, np.float32)

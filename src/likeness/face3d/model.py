@@ -108,7 +108,7 @@ class FaceModel:
             f"expression has shape {found}, expected (any, {modes})",
         )
         still = self.neutral(shape)
-        moved = expression.astype(np.float32) @ self.expression.reshape(modes, -1)
+        moved = expression.astype(np.float32) @ self.expression.reshape(modes, self.mean.size)
         vertices: Floats = still + moved.reshape(-1, *self.mean.shape)
         return vertices
 
@@ -119,7 +119,7 @@ class FaceModel:
             used <= len(self.identity),
             f"shape has {used} coefficients, model {self.name!r} has {len(self.identity)} modes",
         )
-        modes = self.identity[:used].reshape(used, -1)
+        modes = self.identity[:used].reshape(used, self.mean.size)
         offset = (shape.astype(np.float32) @ modes).reshape(*shape.shape[:-1], *self.mean.shape)
         still: Floats = self.mean + offset
         return still
@@ -131,7 +131,7 @@ class FaceModel:
             used <= len(self.albedo),
             f"albedo has {used} coefficients, model {self.name!r} has {len(self.albedo)} modes",
         )
-        modes = self.albedo[:used].reshape(used, -1)
+        modes = self.albedo[:used].reshape(used, self.mean.size)
         offset = (albedo.astype(np.float32) @ modes).reshape(*albedo.shape[:-1], *self.mean.shape)
         colors: Floats = np.clip(self.albedo_mean + offset, 0.0, 1.0)
         return colors
@@ -147,7 +147,7 @@ class FaceModel:
         if self.eye_identity is None:
             return np.broadcast_to(self.eye_centers, (*shape.shape[:-1], 2, 3)).copy()
         used = shape.shape[-1]
-        modes = self.eye_identity[:used].reshape(used, -1)
+        modes = self.eye_identity[:used].reshape(used, 6)
         offset = (shape.astype(np.float32) @ modes).reshape(*shape.shape[:-1], 2, 3)
         return np.asarray(self.eye_centers + offset, np.float32)
 
