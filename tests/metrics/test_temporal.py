@@ -72,6 +72,15 @@ def test_texture_that_sticks_to_the_screen_is_an_error():
     assert value(frames[:1].expand_as(frames), frames) > 0.05
 
 
+def test_large_frames_are_compared_at_half_size():
+    frames = functional.interpolate(panning(4), size=(480, 640), mode="bilinear")
+    checks = torch.ones(480, 640)
+    checks[::2, 1::2] = checks[1::2, ::2] = -1
+    sign = torch.tensor([1, -1, 1, -1]).view(4, 1, 1, 1)
+    assert value(frames + 0.1 * checks * sign, frames) == pytest.approx(0, abs=1e-3)
+    assert value(frames + 0.02 * sign, frames) > 0.03
+
+
 def test_windows_make_no_difference():
     frames = panning()
     noisy = frames + 0.05 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))

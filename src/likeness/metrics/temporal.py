@@ -103,7 +103,7 @@ class WarpedDifference:
             ContractError: the two differ in shape, or from the frames before.
         """
         check(result.shape == real.shape, f"shapes differ: {result.shape} and {real.shape}")
-        for pair in _reduced(torch.stack([result, real], 1)):
+        for pair in torch.stack([_reduced(result), _reduced(real)], 1):
             if self._before is not None:
                 check(pair.shape == self._before.shape, "frames change their size on the way")
                 self._squares.append(_unexplained(self._before, pair))
@@ -187,13 +187,10 @@ def _unexplained(before: Tensor, now: Tensor) -> tuple[float, float]:
     return float(squares[0]), float(squares[1])
 
 
-def _reduced(pairs: Tensor) -> Tensor:
-    """Shrink (n,2,3,h,w) by a whole factor until the longest side is at most 512."""
-    factor = -(-max(pairs.shape[-2:]) // _LONGEST_SIDE)
-    if factor == 1:
-        return pairs
-    small = functional.avg_pool2d(pairs.flatten(0, 1), factor)
-    return small.view(-1, 2, *small.shape[1:])
+def _reduced(pictures: Tensor) -> Tensor:
+    """Shrink (n,3,h,w) by a whole factor until the longest side is at most 512."""
+    factor = -(-max(pictures.shape[-2:]) // _LONGEST_SIDE)
+    return pictures if factor == 1 else functional.avg_pool2d(pictures, factor)
 
 
 @cache
