@@ -2,8 +2,8 @@
 
     python scripts/check_face_model.py CLIP...
 
-Fits pose, identity and expression weights to the landmarks of every sixth frame (no prior but a mild
-ridge) and prints the residual with no expression, the named modes and all modes.
+Fits pose, identity and expression weights to the landmarks of every sixth frame (no prior but a
+mild ridge) and prints the residual with no expression, the named modes and all modes.
 """
 
 from __future__ import annotations
