@@ -19,10 +19,10 @@ class FitConfig:
     """Identity, albedo and focal length that are known already and stay as they are."""
     focal: float | None = None
     """Focal length in pixels of the frame, where it is known; otherwise it is estimated."""
-    landmark_spread: float = 0.01
+    landmark_spread: float = 0.015
     """Landmark deviation in face widths."""
-    depth_weight: float = 0.15
-    """Weight of MediaPipe's pseudo-depth against x and y."""
+    depth_weight: float = 0.02
+    """Weight of MediaPipe's pseudo-depth against x and y; more of it tilts heads by a degree."""
     shape_spread: float = 1.0
     """Deviation of identity coefficients."""
     expression_spread: float = 0.5
