@@ -45,7 +45,9 @@ def load_basel2017(path: Path, modes: int = 80) -> FaceModel:
     try:
         import h5py  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
-        raise BackendError("reading Basel 2017 needs h5py; run: pip install 'likeness[basel]'") from error
+        raise BackendError(
+            "reading Basel 2017 needs h5py; run: pip install 'likeness[basel]'"
+        ) from error
     _found(path)
     try:
         with h5py.File(path, "r") as file:
