@@ -4,7 +4,7 @@
     ├── MediaError        a file cannot be read or written as video, picture or sound
     ├── TrackError        no usable face was found
     ├── FitError          the face model cannot be brought onto the track
-    ├── BundleError       a bundle, shot or face model on disk is missing, damaged or of another kind
+    ├── BundleError       a bundle, shot or face model is missing, damaged or of another kind
     ├── ContractError     data handed from one stage to the next breaks its type's rules
     ├── ConfigError       a setting is unknown or out of its range
     ├── ConsentError      nobody agreed to this use of a person's likeness

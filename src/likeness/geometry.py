@@ -3,7 +3,8 @@
 Convention:
     Positions are (x, y) with the origin at the image corner, so the center of the first pixel is
     (0.5, 0.5) and resizing an image by s multiplies positions by s. A transform called `b_from_a`
-    maps positions in a to positions in b; `b_from_a @ a_from_c` composes where the inner names touch.
+    maps positions in a to positions in b; `b_from_a @ a_from_c` composes where the inner names
+    touch.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def compose(c_from_b: Floats, b_from_a: Floats) -> Floats:
 
 
 def crop_from_square(x: float, y: float, side: float, size: int) -> Floats:
-    """Return (2,3) crop_from_frame that maps the square with corner (x, y) onto a crop of `size`."""
+    """Return (2,3) crop_from_frame that maps the square at corner (x, y) onto a crop of `size`."""
     s = size / side
     return np.array([[s, 0.0, -s * x], [0.0, s, -s * y]], np.float32)
 
@@ -105,8 +106,7 @@ def euler_from_rotation(rotation: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def gaze_direction(gaze: Floats) -> Floats:
-    """Unit vectors in head space of (...,2) gaze angles (yaw, pitch); straight ahead is (0, 0, -1)."""
+    """Unit vectors in head space of (...,2) gaze angles (yaw, pitch); (0, 0, -1) is ahead."""
     yaw, pitch = gaze[..., 0], gaze[..., 1]
-    return np.stack(
-        [np.sin(yaw) * np.cos(pitch), np.sin(pitch), -np.cos(yaw) * np.cos(pitch)], -1
-    ).astype(np.float32)
+    x, y, z = np.sin(yaw) * np.cos(pitch), np.sin(pitch), -np.cos(yaw) * np.cos(pitch)
+    return np.asarray(np.stack([x, y, z], -1), np.float32)

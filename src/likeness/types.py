@@ -170,7 +170,7 @@ class FaceTrack:
     boxes: Floats
     """(N,4) x0 y0 x1 y1 in pixels of the upright frame."""
     landmarks: Floats
-    """(N,478,3) x y in pixels; z in the same scale, smaller is nearer, zero near the head's middle."""
+    """(N,478,3) x y in pixels; z in the same scale, smaller is nearer, 0 near the head's middle."""
     scores: Floats
     """(N,) confidence in [0,1]; 0 where not observed."""
     observed: Bools

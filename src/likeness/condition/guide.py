@@ -47,7 +47,7 @@ class Guide:
         described = self.describe(params)
         gaze = params.gaze.reshape(len(params), 4) / np.deg2rad(10)
         code = np.concatenate([2 * params.expression, described.pose / 3, gaze], 1)
-        return np.clip(code, -_CODE_LIMIT, _CODE_LIMIT).astype(np.float32)
+        return np.asarray(np.clip(code, -_CODE_LIMIT, _CODE_LIMIT), np.float32)
 
     def gallery(self, params: FaceParams, pictures: torch.Tensor, times: Ints) -> Gallery:
         """Keep frames as keyframes.

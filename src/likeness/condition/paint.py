@@ -13,7 +13,7 @@ import numpy as np
 
 from likeness.condition.mesh import EYE, MOUTH, PortraitMesh, PosedMesh
 from likeness.face3d.light import shade, vertex_normals
-from likeness.face3d.raster import interpolate, rasterize
+from likeness.face3d.raster import Ids, interpolate, rasterize
 from likeness.types import Floats, Ints
 
 GUIDE_NAMES = (
@@ -33,7 +33,7 @@ GUIDE_NAMES = (
 class Coverage:
     """Which triangle of the portrait mesh each pixel shows."""
 
-    ids: Ints
+    ids: Ids
     """(h,w) triangle or -1."""
     barycentrics: Floats
     """(h,w,3)."""
@@ -52,7 +52,7 @@ def correspondence_colors(mesh: PortraitMesh) -> Floats:
     """Return (V,3): the mean face's coordinates, each axis stretched to [0,1]; rings are black."""
     mean = mesh.model.mean
     colors = (mean - mean.min(0)) / np.ptp(mean, axis=0)
-    return np.concatenate([colors, np.zeros_like(mesh.rings)]).astype(np.float32)
+    return np.asarray(np.concatenate([colors, np.zeros_like(mesh.rings)]), np.float32)
 
 
 def lit_colors(mesh: PortraitMesh, posed: PosedMesh, albedo: Floats, light: Floats) -> Floats:

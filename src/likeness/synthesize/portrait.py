@@ -129,8 +129,9 @@ class Portrait(nn.Module):
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
         prior = torch.cat([torch.log(seen_well + 1e-3), torch.full_like(scores[:, :1], -4.0)], 1)
-        drawn = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
-        return drawn + residual
+        blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
+        drawn: Tensor = blended + residual
+        return drawn
 
     def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
         """Blend K pictures and the plate in two bands, as Burt and Adelson's spline does.
@@ -143,8 +144,9 @@ class Portrait(nn.Module):
         decided = (self.config.decision * scores + prior).softmax(1)
         fine = pictures - _blur(pictures.flatten(0, 1)).unflatten(0, (n, k))
         coarse = (weights[:, :k, None] * (pictures - fine)).sum(1) + weights[:, k:] * self.plate
-        high: Tensor = (1 + gain) * (decided[:, :k, None] * fine).sum(1)
-        return coarse + high
+        high = (1 + gain) * (decided[:, :k, None] * fine).sum(1)
+        answer: Tensor = coarse + high
+        return answer
 
     def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         h = self.stem(x.contiguous(memory_format=torch.channels_last))

@@ -132,7 +132,7 @@ class _Run(Generic[Sample]):
     def _minimize(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.modules()[name].parameters(), 1.0)
         optimizer.step()
 
