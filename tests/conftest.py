@@ -10,6 +10,9 @@ import av
 import numpy as np
 import pytest
 
+from likeness.types import Shot
+from tests.stage import film
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -137,3 +140,9 @@ def packet_bytes(path: Path, kind: str = "audio") -> list[list[tuple[int | None,
 def packets() -> Callable[..., list[list[tuple[int | None, bytes]]]]:
     """The function `packet_bytes(path, kind)`."""
     return packet_bytes
+
+
+@pytest.fixture(scope="session")
+def actor_shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
+    """48 frames of 128x128 of a procedural actor, with the true track and params."""
+    return film(tmp_path_factory.mktemp("stage"))

@@ -116,7 +116,10 @@ class PortraitMesh:
             size: (H, W) of the frames that the camera of `params` sees.
         """
         n, face = len(params), len(self.model.mean)
-        head = self.model.vertices(self.shape, params.expression)
+        # Frame by frame: a matrix product over frames rounds differently with their number, and
+        # the same params have to give the same pixels in any window.
+        rows = [self.model.vertices(self.shape, row[None]) for row in params.expression]
+        head = np.concatenate(rows)
         rings = np.broadcast_to(self.rings, (n, *self.rings.shape))
         irises = self.model.irises(self.shape, params.gaze)
         everything = np.concatenate([head, rings, irises], 1)

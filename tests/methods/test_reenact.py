@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from likeness.condition.gallery import Features
+from likeness.errors import BundleError, ConfigError, TrackError
+from likeness.methods.evaluation import evaluate_self
+from likeness.methods.protocol import METHODS
+from likeness.methods.reenact import open_portrait
+from likeness.methods.reenact_tasks import FastConfig, PaperConfig, rarity
+from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.store import load_bundle
+from likeness.types import Bundle, Shot, Window
+
+SMALL = ReenactTraining(
+    size=64,
+    steps=25,
+    fast=FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8)),
+    paper=PaperConfig(width=4, window=3),
+)
+
+
+def _small(**changes: object) -> ReenactTraining:
+    from dataclasses import replace
+
+    return replace(SMALL, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
+    path = tmp_path_factory.mktemp("bundles") / "actor.bundle"
+    return path, train_portrait(actor_shot, path, SMALL)
+
+
+def test_a_saved_portrait_draws_what_it_drew(trained: tuple[Path, Bundle]) -> None:
+    path, bundle = trained
+    before, after = open_portrait(bundle), open_portrait(load_bundle(path))
+    window = Window(40, 43)
+    drawn = before.draw(before.condition(before.shot.params, window))
+    again = after.draw(after.condition(after.shot.params, window))
+    assert drawn.shape == (3, 3, 64, 64)
+    torch.testing.assert_close(drawn, again, atol=1e-5, rtol=0)
+
+
+def test_windows_do_not_change_the_picture(trained: tuple[Path, Bundle]) -> None:
+    portrait = open_portrait(trained[1])
+    params = portrait.shot.params
+    whole = portrait.draw(portrait.condition(params, Window(30, 36)))
+    singly = [portrait.draw(portrait.condition(params, Window(i, i + 1))) for i in range(30, 36)]
+    assert (whole - torch.cat(singly)).abs().max() < 2 / 255
+
+
+def test_the_record_tells_how_it_was_made(trained: tuple[Path, Bundle]) -> None:
+    path, bundle = trained
+    assert bundle.method in METHODS
+    assert bundle.training["steps"] == 25
+    assert bundle.training["frames"] == [0, 32]
+    assert bundle.training["settings"]["fast"]["keyframes"] == 8
+    assert not (path / "resume").exists()
+
+
+def test_self_evaluation_beats_the_nearest_frame(
+    trained: tuple[Path, Bundle], actor_shot: Shot
+) -> None:
+    report = evaluate_self(trained[0], actor_shot.clip.path)
+    assert report.frames == 16
+    assert report.psnr_face is not None
+    assert report.baseline_nearest_psnr_face is not None
+    assert report.psnr_face > report.baseline_nearest_psnr_face + 1
+
+
+def test_self_evaluation_wants_its_own_clip(trained: tuple[Path, Bundle], plain_clip: Path) -> None:
+    with pytest.raises(BundleError, match="not the clip"):
+        evaluate_self(trained[0], plain_clip)
+
+
+def test_both_presets_are_repeatable(actor_shot: Shot, tmp_path: Path) -> None:
+    for preset in ("fast", "paper"):
+        config = _small(preset=preset, steps=2, holdout="none")
+        one = train_portrait(actor_shot, tmp_path / f"{preset}1.bundle", config)
+        two = train_portrait(actor_shot, tmp_path / f"{preset}2.bundle", config)
+        for name, tensor in one.networks["generator"].tensors.items():
+            assert torch.equal(tensor, two.networks["generator"].tensors[name]), name
+        portrait = open_portrait(one)
+        drawn = portrait.draw(portrait.condition(portrait.shot.params, Window(0, 2)))
+        assert drawn.shape == (2, 3, 64, 64)
+        assert drawn.isfinite().all()
+
+
+def test_without_holdout_there_is_nothing_to_judge(actor_shot: Shot, tmp_path: Path) -> None:
+    path = tmp_path / "all.bundle"
+    train_portrait(actor_shot, path, _small(steps=1, holdout="none"))
+    with pytest.raises(ConfigError, match="holdout"):
+        evaluate_self(path, actor_shot.clip.path)
+
+
+def test_too_few_faces_are_refused(actor_shot: Shot, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    track = replace(actor_shot.track, observed=np.arange(48) < 5)
+    with pytest.raises(TrackError, match="5 frames"):
+        train_portrait(replace(actor_shot, track=track), tmp_path / "no.bundle", SMALL)
+    assert not (tmp_path / "no.bundle").exists()
+
+
+def test_rare_frames_are_drawn_more_often() -> None:
+    points = np.random.default_rng(0).normal(0, 0.1, (200, 6)).astype(np.float32)
+    points[50] += 5
+    empty = np.zeros((200, 1), np.float32)
+    probability = rarity(Features(points, empty, empty))
+    assert probability.sum() == pytest.approx(1)
+    assert probability[50] > 5 * np.median(probability)

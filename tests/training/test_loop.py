@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from likeness.errors import BundleError
+from likeness.training.loop import LoopConfig, Losses, train
+
+
+class Line:
+    """Fit y = 2x - 1; a critic-free task of two weights."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(1)
+        self.generator = nn.Linear(1, 1)
+        self.critic: nn.Module | None = None
+
+    def sample(self, random: np.random.Generator) -> torch.Tensor:
+        return torch.from_numpy(random.uniform(-1, 1, (16, 1)).astype(np.float32))
+
+    def losses(self, sample: torch.Tensor, progress: float) -> Losses:
+        return Losses((self.generator(sample) - (2 * sample - 1)).square().mean())
+
+
+def _config(steps: int | None, **changes: float) -> LoopConfig:
+    return LoopConfig(steps=steps, learning_rate=0.05, average=0.9, **changes)  # type: ignore[arg-type]
+
+
+def test_it_learns_and_repeats_to_the_bit(tmp_path: Path) -> None:
+    first = train(Line(), _config(300), tmp_path / "a", "x")
+    again = train(Line(), _config(300), tmp_path / "b", "x")
+    assert torch.equal(first.weights["weight"], again.weights["weight"])
+    assert first.weights["weight"].item() == pytest.approx(2, abs=0.05)
+    assert first.weights["bias"].item() == pytest.approx(-1, abs=0.05)
+    assert first.losses[-1] < 0.01 * first.losses[0]
+
+
+def test_resuming_equals_never_stopping(tmp_path: Path) -> None:
+    class Stopping(Line):
+        calls = 0
+
+        def losses(self, sample: torch.Tensor, progress: float) -> Losses:
+            Stopping.calls += 1
+            if Stopping.calls == 61:
+                raise KeyboardInterrupt
+            return super().losses(sample, progress)
+
+    whole = train(Line(), _config(100), tmp_path / "whole", "x")
+    often = _config(100, save_minutes=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(), often, tmp_path / "parts", "x")
+    rest = train(Line(), often, tmp_path / "parts", "x", resume=True)
+    assert rest.steps == 100
+    assert torch.equal(whole.weights["weight"], rest.weights["weight"])
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
+    train(Line(), _config(5), tmp_path, "x")
+    with pytest.raises(BundleError, match="other settings"):
+        train(Line(), _config(5), tmp_path, "y", resume=True)
+
+
+def test_minutes_end_it(tmp_path: Path) -> None:
+    outcome = train(Line(), LoopConfig(minutes=0.01), tmp_path, "x")
+    assert 0.5 < outcome.seconds < 5
+    assert outcome.steps > 10
