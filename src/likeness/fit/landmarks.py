@@ -35,6 +35,15 @@ _REGION_WEIGHTS = {
     "lips_inner": 3.0,
 }
 """Lids, lips and brows carry the expression; the oval slides along the silhouette."""
+_EASE = {
+    "jawOpen": 3.0,
+    "mouthClose": 0.3,
+    "mouthLowerDownLeft": 0.4,
+    "mouthLowerDownRight": 0.4,
+    "jawForward": 0.4,
+    "mouthShrugLower": 0.4,
+}
+"""Factors on the spread of expressions: where several explain an open mouth, the jaw goes first."""
 _FOCAL_STARTS = (1.0, 1.6, 3.0)
 """Focal lengths that the search starts from, in multiples of the frame's longer side."""
 _FEW = 4
@@ -92,6 +101,7 @@ def set_up(track: FaceTrack, model: FaceModel, size: tuple[int, int], config: Fi
     )
     detail = np.array([name.startswith("detail") for name in model.expression_names])
     extent = np.sqrt(np.maximum((track.boxes[:, 2:] - track.boxes[:, :2]).prod(1), 1.0))
+    ease = np.array([_EASE.get(name, 1.0) for name in model.expression_names])
     return Problem(
         points=points,
         landmarks=np.ascontiguousarray(track.landmarks[:, used]),
@@ -101,7 +111,9 @@ def set_up(track: FaceTrack, model: FaceModel, size: tuple[int, int], config: Fi
         usual_focal=default_focal(size),
         low=np.where(detail, -_BOUND * config.detail_spread, 0).astype(np.float32),
         high=np.where(detail, _BOUND * config.detail_spread, 1).astype(np.float32),
-        prior=np.where(detail, config.detail_spread, config.expression_spread).astype(np.float32),
+        prior=(ease * np.where(detail, config.detail_spread, config.expression_spread)).astype(
+            np.float32
+        ),
     )
 
 
