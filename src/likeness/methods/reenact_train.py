@@ -20,7 +20,7 @@ from likeness.methods.reenact import guide_of, weights_of
 from likeness.methods.reenact_tasks import FastConfig, FastTask, PaperConfig, PaperTask
 from likeness.store import save_bundle
 from likeness.training.data import FrameBank, fill_bank
-from likeness.training.loop import LoopConfig, train
+from likeness.training.loop import LoopConfig, Outcome, train
 from likeness.types import Bundle, Clip, Ints, Progress, Shot, Weights, Window, silent
 
 
@@ -88,17 +88,7 @@ def train_portrait(
     digest = settings.digest(config, shot.clip.digest)
     bank = fill_bank(shot.clip, crop, rows + track.start, work / f"{digest[:16]}.crops", progress)
     task = _task(guide, shot, bank, rows, config)
-    rates = config.fast if config.preset == "fast" else config.paper
-    loop = LoopConfig(
-        minutes=config.minutes,
-        steps=config.steps,
-        seed=config.seed,
-        learning_rate=rates.learning_rate,
-        betas=rates.betas,
-        constant=rates.constant,
-        average=rates.average,
-    )
-    outcome = train(task, loop, work, digest, resume, progress)
+    outcome = train(task, _loop(config), work, digest, resume, progress)
     network = "portrait" if config.preset == "fast" else "spacetime"
     bundle = Bundle(
         method=f"reenact.{config.preset}",
@@ -111,22 +101,8 @@ def train_portrait(
             ),
             "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + track.start)}),
         },
-        input={
-            "size": config.size,
-            "crop_from_frame": guide.crop_from_frame.tolist(),
-            "frame_size": list(shot.clip.size),
-            "color": "srgb",
-            "range": [0, 1],
-        },
-        training={
-            "frames": [0, stop],
-            "clip": shot.clip.digest,
-            "steps": outcome.steps,
-            "seconds": round(outcome.seconds, 1),
-            "losses": list(outcome.losses),
-            "settings": settings.to_json(config),
-            "seed": config.seed,
-        },
+        input=_input(config, guide, shot.clip),
+        training=_record(config, shot.clip, stop, outcome),
         license="of the person shown; see people",
         people=people,
         shot=shot,
@@ -135,6 +111,43 @@ def train_portrait(
     save_bundle(bundle, output)
     shutil.rmtree(work, ignore_errors=True)
     return bundle
+
+
+def _loop(config: ReenactTraining) -> LoopConfig:
+    rates = config.fast if config.preset == "fast" else config.paper
+    return LoopConfig(
+        minutes=config.minutes,
+        steps=config.steps,
+        seed=config.seed,
+        learning_rate=rates.learning_rate,
+        betas=rates.betas,
+        constant=rates.constant,
+        average=rates.average,
+    )
+
+
+def _input(config: ReenactTraining, guide: Guide, clip: Clip) -> dict[str, Any]:
+    """What the generator expects of its crops."""
+    return {
+        "size": config.size,
+        "crop_from_frame": guide.crop_from_frame.tolist(),
+        "frame_size": list(clip.size),
+        "color": "srgb",
+        "range": [0, 1],
+    }
+
+
+def _record(config: ReenactTraining, clip: Clip, stop: int, outcome: Outcome) -> dict[str, Any]:
+    """What a bundle tells of its training."""
+    return {
+        "frames": [0, stop],
+        "clip": clip.digest,
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds, 1),
+        "losses": list(outcome.losses),
+        "settings": settings.to_json(config),
+        "seed": config.seed,
+    }
 
 
 def _usable(shot: Shot, stop: int, most: int) -> Ints:
