@@ -21,9 +21,9 @@ SKIN, MOUTH, EYE, RING = 0, 1, 2, 3
 
 _RINGS = (
     # growth of the oval, how much of the head's motion the ring follows above / below, depth
-    (1.25, 1.0, 0.9, 0.25),
-    (1.70, 0.9, 0.35, 0.50),
-    (2.60, 0.0, 0.0, 0.60),
+    (1.25, 1.0, 0.9, 0.12),
+    (1.70, 0.9, 0.35, 0.20),
+    (2.60, 0.0, 0.0, 0.25),
 )
 
 
