@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.condition.mesh import EYE, MOUTH, PortraitMesh, PosedMesh
+from likeness.condition.mesh import EYE, MOUTH, RING, PortraitMesh, PosedMesh
 from likeness.face3d.light import shade, vertex_normals
 from likeness.face3d.raster import Ids, interpolate, rasterize
 from likeness.types import Floats, Ints
@@ -90,6 +90,7 @@ def paint(
         coverage = cover(mesh, vertices, size, resolution)
         attributes = np.concatenate([colors[n], fixed], 1)
         face = interpolate(coverage.ids, coverage.barycentrics, attributes, mesh.triangles)
+        face[(coverage.kinds < 0) | (coverage.kinds == RING)] = 0
         guides[n, :6] = face.transpose(2, 0, 1)
         guides[n, 6:] = _gaze_image(coverage, posed.irises[n] * (resolution / size))
         coverages.append(coverage)
