@@ -71,7 +71,9 @@ def _add_result(report: Report, folder: Path, measured: Measured) -> None:
     report.add_text(
         "A portrait was trained on a clip of the target. The driver, another person, then moved it:"
         " pose, expression, gaze and blinks. The third video is the exact answer, the target actor "
-        "rendered with the driver's motion, which the portrait never saw."
+        "rendered with the driver's motion, which the portrait never saw. Both stand before the "
+        "same camera, so the motion is copied (likeness reenact --absolute); between real people "
+        "the change from rest is transferred, which is the default."
     )
     for name, caption in (
         ("driver", "driver: gives the motion"),
