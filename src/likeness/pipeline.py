@@ -35,6 +35,8 @@ from likeness.types import (
     silent,
 )
 
+_REVISION = 1
+"""Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 8
 """Frames per step of the stream: enough to fill a network, little enough to hold."""
 
@@ -89,7 +91,7 @@ def analyse(
     if isinstance(source, Path) and source.suffix == ".shot":
         return (load_shot(source),)
     clip = open_clip(source) if isinstance(source, Path) else source
-    digest = settings.digest(config)
+    digest = settings.digest(config, _REVISION)
     found = cached_shots(clip, digest)
     if found is not None:
         return found

@@ -34,7 +34,7 @@ class Gallery:
     """The target's kept frames, with what the face does in them."""
 
     pictures: torch.Tensor
-    """(G,3,h,w) uint8: at rest on disk and in memory; networks get floats."""
+    """(G,3,h,w) RGB in [0,1]."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     seen: Floats

@@ -54,13 +54,13 @@ class Guide:
 
         Args:
             params: what the target does in the G frames.
-            pictures: (G,3,h,w) uint8 crops.
+            pictures: (G,3,h,w) uint8 crops, as they rest on disk.
             times: (G,) their indices in the clip.
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         described = self.describe(params)
         return Gallery(
-            pictures,
+            pictures.float() / 255,
             np.ascontiguousarray(posed.vertices[..., :2]),
             facing(self.mesh, posed),
             described.pose,
@@ -102,7 +102,7 @@ class Guide:
             crop=self.crop(len(params)),
             maps=torch.from_numpy(np.concatenate([guides, motion], 1)),
             map_names=GUIDE_NAMES + names,
-            keyframes=gallery.pictures[torch.from_numpy(chosen)].float().div_(255),
+            keyframes=gallery.pictures[torch.from_numpy(chosen)],
             code=torch.from_numpy(self.code(params)),
         )
 

@@ -97,7 +97,10 @@ def train_portrait(
             "gallery": Weights(
                 "gallery",
                 {},
-                {"pictures": task.kept.pictures, "times": torch.from_numpy(task.kept.times)},
+                {
+                    "pictures": _bytes(task.kept.pictures),
+                    "times": torch.from_numpy(task.kept.times),
+                },
             ),
             "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + track.start)}),
         },
@@ -178,8 +181,10 @@ def _plate(clip: Clip, times: Ints, count: int = 24) -> torch.Tensor:
     """(3,H,W) uint8 median over frames spread over the clip: the scene behind the motion."""
     chosen = times[np.linspace(0, len(times) - 1, min(count, len(times))).astype(np.int64)]
     with Decoder(clip) as decoder:
-        pictures = [
-            (decoder.read(Window(int(i), int(i) + 1))[0] * 255 + 0.5).to(torch.uint8)
-            for i in chosen
-        ]
+        pictures = [_bytes(decoder.read(Window(int(i), int(i) + 1))[0]) for i in chosen]
     return torch.stack(pictures).median(0).values
+
+
+def _bytes(pictures: torch.Tensor) -> torch.Tensor:
+    """[0,1] to uint8, as pictures rest in a bundle."""
+    return (pictures * 255 + 0.5).to(torch.uint8)

@@ -37,7 +37,7 @@ class PortraitConfig:
     """Warped keyframes per frame."""
     code: int = 96
     """Numbers that describe the wanted face beside the pictures."""
-    widths: tuple[int, ...] = (32, 64, 96, 128, 160)
+    widths: tuple[int, ...] = (24, 48, 96, 128, 160)
     """Channels per level, the first at half resolution."""
     canvas: int = 8
     """Channels of the learned picture that remembers what stands still."""
@@ -134,18 +134,20 @@ class Portrait(nn.Module):
         return drawn
 
     def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
-        """Blend K pictures and the plate in two bands, as Burt and Adelson's spline does.
+        """Blend K pictures x_k and the plate in two bands, as Burt and Adelson's spline does.
 
-        low = sum_k w_k x_k with w = softmax(s + p); high = (1 + g) sum_k v_k (x_k - blur x_k) with
-        v = softmax(decision * s + p); answer = low - sum_k w_k (x_k - blur x_k) + high.
+        coarse = B(sum_k w_k x_k), w = softmax(s + p); fine = (1 + g) (1 - B)(sum_k v_k x_k),
+        v = softmax(decision * s + p), with B a blur; answer = coarse + fine.
         """
-        n, k = pictures.shape[:2]
-        weights = (scores + prior).softmax(1)
-        decided = (self.config.decision * scores + prior).softmax(1)
-        fine = pictures - _blur(pictures.flatten(0, 1)).unflatten(0, (n, k))
-        coarse = (weights[:, :k, None] * (pictures - fine)).sum(1) + weights[:, k:] * self.plate
-        high = (1 + gain) * (decided[:, :k, None] * fine).sum(1)
-        answer: Tensor = coarse + high
+        n = len(pictures)
+        candidates = torch.cat([pictures, self.plate.expand(n, -1, -1, -1)[:, None]], 1)
+        blends = []
+        for sharpness in (1.0, self.config.decision):
+            weights = (sharpness * scores + prior).softmax(1)
+            blends.append((weights[:, :, None] * candidates).sum(1))
+        decided = blends[1]
+        low_coarse, low_decided = _blur(torch.cat(blends, 1)).split(3, 1)
+        answer: Tensor = low_coarse + (1 + gain) * (decided - low_decided)
         return answer
 
     def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:

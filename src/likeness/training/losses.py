@@ -91,8 +91,8 @@ def _contrast(picture: Tensor, patch: int) -> Tensor:
     inner = picture[..., 1:-1, 1:-1] * 4
     around = picture[..., :-2, 1:-1] + picture[..., 2:, 1:-1]
     across = picture[..., 1:-1, :-2] + picture[..., 1:-1, 2:]
-    detail = functional.pad((inner - around - across).abs(), (1, 1, 1, 1))
-    return functional.avg_pool2d(detail, patch, patch // 2)
+    detail = (inner - around - across).abs().mean(1, keepdim=True)
+    return functional.avg_pool2d(functional.pad(detail, (1, 1, 1, 1)), patch, patch // 2)
 
 
 def discriminator_log(real: Tensor, fake: Tensor) -> Tensor:
