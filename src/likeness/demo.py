@@ -84,7 +84,6 @@ def run(
         MediaError: the folder cannot be written.
     """
     config = config or DemoConfig()
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     watch = Stopwatch()
     target, driving = film(folder, config, progress)
@@ -95,15 +94,14 @@ def run(
     recovered = recovery(shot, truth(*target).params)
     watch.lap("track and fit two clips")
     training = ReenactTraining(size=config.size, minutes=config.minutes, seed=config.seed)
-    train_portrait(shot, folder / "target.bundle", training, (), False, progress)
+    bundle = folder / "target.bundle"
+    train_portrait(shot, bundle, training, (), False, progress)
     watch.lap("train the portrait")
-    held_out = evaluate_self(folder / "target.bundle", folder / "target.mp4", progress=progress)
+    held_out = evaluate_self(bundle, folder / "target.mp4", progress=progress)
     watch.lap("evaluate on held-out frames")
     # Both actors stand before one camera, so the driver's values themselves are the exact answer.
     how = ReenactConfig(TransferConfig(absolute=True))
-    ran = reenact(
-        folder / "target.bundle", folder / "driver.mp4", folder / "result.mp4", how, progress
-    )
+    ran = reenact(bundle, folder / "driver.mp4", folder / "result.mp4", how, progress)
     watch.lap("reenact")
     pair = evaluate_pair(folder / "result.mp4", folder / "truth.mp4", progress=progress)
     followed = analyse(folder / "result.mp4", None, progress)[0]

@@ -1,0 +1,63 @@
+"""What each part of the fast portrait is worth: train it without the part, and judge.
+
+    python benchmarks/ablation.py CLIP [--minutes 2] [--only full paper]
+
+Prints a table in Markdown. Trainings run one after another; keep the machine free of other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from likeness.methods.evaluation import evaluate_self
+from likeness.methods.reenact_tasks import FastConfig
+from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.pipeline import analyse
+
+FULL = ReenactTraining()
+VARIANTS = {
+    "full": FULL,
+    "without local-contrast loss": replace(FULL, fast=FastConfig(texture=0)),
+    "without Laplacian pyramid": replace(FULL, fast=FastConfig(detail=0)),
+    "16 keyframes in place of 64": replace(FULL, fast=FastConfig(keyframes=16)),
+    "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
+    "with a patch critic": replace(FULL, fast=FastConfig(adversarial=0.01)),
+    "paper": replace(FULL, preset="paper"),
+}
+COLUMNS = (
+    "psnr_face",
+    "psnr_eyes",
+    "psnr_mouth",
+    "sharpness_face",
+    "landmark_error_px",
+    "gaze_error_deg",
+    "blink_correlation",
+    "baseline_nearest_psnr_face",
+)
+
+
+def main() -> None:
+    """Train and judge the chosen variants."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
+    chosen = parser.parse_args()
+    shot = analyse(chosen.clip)[0]
+    print("| variant | steps |", " | ".join(COLUMNS), "|")
+    print("|---" * (2 + len(COLUMNS)) + "|")
+    for name in chosen.only:
+        config = replace(VARIANTS[name], minutes=chosen.minutes)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "portrait.bundle"
+            bundle = train_portrait(shot, path, config)
+            report = evaluate_self(path, chosen.clip).json()
+        cells = [f"{report[column]:.3g}" for column in COLUMNS]
+        print(f"| {name} | {bundle.training['steps']} |", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
