@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from likeness.actor import Actor, Motion, RenderConfig, truth
 from likeness.actor_clip import write_actor_clip
@@ -22,9 +23,10 @@ from likeness.errors import ConfigError
 from likeness.fit.transfer import TransferConfig
 from likeness.geometry import gaze_direction, rotation_matrix
 from likeness.methods.evaluation import evaluate_pair, evaluate_self
+from likeness.methods.reenact import CPU
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.metrics.overlay import write_overlay
-from likeness.pipeline import ReenactConfig, analyse, peak_rss_mb, reenact
+from likeness.pipeline import ReenactConfig, RunReport, analyse, peak_rss_mb, reenact
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
 
@@ -71,7 +73,10 @@ class Stopwatch:
 
 
 def run(
-    folder: Path, config: DemoConfig | None = None, progress: Progress = silent
+    folder: Path,
+    config: DemoConfig | None = None,
+    progress: Progress = silent,
+    device: torch.device = CPU,
 ) -> dict[str, Any]:
     """Tell the story into `folder` and return what was measured, as JSON values.
 
@@ -79,6 +84,7 @@ def run(
         folder: gets target.mp4, driver.mp4, truth.mp4, target.bundle, result.mp4, report.html, ...
         config: settings.
         progress: called as (stage, done, total).
+        device: where networks run.
 
     Raises:
         MediaError: the folder cannot be written.
@@ -95,16 +101,17 @@ def run(
     watch.lap("track and fit two clips")
     training = ReenactTraining(size=config.size, minutes=config.minutes, seed=config.seed)
     bundle = folder / "target.bundle"
-    train_portrait(shot, bundle, training, (), False, progress)
+    train_portrait(shot, bundle, training, progress=progress, device=device)
     watch.lap("train the portrait")
-    held_out = evaluate_self(bundle, folder / "target.mp4", progress=progress)
+    held_out = evaluate_self(bundle, folder / "target.mp4", progress, device)
     watch.lap("evaluate on held-out frames")
     # Both actors stand before one camera, so the driver's values themselves are the exact answer.
     how = ReenactConfig(TransferConfig(absolute=True))
-    ran = reenact(bundle, folder / "driver.mp4", folder / "result.mp4", how, progress)
+    result = folder / "result.mp4"
+    ran = reenact(bundle, folder / "driver.mp4", result, how, progress, device=device)
     watch.lap("reenact")
-    pair = evaluate_pair(folder / "result.mp4", folder / "truth.mp4", progress=progress)
-    followed = analyse(folder / "result.mp4", None, progress)[0]
+    pair = evaluate_pair(result, folder / "truth.mp4", progress=progress)
+    followed = analyse(result, None, progress)[0]
     follows = recovery(followed, truth(*driving).params)
     watch.lap("compare with the truth")
     measured = Measured(
@@ -113,22 +120,25 @@ def run(
         pair=pair.json(),
         follows=follows,
         seconds=watch.seconds,
-        marks=read_marks(folder / "result.mp4"),
+        marks=read_marks(result),
         curves=performance(truth(*driving).params, followed.params),
         fallback_frames=ran.fallback_frames,
     )
-    report = write_report(folder, measured)
+    return _summary(write_report(folder, measured), ran, measured)
+
+
+def _summary(report: Path, ran: RunReport, measured: Measured) -> dict[str, Any]:
     return {
         "output": report,
         "frames": ran.frames,
         "fallback_frames": ran.fallback_frames,
-        "seconds": sum(watch.seconds.values()),
+        "seconds": sum(measured.seconds.values()),
         "peak_rss_mb": peak_rss_mb(),
-        "steps": watch.seconds,
-        "recovery": recovered,
-        "held_out": held_out.json(),
-        "against_truth": pair.json(),
-        "follows": follows,
+        "steps": measured.seconds,
+        "recovery": measured.recovery,
+        "held_out": measured.held_out,
+        "against_truth": measured.pair,
+        "follows": measured.follows,
     }
 
 

@@ -15,12 +15,13 @@ import torch
 
 from likeness import config as settings
 from likeness.composite import composite
+from likeness.condition.guide import select
 from likeness.decode import Decoder, open_clip
 from likeness.encode import EncodeConfig, encode
 from likeness.fit import FitConfig, fit
-from likeness.fit.transfer import TransferConfig, transfer
+from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.methods.protocol import Method
-from likeness.methods.reenact import PortraitBundle, Reenact, open_portrait
+from likeness.methods.reenact import CPU, PortraitBundle, Reenact, open_portrait
 from likeness.provenance.manifest import Ingredient
 from likeness.store import cache_shots, cached_shots, load_bundle, load_face_model, load_shot
 from likeness.track import TrackConfig, track
@@ -170,6 +171,8 @@ def reenact(
     output: Path,
     config: ReenactConfig | None = None,
     progress: Progress = silent,
+    *,
+    device: torch.device = CPU,
 ) -> RunReport:
     """Let a portrait do what a driver does.
 
@@ -179,26 +182,25 @@ def reenact(
         output: video to write, on the driver's timeline and with its sound.
         config: settings.
         progress: called as (stage, done, total).
+        device: where the generator runs.
 
     Raises:
         BundleError, MediaError, TrackError, FitError: an input is not usable.
     """
     config = config or ReenactConfig()
     began = time.monotonic()
-    portrait = open_portrait(load_bundle(bundle))
+    portrait = open_portrait(load_bundle(bundle), device)
     if driver is None:
-        shot, params, clamped = portrait.shot, portrait.shot.params, {}
+        shot, moved = portrait.shot, Transfer(portrait.shot.params, {})
     else:
         shot = analyse(driver, config.analyse, progress)[0]
         moved = transfer(shot.params, portrait.target, config.transfer)
-        params, clamped = moved.params, moved.clamped
     clip = shot.clip
-    params = _over_clip(params, shot)
     unseen = np.ones(len(clip), bool)
     unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
     method = Reenact(
         portrait,
-        params,
+        _over_clip(moved.params, shot),
         (
             Ingredient("target", portrait.shot.clip.path.name, portrait.shot.clip.digest),
             Ingredient("driver", clip.path.name, clip.digest),
@@ -221,14 +223,12 @@ def reenact(
         tuple(int(i) for i in np.flatnonzero(unseen)),
         time.monotonic() - began,
         peak_rss_mb(),
-        clamped,
+        moved.clamped,
     )
 
 
 def _over_clip(params: FaceParams, shot: Shot) -> FaceParams:
     """Stretch a shot's params over its whole clip: before and after it, the face holds still."""
-    from likeness.condition.guide import select
-
     check(len(params) == len(shot.track), "params and track differ in length")
     frames = np.arange(len(shot.clip)) - shot.track.start
     return select(params, frames.clip(0, len(params) - 1))

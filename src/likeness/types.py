@@ -14,7 +14,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -295,6 +295,15 @@ class Condition:
 
     def __post_init__(self) -> None:
         _check_shape("maps", self.maps, (len(self.crop), len(self.map_names), None, None))
+
+    def to(self, device: torch.device) -> Condition:
+        """Return the condition with its tensors on another device."""
+        moved = {
+            name: value.to(device)
+            for name in ("maps", "keyframes", "target", "code", "mask")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from likeness.condition import portrait_crop
 from likeness.condition.gallery import Features
 from likeness.errors import BundleError, ConfigError, TrackError
 from likeness.methods.evaluation import evaluate_self
 from likeness.methods.protocol import METHODS
 from likeness.methods.reenact import open_portrait
-from likeness.methods.reenact_tasks import FastConfig, PaperConfig, rarity
+from likeness.methods.reenact_tasks import FastConfig, PaperConfig, background, rarity
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.store import load_bundle
+from likeness.training.data import fill_bank
 from likeness.types import Bundle, Shot, Window
 
 SMALL = ReenactTraining(
@@ -112,3 +114,12 @@ def test_rare_frames_are_drawn_more_often() -> None:
     probability = rarity(Features(points, empty, empty))
     assert probability.sum() == pytest.approx(1)
     assert probability[50] > 5 * np.median(probability)
+
+
+def test_the_wall_is_still_and_the_person_is_not(actor_shot: Shot, tmp_path: Path) -> None:
+    crop = portrait_crop(actor_shot.track, actor_shot.clip.size, 64)
+    bank = fill_bank(actor_shot.clip, crop, np.arange(48), tmp_path / "crops")
+    plate, still = background(bank)
+    assert plate.shape == (1, 3, 64, 64)
+    assert still[0, 0, :6, :6].mean() > 0.5
+    assert still[0, 0, 28:40, 28:36].mean() < 0.2

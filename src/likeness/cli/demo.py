@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from likeness.cli.options import LongOptions, settings
+from likeness.cli.options import LongOptions, device, settings
 from likeness.cli.progress import show_progress
 from likeness.config import to_json
 
@@ -37,4 +37,4 @@ def demo(
     if options.dry_run:
         return {"plan": {"output": output}, "settings": to_json(config)}
     with show_progress(options.progress) as progress:
-        return run(output, config, progress)
+        return run(output, config, progress, device(options))

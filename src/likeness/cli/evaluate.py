@@ -8,7 +8,7 @@ from typing import Any
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions
+from likeness.cli.options import LongOptions, device
 from likeness.cli.progress import show_progress
 
 app = App(name="evaluate", help="Measure a portrait, or one video against another.")
@@ -39,7 +39,7 @@ def self_(
     if options.dry_run:
         return {"plan": {"bundle": bundle, "clip": clip}}
     with show_progress(options.progress) as progress:
-        return evaluate_self(bundle, clip, progress=progress).json()
+        return evaluate_self(bundle, clip, progress, device(options)).json()
 
 
 @app.command(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from likeness.cli.options import LongOptions, Output, analysis, settings
+from likeness.cli.options import LongOptions, Output, analysis, device, settings
 from likeness.cli.progress import show_progress
 
 EXAMPLE = "Example: likeness reenact anna.bundle ben.mp4 -o anna_as_ben.mp4"
@@ -48,5 +48,5 @@ def reenact(
         plan = {"bundle": bundle, "driver": driver, "output": output, "transfer": transfer}
         return {"plan": plan, "settings": config}
     with show_progress(options.progress) as progress:
-        report = run(bundle, driver, output, config, progress)
+        report = run(bundle, driver, output, config, progress, device=device(options))
     return {**report.json(), "fps": report.frames / report.seconds}

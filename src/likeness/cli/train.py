@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions, Output, analysis, settings
+from likeness.cli.options import LongOptions, Output, analysis, device, settings
 from likeness.cli.progress import show_progress
 
 app = App(name="train", help="Train a model: a portrait of one person in one clip.")
@@ -58,5 +58,7 @@ def reenact(
         return {"plan": plan, "settings": {"train": config, "analyse": looking}}
     with show_progress(options.progress) as progress:
         shots = analyse(target, looking, progress)
-        bundle = train_portrait(shots[0], output, config, (), resume, progress)
+        bundle = train_portrait(
+            shots[0], output, config, (), resume, progress, device=device(options)
+        )
     return {"output": output, "method": bundle.method, "training": dict(bundle.training)}

@@ -14,7 +14,7 @@ from likeness import geometry
 from likeness.condition.crop import cut
 from likeness.decode import open_clip, stream
 from likeness.errors import BundleError, ConfigError, MediaError
-from likeness.methods.reenact import PortraitBundle, open_portrait
+from likeness.methods.reenact import CPU, PortraitBundle, open_portrait
 from likeness.metrics.motion import nearest_frames
 from likeness.metrics.pair import PairEvaluation, PairReport
 from likeness.metrics.self_reenactment import SelfEvaluation, SelfReport
@@ -27,7 +27,9 @@ from likeness.types import Clip, Floats, Progress, Window, silent
 _WINDOW = 8
 
 
-def evaluate_self(bundle: Path, clip: Path, progress: Progress = silent) -> SelfReport:
+def evaluate_self(
+    bundle: Path, clip: Path, progress: Progress = silent, device: torch.device = CPU
+) -> SelfReport:
     """Let a portrait repeat the frames of its own clip that training never saw.
 
     Each held-out frame is drawn from its own fitted params and compared with the real crop; both
@@ -37,12 +39,13 @@ def evaluate_self(bundle: Path, clip: Path, progress: Progress = silent) -> Self
         bundle: NAME.bundle, trained with a holdout.
         clip: the clip that it was trained on.
         progress: called as ("frames" | "evaluate", done, total).
+        device: where the generator runs.
 
     Raises:
         BundleError: the bundle is no portrait or belongs to another clip.
         ConfigError: it was trained without a holdout.
     """
-    portrait = open_portrait(load_bundle(bundle))
+    portrait = open_portrait(load_bundle(bundle), device)
     found = open_clip(clip)
     shot = portrait.shot
     if found.digest != shot.clip.digest:

@@ -33,6 +33,8 @@ from likeness.types import (
     Window,
 )
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, eq=False)
 class PortraitBundle:
@@ -48,6 +50,8 @@ class PortraitBundle:
     plate: torch.Tensor
     """(3,H,W) the target's scene as a full frame, median over the clip."""
     people: tuple[Mapping[str, Any], ...] = ()
+    device: torch.device = CPU
+    """Where the generator runs."""
 
     @property
     def target(self) -> FaceParams:
@@ -55,14 +59,15 @@ class PortraitBundle:
         return select(self.shot.params, self.seen)
 
     def draw(self, condition: Condition) -> torch.Tensor:
-        """Return (N,3,h,w) RGB in [0,1]."""
+        """Return (N,3,h,w) RGB in [0,1], on the CPU."""
+        condition = condition.to(self.device)
         with torch.inference_mode():
             if condition.keyframes is None:
                 with torch.autocast(condition.maps.device.type, torch.bfloat16):
                     drawn = self.generator(condition.maps)
             else:
                 drawn = self.generator(condition.keyframes, condition.maps, condition.code)
-            return cast(torch.Tensor, drawn).clamp(0, 1)
+            return cast(torch.Tensor, drawn).clamp(0, 1).cpu()
 
     def condition(self, params: FaceParams, window: Window) -> Condition:
         """Tell the generator about a window of params."""
@@ -83,7 +88,7 @@ def guide_of(shot: Shot, seen: Ints, crop_from_frame: Floats, side: int) -> Guid
     return Guide(mesh, params.albedo, params.light.mean(0), crop_from_frame, size, side)
 
 
-def open_portrait(bundle: Bundle) -> PortraitBundle:
+def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
     """Turn a bundle of reenactment into something that draws.
 
     Raises:
@@ -110,9 +115,10 @@ def open_portrait(bundle: Bundle) -> PortraitBundle:
         seen,
         guide,
         gallery,
-        build(bundle.networks["generator"], recipe.network),
+        build(bundle.networks["generator"], recipe.network).to(device),
         bundle.networks["plate"].tensors["picture"].float() / 255,
         bundle.people,
+        device,
     )
 
 
@@ -173,5 +179,5 @@ class Reenact:
 
 def weights_of(network: str, module_config: Any, tensors: Mapping[str, torch.Tensor]) -> Weights:
     """Pack a network for a bundle."""
-    packed = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return Weights(network, asdict(module_config), packed)

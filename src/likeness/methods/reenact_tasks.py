@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from likeness.condition.gallery import SLOTS, Features, Gallery
 from likeness.condition.guide import Guide, select
@@ -17,6 +18,9 @@ from likeness.training import losses
 from likeness.training.data import FrameBank
 from likeness.training.loop import Losses
 from likeness.types import Condition, FaceParams, Floats, Ints
+
+_NOISE = 0.03
+"""Departure from the median, in [0,1], that noise and compression cause on a still wall."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,20 @@ class PaperConfig:
 
 
 @dataclass(frozen=True, eq=False)
+class Material:
+    """What a portrait is trained from."""
+
+    guide: Guide
+    gallery: Gallery
+    bank: FrameBank
+    params: FaceParams
+    """The whole shot; rows of the bank are frames of it."""
+    rows: Ints
+    """(M,) frame of the shot behind each row of the bank."""
+    device: torch.device
+
+
+@dataclass(frozen=True, eq=False)
 class PortraitSample:
     """One batch of either portrait."""
 
@@ -70,6 +88,11 @@ class PortraitSample:
     """(N,3,h,w) RGB in [0,1]."""
     weight: Tensor
     """(N,1,h,w) importance of each pixel, mean one."""
+
+    def to(self, device: torch.device) -> PortraitSample:
+        """Return the sample with its pixels on another device."""
+        condition = self.condition.to(device)
+        return PortraitSample(condition, self.real.to(device), self.weight.to(device))
 
 
 def rarity(described: Features, seed: int = 0) -> Floats:
@@ -114,43 +137,35 @@ def region_weights(guide: Guide, params: FaceParams) -> Tensor:
 class FastTask:
     """Draw frames of the target from its other frames."""
 
-    def __init__(
-        self,
-        guide: Guide,
-        gallery: Gallery,
-        bank: FrameBank,
-        params: FaceParams,
-        rows: Ints,
-        config: FastConfig,
-    ) -> None:
-        self.guide, self.kept, self.bank = guide, gallery, bank
-        self.params, self.rows, self.config = params, rows, config
-        described = guide.describe(params)
-        self.probability = rarity(described)
+    def __init__(self, material: Material, config: FastConfig) -> None:
+        self.material, self.config = material, config
+        guide, params = material.guide, material.params
+        self.probability = rarity(guide.describe(select(params, material.rows)))
         code = guide.code(select(params, np.array([0]))).shape[1]
         self.generator = Portrait(
             PortraitConfig(guide.side, len(SLOTS), code, tuple(config.widths))
         )
-        self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator.plate.copy_(_median(bank))
+        plate, still = background(material.bank)
+        self.generator.plate.copy_(plate)
+        self.generator.still.copy_(still)
         self.critic: nn.Module | None = None
         if config.adversarial > 0:
             self.critic = PatchDiscriminator(LIGHT)
-            self.critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _place(material.device, self.generator, self.critic)
 
     def sample(self, random: np.random.Generator) -> PortraitSample:
         """Draw rare frames more often; withhold keyframes from around each."""
-        chosen = random.choice(len(self.bank), self.config.batch, p=self.probability)
-        params = select(self.params, chosen)
-        times = self.rows[chosen][:, None]
-        banned = times + np.array([[-self.config.apart, self.config.apart]])
-        condition = self.guide.from_keyframes(self.kept, params, banned)
-        return PortraitSample(
-            condition, self.bank.crops(chosen), region_weights(self.guide, params)
-        )
+        material, guide = self.material, self.material.guide
+        chosen = random.choice(len(material.bank), self.config.batch, p=self.probability)
+        frames = material.rows[chosen]
+        params = select(material.params, frames)
+        banned = frames[:, None] + np.array([[-self.config.apart, self.config.apart]])
+        condition = guide.from_keyframes(material.gallery, params, banned)
+        return PortraitSample(condition, material.bank.crops(chosen), region_weights(guide, params))
 
     def losses(self, sample: PortraitSample, progress: float) -> Losses:
         """E = L1 + detail * Laplacian pyramid, plus a hinge critic late in training."""
+        sample = sample.to(self.material.device)
         condition, real = sample.condition, sample.real
         drawn = self.generator(condition.keyframes, condition.maps, condition.code)
         loss = losses.l1(drawn, real, sample.weight)
@@ -174,48 +189,40 @@ class FastTask:
 class PaperTask:
     """The space-time network against its conditional patch discriminator."""
 
-    def __init__(
-        self,
-        guide: Guide,
-        gallery: Gallery,
-        bank: FrameBank,
-        params: FaceParams,
-        rows: Ints,
-        config: PaperConfig,
-    ) -> None:
-        self.guide, self.kept, self.bank = guide, gallery, bank
-        self.params, self.rows, self.config = params, rows, config
+    def __init__(self, material: Material, config: PaperConfig) -> None:
+        self.material, self.config = material, config
+        side = material.guide.side
         self.generator = Spacetime(
-            SpacetimeConfig(size=guide.side, window=config.window, width=config.width)
+            SpacetimeConfig(size=side, window=config.window, width=config.width)
         )
         self.critic: nn.Module | None = PatchDiscriminator(
             PAPER
             if config.window == 11 and config.width == 64
             else type(PAPER)(channels=9 * config.window, width=config.width)
         )
-        for module in (self.generator, self.critic):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _place(material.device, self.generator, self.critic)
 
     def sample(self, random: np.random.Generator) -> PortraitSample:
         """Draw windows evenly, as the paper does."""
-        chosen = random.choice(len(self.bank), self.config.batch)
+        material, length = self.material, self.config.window
+        chosen = random.choice(len(material.bank), self.config.batch)
         stacks = [
-            self.guide.from_window(
-                select(self.params, np.arange(row - self.config.window + 1, row + 1).clip(0)),
-                self.config.window,
+            material.guide.from_window(
+                select(material.params, np.arange(row - length + 1, row + 1).clip(0)), length
             )
-            for row in self.rows[chosen]
+            for row in material.rows[chosen]
         ]
         condition = Condition(
-            self.guide.crop(len(chosen)),
+            material.guide.crop(len(chosen)),
             torch.cat([stack.maps for stack in stacks]),
             stacks[0].map_names,
         )
-        real = self.bank.crops(chosen)
+        real = material.bank.crops(chosen)
         return PortraitSample(condition, real, torch.ones_like(real[:, :1]))
 
     def losses(self, sample: PortraitSample, progress: float) -> Losses:
-        """E = E_cGAN + reconstruction * E_L1 (sections 5.3 and 1.9 of the paper and the sheet)."""
+        """E = E_cGAN + reconstruction * E_L1 (Deep Video Portraits, section 5.3)."""
+        sample = sample.to(self.material.device)
         maps, real, critic = sample.condition.maps, sample.real, self.critic
         with torch.autocast(real.device.type, torch.bfloat16):
             drawn = self.generator(maps)
@@ -231,7 +238,32 @@ class PaperTask:
         return Losses(loss, judge)
 
 
-def _median(bank: FrameBank, count: int = 48) -> Tensor:
-    """(1,3,h,w) median of frames spread over the bank: background, and a ghost of the person."""
+def _place(device: torch.device, *modules: nn.Module | None) -> None:
+    for module in modules:
+        if module is not None:
+            module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def background(bank: FrameBank, count: int = 96) -> tuple[Tensor, Tensor]:
+    """Find what stands still in a bank.
+
+    Args:
+        bank: crops of one fixed square.
+        count: frames to look at, spread over the bank.
+
+    Returns:
+        plate (1,3,h,w): the median, background wherever the person is away half of the time;
+        still (1,1,h,w) in [0,1]: 1 where no frame departs from the median by more than a camera's
+        noise, 0 where something passes.
+    """
     rows = np.linspace(0, len(bank) - 1, min(count, len(bank))).astype(np.int64)
-    return torch.from_numpy(np.array(bank.pixels[rows])).float().median(0).values[None] / 255
+    frames = torch.from_numpy(np.array(bank.pixels[rows]))
+    plate = frames.median(0).values.float() / 255
+    # The 95th percentile: a hand that passes once is no reason to redraw the wall ever after.
+    departure = torch.zeros(plate.shape[1:])
+    for line in range(plate.shape[1]):
+        row = (frames[:, :, line].float() / 255 - plate[:, line]).abs().mean(1)
+        departure[line] = row.quantile(0.95, dim=0)
+    smooth = functional.avg_pool2d(departure[None, None], 5, 1, 2, count_include_pad=False)
+    still = torch.exp(-((smooth / _NOISE) ** 2))
+    return plate[None], still

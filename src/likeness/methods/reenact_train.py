@@ -17,7 +17,7 @@ from likeness.condition.guide import Guide, select
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, TrackError
 from likeness.methods.reenact import guide_of, weights_of
-from likeness.methods.reenact_tasks import FastConfig, FastTask, PaperConfig, PaperTask
+from likeness.methods.reenact_tasks import FastConfig, FastTask, Material, PaperConfig, PaperTask
 from likeness.store import save_bundle
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig, Outcome, train
@@ -61,6 +61,8 @@ def train_portrait(
     people: tuple[Mapping[str, Any], ...] = (),
     resume: bool = False,
     progress: Progress = silent,
+    *,
+    device: torch.device | None = None,
 ) -> Bundle:
     """Train a portrait of the person in a shot and save it.
 
@@ -71,6 +73,7 @@ def train_portrait(
         people: who is shown, and on which consent.
         resume: continue an interrupted training of the same settings.
         progress: called as ("frames" | "train", done, total).
+        device: where the networks are trained; None is the CPU.
 
     Raises:
         TrackError: fewer than 16 frames show the face.
@@ -81,28 +84,23 @@ def train_portrait(
     stop = len(shot.track) * 2 // 3 if config.holdout == "last-third" else len(shot.track)
     seen = np.arange(stop)
     rows = _usable(shot, stop, config.max_frames)
-    track = shot.track
-    crop = portrait_crop(track, shot.clip.size, config.size, config.scale)
+    first = shot.track.start
+    crop = portrait_crop(shot.track, shot.clip.size, config.size, config.scale)
     guide = guide_of(shot, seen, crop.crop_from_frame[0], config.size)
     work = output / "resume"
     digest = settings.digest(config, shot.clip.digest)
-    bank = fill_bank(shot.clip, crop, rows + track.start, work / f"{digest[:16]}.crops", progress)
-    task = _task(guide, shot, bank, rows, config)
+    bank = fill_bank(shot.clip, crop, rows + first, work / f"{digest[:16]}.crops", progress)
+    where = device or torch.device("cpu")
+    material = _material(guide, shot, bank, rows, config.fast.keyframes, where)
+    task = _task(material, config)
     outcome = train(task, _loop(config), work, digest, resume, progress)
     network = "portrait" if config.preset == "fast" else "spacetime"
     bundle = Bundle(
         method=f"reenact.{config.preset}",
         networks={
             "generator": weights_of(network, task.generator.config, outcome.weights),
-            "gallery": Weights(
-                "gallery",
-                {},
-                {
-                    "pictures": _bytes(task.kept.pictures),
-                    "times": torch.from_numpy(task.kept.times),
-                },
-            ),
-            "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + track.start)}),
+            "gallery": _kept(material),
+            "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)}),
         },
         input=_input(config, guide, shot.clip),
         training=_record(config, shot.clip, stop, outcome),
@@ -165,16 +163,31 @@ def _usable(shot: Shot, stop: int, most: int) -> Ints:
     return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
-def _task(
-    guide: Guide, shot: Shot, bank: FrameBank, rows: Ints, config: ReenactTraining
-) -> FastTask | PaperTask:
-    params = select(shot.params, rows)
-    picked = pick_keyframes(guide.describe(params), config.fast.keyframes)
-    pictures = torch.from_numpy(np.array(bank.pixels[picked]))
-    gallery = guide.gallery(select(params, picked), pictures, rows[picked])
+def _task(material: Material, config: ReenactTraining) -> FastTask | PaperTask:
     if config.preset == "paper":
-        return PaperTask(guide, gallery, bank, shot.params, rows, config.paper)
-    return FastTask(guide, gallery, bank, params, rows, config.fast)
+        return PaperTask(material, config.paper)
+    return FastTask(material, config.fast)
+
+
+def _material(
+    guide: Guide,
+    shot: Shot,
+    bank: FrameBank,
+    rows: Ints,
+    keyframes: int,
+    device: torch.device,
+) -> Material:
+    picked = pick_keyframes(guide.describe(select(shot.params, rows)), keyframes)
+    pictures = torch.from_numpy(np.array(bank.pixels[picked]))
+    gallery = guide.gallery(select(shot.params, rows[picked]), pictures, rows[picked])
+    return Material(guide, gallery, bank, shot.params, rows, device)
+
+
+def _kept(material: Material) -> Weights:
+    """The gallery as it rests in a bundle; what the faces in it do is in the shot."""
+    pictures, times = material.gallery.pictures, material.gallery.times
+    tensors = {"pictures": _bytes(pictures), "times": torch.from_numpy(times)}
+    return Weights("gallery", {}, tensors)
 
 
 def _plate(clip: Clip, times: Ints, count: int = 24) -> torch.Tensor:

@@ -26,6 +26,9 @@ GUIDES = 9
 FLOW_LIMIT = 8.0
 """Crop pixels that a warp may be corrected by: more than any error of the fit, less than a nose."""
 
+PLATE_LIMIT = 5.0
+"""Logarithm of how far a pixel's stillness speaks for or against the background plate."""
+
 
 @dataclass(frozen=True)
 class PortraitConfig:
@@ -64,6 +67,7 @@ class Portrait(nn.Module):
     """The network; see the head of this file."""
 
     plate: Tensor
+    still: Tensor
 
     def __init__(self, config: PortraitConfig) -> None:
         super().__init__()
@@ -71,6 +75,7 @@ class Portrait(nn.Module):
         self.config = config
         half, k, widths = config.size // 2, config.keyframes, config.widths
         self.register_buffer("plate", torch.zeros(1, 3, config.size, config.size))
+        self.register_buffer("still", torch.zeros(1, 1, config.size, config.size))
         self.canvas = nn.Parameter(torch.zeros(1, config.canvas, half, half))
         channels = k * (12 + 1) + 12 + GUIDES + config.canvas
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
@@ -126,9 +131,11 @@ class Portrait(nn.Module):
         corrected = sample(pictures, way + correction.reshape(n * k, 2, size, size))
         answer = functional.pixel_shuffle(answer.float(), 2)
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
-        # A pixel that a keyframe never saw starts with hardly any weight; the plate with little.
+        # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
+        # but with nearly all where nothing ever moved: there it is exact and cannot swim.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
-        prior = torch.cat([torch.log(seen_well + 1e-3), torch.full_like(scores[:, :1], -4.0)], 1)
+        plate = (PLATE_LIMIT * (2 * self.still - 1)).expand(n, -1, -1, -1)
+        prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
         drawn: Tensor = blended + residual
         return drawn

@@ -167,7 +167,7 @@ class _Run(Generic[Sample]):
             )
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
         self.curve = [float(value) for value in facts["curve"]]
-        self.average = {k: tensors[f"average.{k}"] for k in self.average}
+        self.average = {k: tensors[f"average.{k}"].to(v.device) for k, v in self.average.items()}
         for name, module in self.modules().items():
             module.load_state_dict({k: tensors[f"{name}.{k}"] for k in module.state_dict()})
             whole = self.optimizers[name].state_dict()
