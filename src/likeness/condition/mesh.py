@@ -4,6 +4,9 @@ The face model ends at the oval. What lies around it moves too, but less and les
 vertices continue the oval outward. The first turns with the head, the second follows it partly
 (hair does, the neck hardly), the third never moves. Triangles between them make every motion of the
 face fade to nothing, continuously, so that the background stays still.
+
+Each eye opening is a fan around the center of its iris, so that what is seen in the eye goes where
+the gaze goes, not only where the lids go.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from likeness.face3d.model import FaceModel
 from likeness.types import FaceParams, Floats, Ints, check
 
 SKIN, MOUTH, EYE, RING = 0, 1, 2, 3
+EYES = ("right_eye", "left_eye")
+"""Lid contours in the order of FaceParams.gaze."""
 
 _RINGS = (
     # growth of the oval, how much of the head's motion the ring follows above / below, depth
@@ -32,7 +37,7 @@ class PosedMesh:
     """A mesh as N frames show it, in crop pixels."""
 
     vertices: Floats
-    """(N,V,3) x y in crop pixels, z depth in millimetres."""
+    """(N,V,3) x y in crop pixels, z depth in millimetres: face, rings, iris centers."""
     points: Floats
     """(N,F,3) the face model's vertices in camera space, millimetres."""
     irises: Floats
@@ -78,7 +83,7 @@ class PortraitMesh:
         parts = [
             (model.triangles, SKIN),
             (model.mouth_triangles, MOUTH),
-            (np.concatenate(model.eye_triangles), EYE),
+            (_eye_fans(model, len(model.mean) + len(stacked)), EYE),
             (_ring_triangles(oval, len(model.mean), len(_RINGS)), RING),
         ]
         kinds = np.concatenate([np.full(len(part), kind, np.int64) for part, kind in parts])
@@ -104,7 +109,7 @@ class PortraitMesh:
         """
         loose = PortraitMesh.of(model, params.shape)
         posed = loose.pose(params, crop, size)
-        rest = posed.vertices[:, len(model.mean) :, :2].mean(0)
+        rest = posed.vertices[:, len(model.mean) : -2, :2].mean(0)
         return PortraitMesh.of(model, params.shape, rest)
 
     def pose(self, params: FaceParams, crop: Floats, size: tuple[int, int]) -> PosedMesh:
@@ -129,13 +134,35 @@ class PortraitMesh:
         last = face + len(self.rings)
         follow = self.follow[:, None]
         xy[:, face:last] = self.rest + follow * (xy[:, face:last] - self.rest)
-        vertices = np.concatenate([xy[:, :last], points[:, :last, 2:]], -1)
+        projected = np.concatenate([xy, points[..., 2:]], -1)
+        centers = projected[:, [last, last + 5]]
+        vertices = np.concatenate([projected[:, :last], centers], 1)
         eyes = xy[:, last:].reshape(n, 2, 5, 2)
         return PosedMesh(
             np.ascontiguousarray(vertices, np.float32),
             points[:, :face],
             np.ascontiguousarray(eyes, np.float32),
         )
+
+
+def _eye_fans(model: FaceModel, first: int) -> Ints:
+    triangles = []
+    for eye, region in enumerate(EYES):
+        contour = model.regions[region]
+        following = np.roll(contour, -1)
+        center = np.full(len(contour), first + eye)
+        triangles.append(np.stack([contour, following, center], 1))
+    return np.concatenate(triangles)
+
+
+def with_eyes(face: Floats, mesh: PortraitMesh, ring: float) -> Floats:
+    """Extend (...,F,C) values of the face's vertices to the whole mesh.
+
+    Rings get the value `ring`, iris centers the mean of the lids around them.
+    """
+    shape = (*face.shape[:-2], len(mesh.rings), face.shape[-1])
+    lids = [face[..., mesh.model.regions[name], :].mean(-2, keepdims=True) for name in EYES]
+    return np.concatenate([face, np.full(shape, ring, np.float32), *lids], -2, dtype=np.float32)
 
 
 def _ring_triangles(oval: Ints, first: int, rings: int) -> Ints:

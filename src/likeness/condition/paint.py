@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.condition.mesh import EYE, MOUTH, RING, PortraitMesh, PosedMesh
+from likeness.condition.mesh import EYE, MOUTH, RING, PortraitMesh, PosedMesh, with_eyes
 from likeness.face3d.light import shade, vertex_normals
 from likeness.face3d.raster import Ids, interpolate, rasterize
 from likeness.types import Floats, Ints
@@ -52,15 +52,14 @@ def correspondence_colors(mesh: PortraitMesh) -> Floats:
     """Return (V,3): the mean face's coordinates, each axis stretched to [0,1]; rings are black."""
     mean = mesh.model.mean
     colors = (mean - mean.min(0)) / np.ptp(mean, axis=0)
-    return np.asarray(np.concatenate([colors, np.zeros_like(mesh.rings)]), np.float32)
+    return with_eyes(colors, mesh, 0)
 
 
 def lit_colors(mesh: PortraitMesh, posed: PosedMesh, albedo: Floats, light: Floats) -> Floats:
     """Return (N,V,3) vertex colors: the model's albedo under (9,3) light; rings are black."""
     normals = vertex_normals(posed.points, mesh.model.triangles)
     colors = np.clip(shade(mesh.model.colors(albedo), normals, light), 0, 1)
-    black = np.zeros((len(colors), len(mesh.rings), 3), np.float32)
-    return np.concatenate([colors, black], 1)
+    return with_eyes(colors, mesh, 0)
 
 
 def paint(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from likeness.condition.mesh import PortraitMesh, PosedMesh
+from likeness.condition.mesh import PortraitMesh, PosedMesh, with_eyes
 from likeness.condition.paint import Coverage
 from likeness.face3d.light import vertex_normals
 from likeness.face3d.raster import interpolate
@@ -20,9 +20,8 @@ from likeness.types import Floats
 def facing(mesh: PortraitMesh, posed: PosedMesh) -> Floats:
     """Return (N,V): cosine between surface and line of sight, in [0,1]; 1 on the rings."""
     normals = vertex_normals(posed.points, mesh.model.triangles)
-    cosine = np.clip(-normals[..., 2], 0, 1)
-    rings = np.ones((len(cosine), len(mesh.rings)), np.float32)
-    return np.concatenate([cosine, rings], 1).astype(np.float32)
+    cosine = np.clip(-normals[..., 2], 0, 1)[..., None]
+    return with_eyes(cosine, mesh, 1)[..., 0]
 
 
 def displacements(

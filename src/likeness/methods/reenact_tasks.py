@@ -28,7 +28,7 @@ class FastConfig:
     """How the fast portrait learns."""
 
     batch: int = 4
-    keyframes: int = 64
+    keyframes: int = 96
     """Frames kept in the gallery."""
     apart: int = 25
     """Keyframes this many frames around the wanted one are not offered in training: at run time the
@@ -40,7 +40,7 @@ class FastConfig:
     average: float = 0.995
     detail: float = 2.0
     """Weight of the Laplacian-pyramid loss, which keeps texture that a mean would blur."""
-    texture: float = 0.5
+    texture: float = 0.3
     """Weight of the local-contrast loss, which asks for as much detail as there is."""
     adversarial: float = 0.0
     """Weight of the patch critic; 0 trains without one."""
