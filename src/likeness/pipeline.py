@@ -133,27 +133,23 @@ def run(
             progress("synthesize", window.stop, len(timeline))
 
 
-def target_frames(
-    portrait: PortraitBundle, count: int, still: bool
-) -> Iterator[tuple[Window, torch.Tensor]]:
-    """Yield what lies under the portrait: the target's own frames, then the background plate.
+def target_frames(portrait: PortraitBundle, count: int) -> Iterator[tuple[Window, torch.Tensor]]:
+    """Yield what lies under and around the portrait, (n,3,H,W) per window.
+
+    The target's own frames where its clip is still there and long enough, else the plate: changing
+    from one to the other in the middle would be a jump.
 
     Args:
-        portrait: the target; its clip is read where it still is.
+        portrait: the target.
         count: frames of the output.
-        still: use the plate from the first frame on.
     """
-    start = portrait.shot.track.start
     clip = portrait.shot.clip
-    own = 0 if still or not clip.path.exists() else min(count, len(clip) - start)
-    if own:
-        with Decoder(clip) as decoder:
-            for first in range(0, own, _WINDOW):
-                window = Window(first, min(first + _WINDOW, own))
-                yield window, decoder.read(Window(window.start + start, window.stop + start))
-    for first in range(own, count, _WINDOW):
-        window = Window(first, min(first + _WINDOW, count))
-        yield window, portrait.plate.expand(len(window), -1, -1, -1)
+    windows = [Window(i, min(i + _WINDOW, count)) for i in range(0, count, _WINDOW)]
+    if len(clip) < count or not clip.path.exists():
+        yield from ((window, portrait.plate.expand(len(window), -1, -1, -1)) for window in windows)
+        return
+    with Decoder(clip) as decoder:
+        yield from ((window, decoder.read(window)) for window in windows)
 
 
 @dataclass(frozen=True)
@@ -210,7 +206,7 @@ def reenact(
     like = portrait.shot.clip
     run(
         method,
-        target_frames(portrait, len(clip), still=False),
+        target_frames(portrait, len(clip)),
         output,
         like,
         Timeline.of(clip, clip),

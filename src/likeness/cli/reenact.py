@@ -24,8 +24,8 @@ def reenact(
 ) -> Mapping[str, Any]:
     """Put the driver's pose, expression, gaze and blinks on the person of a portrait.
 
-    The output runs on the driver's timeline. The exit code is 3 if some frames fell back to the
-    target as it was; they are listed.
+    The output runs on the driver's timeline. The exit code is 3 if the driver's
+    face was not seen in some frames; they are listed.
 
     Args:
         bundle: A portrait from likeness train reenact.
