@@ -40,8 +40,10 @@ class FastConfig:
     average: float = 0.995
     detail: float = 2.0
     """Weight of the Laplacian-pyramid loss, which keeps texture that a mean would blur."""
-    texture: float = 0.3
+    texture: float = 0.4
     """Weight of the local-contrast loss, which asks for as much detail as there is."""
+    correction: float = 1e-3
+    """Weight of the mean square of the warps' corrections, in crop pixels."""
     adversarial: float = 0.0
     """Weight of the patch critic; 0 trains without one."""
     adversarial_from: float = 0.6
@@ -167,8 +169,12 @@ class FastTask:
         """E = L1 + detail * Laplacian pyramid, plus a hinge critic late in training."""
         sample = sample.to(self.material.device)
         condition, real = sample.condition, sample.real
-        drawn = self.generator(condition.keyframes, condition.maps, condition.code)
+        keyframes, code = condition.keyframes, condition.code
+        assert keyframes is not None  # noqa: S101 - `sample` sets both
+        assert code is not None  # noqa: S101
+        drawn, wish = self.generator.draw(keyframes, condition.maps, code)
         loss = losses.l1(drawn, real, sample.weight)
+        loss = loss + self.config.correction * wish.square().mean()
         loss = loss + self.config.detail * losses.laplacian_pyramid(drawn, real, sample.weight, 2)
         if self.config.texture > 0:
             loss = loss + self.config.texture * losses.texture(drawn, real, sample.weight)

@@ -26,6 +26,8 @@ GUIDES = 9
 FLOW_LIMIT = 8.0
 """Crop pixels that a warp may be corrected by: more than any error of the fit, less than a nose."""
 
+FLOW_RATE = 0.25
+"""Crop pixels per unit of the network's answer; slows corrections down against everything else."""
 PLATE_LIMIT = 5.0
 """Logarithm of how far a pixel's stillness speaks for or against the background plate."""
 
@@ -104,6 +106,16 @@ class Portrait(nn.Module):
 
     def forward(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         """Draw N frames; see the head of this file for shapes."""
+        return self.draw(keyframes, maps, code)[0]
+
+    def draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw N frames, and tell how far the warps wanted to be corrected.
+
+        Returns:
+            rgb (N,3,S,S), and the corrections (N,2K,h,w) in crop pixels before they are limited.
+            Training keeps them small: a limited correction that has run to its limit passes no
+            gradient back, and all warps would stay wrong forever.
+        """
         n, k = keyframes.shape[:2]
         size = self.config.size
         guides, motion = maps[:, :GUIDES], maps[:, GUIDES:].unflatten(1, (k, 3))
@@ -125,8 +137,9 @@ class Portrait(nn.Module):
         # Half precision where the time goes; positions and colors stay float32.
         with torch.autocast(seen.device.type, torch.bfloat16):
             answer, correction = self._unet(seen, code)
+        wish = correction.float() * FLOW_RATE
         correction = functional.interpolate(
-            FLOW_LIMIT * torch.tanh(correction.float() / 20), size=(size, size), mode="bilinear"
+            FLOW_LIMIT * torch.tanh(wish / FLOW_LIMIT), size=(size, size), mode="bilinear"
         )
         corrected = sample(pictures, way + correction.reshape(n * k, 2, size, size))
         answer = functional.pixel_shuffle(answer.float(), 2)
@@ -137,8 +150,7 @@ class Portrait(nn.Module):
         plate = (PLATE_LIMIT * (2 * self.still - 1)).expand(n, -1, -1, -1)
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
-        drawn: Tensor = blended + residual
-        return drawn
+        return blended + residual, wish
 
     def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
         """Blend K pictures x_k and the plate in two bands, as Burt and Adelson's spline does.
