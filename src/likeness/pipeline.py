@@ -36,7 +36,7 @@ from likeness.types import (
     silent,
 )
 
-_REVISION = 1
+_REVISION = 2
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 8
 """Frames per step of the stream: enough to fill a network, little enough to hold."""

@@ -21,8 +21,9 @@ class FitConfig:
     """Focal length in pixels of the frame, where it is known; otherwise it is estimated."""
     landmark_spread: float = 0.015
     """Landmark deviation in face widths."""
-    depth_weight: float = 0.02
-    """Weight of MediaPipe's pseudo-depth against x and y; more of it tilts heads by a degree."""
+    depth_weight: float = 0.0
+    """Weight of MediaPipe's pseudo-depth against x and y. Its depth leans by several degrees and
+    blurs nodding with an open jaw, so that 0 recovers both better (docs/track_and_fit.md)."""
     shape_spread: float = 1.0
     """Deviation of identity coefficients."""
     expression_spread: float = 0.5

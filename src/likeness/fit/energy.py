@@ -123,8 +123,8 @@ def depth_term(
     """E_depth = sum_j w_j |s (z_j - mean z) - (f_z - mean f_z)|^2 / spread^2.
 
     The tracker's z is a guess in the scale of x, so s = focal / mean depth turns millimetres into
-    it. It is too weak to shape a face, but tells nodding from an open jaw. Means are over points;
-    the derivative of s is left out, because the term's weight is small.
+    it. It is too weak to shape a face and is off unless `FitConfig.depth_weight` asks for it. Means
+    are over points; the derivative of s is left out, because the term's weight is small.
 
     Args:
         posed, points, spread, shared: as in `landmark_term`.
