@@ -19,7 +19,7 @@ from likeness.store import load_face_model
 from likeness.track import TrackConfig, smooth_track
 from likeness.track.landmarks import open_reader
 from likeness.track.link import Linker
-from likeness.types import FaceTrack
+from likeness.types import FaceTrack, Floats
 
 _SIZE = (256, 256)
 
@@ -71,6 +71,22 @@ def measure(seed: int) -> None:
         value = np.corrcoef(params.column(name), exact.column(name)[some])[0, 1]
         print(f" {name} {value:.3f}", end="")
     print(f"; focal {state.focal / exact.focal:.2f} of the true one")
+    control(
+        replace(face, landmarks=known.landmarks[some]),
+        exact.rotation[some],
+        exact.column("jawOpen")[some],
+    )
+
+
+def control(face: FaceTrack, rotation: Floats, jaw: Floats) -> None:
+    """Print what the fit alone adds: the same measurements on the true landmarks."""
+    model = load_face_model()
+    state = fit_landmarks(face, model, _SIZE, FitConfig())
+    turn = state.rotation @ np.swapaxes(rotation_matrix(rotation), 1, 2)
+    error = np.degrees(np.linalg.norm(axis_angle(turn), axis=-1)).mean()
+    column = state.expression[:, model.expression_names.index("jawOpen")]
+    print(f"  on true landmarks: rotation {error:.2f} deg", end=", ")
+    print(f"jawOpen {np.corrcoef(column, jaw)[0, 1]:.3f}")
 
 
 if __name__ == "__main__":
