@@ -12,17 +12,20 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from likeness.fit import FitConfig
 from likeness.methods.evaluation import evaluate_self
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import analyse
+from likeness.pipeline import AnalyseConfig, analyse
 
 FULL = ReenactTraining()
+UNALIGNED = "frames not laid onto each other"
 VARIANTS = {
     "full": FULL,
+    UNALIGNED: FULL,
     "without local-contrast loss": replace(FULL, fast=FastConfig(texture=0)),
     "without Laplacian pyramid": replace(FULL, fast=FastConfig(detail=0)),
-    "16 keyframes in place of 64": replace(FULL, fast=FastConfig(keyframes=16)),
+    "16 keyframes in place of 96": replace(FULL, fast=FastConfig(keyframes=16)),
     "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
     "with a patch critic": replace(FULL, fast=FastConfig(adversarial=0.01)),
     "paper": replace(FULL, preset="paper"),
@@ -46,11 +49,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     chosen = parser.parse_args()
-    shot = analyse(chosen.clip)[0]
     print("| variant | steps |", " | ".join(COLUMNS), "|")
     print("|---" * (2 + len(COLUMNS)) + "|")
     for name in chosen.only:
         config = replace(VARIANTS[name], minutes=chosen.minutes)
+        rounds = 0 if name == UNALIGNED else FitConfig().align_rounds
+        shot = analyse(chosen.clip, AnalyseConfig(fit=FitConfig(align_rounds=rounds)))[0]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "portrait.bundle"
             bundle = train_portrait(shot, path, config)

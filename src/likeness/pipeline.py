@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ from likeness.types import (
     silent,
 )
 
-_REVISION = 2
+_REVISION = 3
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 8
 """Frames per step of the stream: enough to fill a network, little enough to hold."""
@@ -127,10 +130,37 @@ def run(
     """
     manifest = method.manifest(output.name)
     with encode(output, like, manifest, timeline, encoding or EncodeConfig()) as video:
-        for window, pixels in frames:
-            condition = method.condition(window, pixels)
-            video.append(composite(pixels, method.synthesize(condition)))
+        for window, painted in _side_by_side(method, frames):
+            video.append(painted)
             progress("synthesize", window.stop, len(timeline))
+
+
+def _side_by_side(
+    method: Method, frames: Iterator[tuple[Window, torch.Tensor]]
+) -> Iterator[tuple[Window, torch.Tensor]]:
+    """Paint windows on all cores, one core each, and yield them in order.
+
+    One core a window, because cores that share a window wait for each other at every operation.
+    """
+    workers = min(8, os.cpu_count() or 1)
+
+    def paint(window: Window, pixels: torch.Tensor) -> torch.Tensor:
+        return composite(pixels, method.synthesize(method.condition(window, pixels)))
+
+    waiting: deque[tuple[Window, Future[torch.Tensor]]] = deque()
+    with ThreadPoolExecutor(workers, "paint", torch.set_num_threads, (1,)) as pool:
+        try:
+            for window, pixels in frames:
+                waiting.append((window, pool.submit(paint, window, pixels)))
+                if len(waiting) > workers:
+                    first, painted = waiting.popleft()
+                    yield first, painted.result()
+            while waiting:
+                first, painted = waiting.popleft()
+                yield first, painted.result()
+        finally:
+            for _, painted in waiting:
+                painted.cancel()
 
 
 def target_frames(portrait: PortraitBundle, count: int) -> Iterator[tuple[Window, torch.Tensor]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from likeness.errors import FitError
 from likeness.face3d.model import FaceModel
+from likeness.fit.alignment import align
 from likeness.fit.appearance import read_surface, refine_pose, solve_albedo, solve_light
 from likeness.fit.config import FitConfig
 from likeness.fit.gaze import eye_openness, solve_gaze
@@ -32,14 +33,14 @@ def fit(
 
     First landmarks alone (identity, focal length, pose, expression, gaze), then one pass over the
     clip's pixels for albedo, light and a steadier pose (Kim et al. 2018, section 4; Thies et al.
-    2016, section 4).
+    2016, section 4), and one in which frames are laid onto each other.
 
     Args:
         clip: the clip that was tracked.
         track: N frames of one person.
         model: the face model.
         config: settings; `known` fixes shape, albedo and focal length.
-        progress: called as (stage, done, total) with stages "fit" and "light".
+        progress: called as (stage, done, total) with stages "fit", "light" and "align".
 
     Returns:
         Params of N frames. Lengths are millimetres as far as the model's mean face is of average
@@ -70,6 +71,7 @@ def fit(
     albedo = known.albedo if known else solve_albedo(surface, model)
     params = replace(params, albedo=albedo, light=solve_light(surface, model, albedo))
     params = refine_pose(surface, params, model, track, config.photometric_weight)
+    params = align(clip, track, params, model, config, progress)
     return replace(params, gaze=solve_gaze(track.landmarks, params, model, clip.size))
 
 

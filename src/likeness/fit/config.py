@@ -46,6 +46,8 @@ class FitConfig:
     """Frames whose normal equations are held at once; the result doesn't depend on it."""
     photometric_weight: float = 1.0
     """Weight of the pixels against the landmarks in the pose; 0 leaves them out of the pose."""
+    align_rounds: int = 1
+    """Steps of laying frames onto each other by optical flow; 0 trusts the landmarks alone."""
     min_observed: int = 1
     """Fewest observed frames that are worth a fit; a photo has one."""
     window: int = 16
@@ -75,5 +77,7 @@ class FitConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.align_rounds < 0:
+            raise ConfigError(f"align_rounds is {self.align_rounds}; expected at least 0")
         if self.focal is not None and not self.focal > 0:
             raise ConfigError(f"focal is {self.focal}; expected more than 0 pixels")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.types import Floats
+from likeness.types import Bools, Floats
 
 Values = NDArray[np.float64]
 POSE = 6
@@ -144,6 +144,22 @@ def depth_term(
     if share is not None:
         share[..., -1] = 0
     return Rows((error * root * robust).astype(np.float32), frame, share)
+
+
+def flow_term(posed: Posed, points: Points, flow: Floats, seen: Bools, spread: Floats) -> Rows:
+    """E_flow = sum_j v_j w_j |Proj(R v_j + t) - (p_j + f_j)|^2 / spread^2, p_j the current places.
+
+    Args:
+        posed: current points.
+        points: the model.
+        flow: (n,P,2) pixels that each point should go.
+        seen: (n,P) whether the flow was measured there.
+        spread: (n,) deviation in pixels.
+    """
+    root = np.sqrt(points.weights * _facing(posed, points) * seen)[..., None]
+    root = root / spread[:, None, None]
+    rows = _frame_rows(_pixel_rows(posed) * root[..., None], posed, points)
+    return Rows(_flat(-flow * root), rows, None)
 
 
 def shape_term(shape: Floats, spread: float) -> tuple[Values, Values]:

@@ -16,6 +16,7 @@ from likeness.fit.energy import (
     Values,
     depth_term,
     expression_term,
+    flow_term,
     focal_term,
     landmark_term,
     pose_points,
@@ -29,6 +30,10 @@ _ROTATION_TIME = 0.006
 """Usual deviation of rotation (radians) from the curve through its neighbors in time."""
 _TRANSLATION_TIME = (0.4, 0.4, 2.5)
 """The same for translation, millimetres; depth is seen less well."""
+_FLOW = 0.6
+"""Deviation of optical flow in those of a landmark."""
+_STAY_POSE = (0.03, 0.03, 0.03, 3.0, 3.0, 8.0)
+"""How far flow may usually move the landmarks' pose: radians and millimetres."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -186,6 +191,28 @@ def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int)
             expression=np.concatenate([p.expression for p in parts]),
         )
     return state
+
+
+def follow_flow(problem: Problem, state: State, flow: Floats, seen: Bools, stay: Floats) -> State:
+    """Take one Gauss-Newton step after the optical flow, staying near where landmarks put the face.
+
+    Args:
+        problem: n frames.
+        state: n frames.
+        flow: (n,P,2) pixels that each point should go.
+        seen: (n,P) whether the flow was measured there.
+        stay: (E,) how far flow may usually move each expression weight.
+    """
+    spread = (_FLOW * problem.spread).astype(np.float32)
+    row = flow_term(_posed(problem, state), problem.points, flow, seen, spread)
+    transposed = np.ascontiguousarray(np.swapaxes(row.frame, 1, 2))
+    h = (transposed @ row.frame).astype(np.float64)
+    g = (transposed @ row.residual[..., None])[..., 0].astype(np.float64)
+    along = np.arange(h.shape[1])
+    usual = np.concatenate([_STAY_POSE, stay])
+    h[:, along, along] += usual**-2
+    _hold_bounds(problem, state, h, g, None)
+    return _move(problem, state, -np.linalg.solve(h, g[..., None])[..., 0])
 
 
 def landmark_energy(problem: Problem, state: State) -> float:

@@ -20,6 +20,8 @@ from likeness.errors import BundleError
 from likeness.methods.protocol import METHODS, NETWORKS
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
 from likeness.store import load_face_model
+from likeness.synthesize.portrait import Portrait
+from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.spacetime import Spacetime
 from likeness.types import (
     Bundle,
@@ -52,6 +54,8 @@ class PortraitBundle:
     people: tuple[Mapping[str, Any], ...] = ()
     device: torch.device = CPU
     """Where the generator runs."""
+    compiled: PortraitCPU | None = None
+    """The same generator as compiled loops, where it runs on a CPU."""
 
     @property
     def target(self) -> FaceParams:
@@ -60,6 +64,8 @@ class PortraitBundle:
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Return (N,3,h,w) RGB in [0,1], on the CPU."""
+        if self.compiled and condition.keyframes is not None and condition.code is not None:
+            return self.compiled(condition.keyframes, condition.maps, condition.code).clamp_(0, 1)
         condition = condition.to(self.device)
         with torch.inference_mode():
             if condition.keyframes is None:
@@ -109,16 +115,21 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
     kept = bundle.networks["gallery"].tensors
     times = kept["times"].numpy()
     gallery = guide.gallery(select(bundle.shot.params, times), kept["pictures"], times)
+    generator = build(bundle.networks["generator"], recipe.network).to(device)
+    compiled = None
+    if isinstance(generator, Portrait) and device.type == "cpu":
+        compiled = PortraitCPU(generator)
     return PortraitBundle(
         bundle.method,
         bundle.shot,
         seen,
         guide,
         gallery,
-        build(bundle.networks["generator"], recipe.network).to(device),
+        generator,
         bundle.networks["plate"].tensors["picture"].float() / 255,
         bundle.people,
         device,
+        compiled,
     )
 
 

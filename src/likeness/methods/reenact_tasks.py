@@ -40,7 +40,7 @@ class FastConfig:
     average: float = 0.995
     detail: float = 2.0
     """Weight of the Laplacian-pyramid loss, which keeps texture that a mean would blur."""
-    texture: float = 0.4
+    texture: float = 0.5
     """Weight of the local-contrast loss, which asks for as much detail as there is."""
     correction: float = 1e-3
     """Weight of the mean square of the warps' corrections, in crop pixels."""

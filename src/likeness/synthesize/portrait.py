@@ -136,7 +136,7 @@ class Portrait(nn.Module):
         )
         # Half precision where the time goes; positions and colors stay float32.
         with torch.autocast(seen.device.type, torch.bfloat16):
-            answer, correction = self._unet(seen, code)
+            answer, correction = self.infer(seen, code)
         wish = correction.float() * FLOW_RATE
         correction = functional.interpolate(
             FLOW_LIMIT * torch.tanh(wish / FLOW_LIMIT), size=(size, size), mode="bilinear"
@@ -169,7 +169,17 @@ class Portrait(nn.Module):
         answer: Tensor = low_coarse + (1 + gain) * (decided - low_decided)
         return answer
 
-    def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def infer(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the U-Net alone.
+
+        Args:
+            x: (N,C,h,w) everything it is told, at half resolution.
+            code: (N,D).
+
+        Returns:
+            (N,4(K+5),h,w) scores, residual and gain of each of four pixels, and (N,2K,h,w)
+            corrections before rate and limit.
+        """
         h = self.stem(x.contiguous(memory_format=torch.channels_last))
         a, b = self.config.widths[-1], self.config.widths[-2]
         scale_a, shift_a, scale_b, shift_b = self.style(code)[..., None, None].split(

@@ -1,0 +1,243 @@
+"""A finer fit: the face of each frame is laid onto the same face in other frames, pixel by pixel.
+
+Landmarks are a network's guess and err by a pixel or two, each frame in its own way. Frames of one
+person know better: warped by the current fit, a reference frame has to coincide with the wanted
+one. Optical flow (Kroeger et al., ECCV 2016) tells where it does not, and one Gauss-Newton step
+moves pose and expression after it. This is Face2Face's photometric term (Thies et al. 2016, eq. 3)
+with real frames in place of the model's coarse albedo, so pores and lashes can speak.
+
+The refined params agree with each other better than with any absolute truth: a reference keeps the
+mean error of its neighbors.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.decode import Decoder, stream
+from likeness.face3d.camera import project
+from likeness.face3d.model import FaceModel
+from likeness.face3d.raster import interpolate, rasterize
+from likeness.fit.config import FitConfig
+from likeness.fit.landmarks import set_up
+from likeness.fit.solve import Problem, State, follow_flow, spread_subset
+from likeness.geometry import axis_angle, rotation_matrix
+from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress, Window
+
+Luma = NDArray[np.uint8]
+
+_SIDE = 192
+"""Side of the square that a face is looked at in, pixels: lashes and lip lines are still seen."""
+_MARGIN = 1.25
+"""Side of that square in units of the face."""
+_REFERENCES = 48
+_OTHERS = 3
+"""Reference frames that a frame is laid onto."""
+_NEIGHBORS = 6
+"""The same among the references themselves, whose errors all others inherit."""
+_STAY, _STAY_LIDS = 0.3, 0.08
+"""How far flow may usually move expression weights; a lid that opens has no flow to follow."""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Look:
+    """N faces as squares of luma."""
+
+    luma: Luma
+    """(N,s,s)."""
+    corner: Floats
+    """(N,2) frame pixels of the square's upper left corner."""
+    scale: Floats
+    """(N,) pixels of the square per pixel of the frame."""
+
+    def place(self, mesh: Floats) -> Floats:
+        """Move a mesh (N,V,3) from frame pixels into the squares."""
+        xy = (mesh[..., :2] - self.corner[:, None]) * self.scale[:, None, None]
+        return np.concatenate([xy, mesh[..., 2:]], -1, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class References:
+    """Frames that others are laid onto."""
+
+    look: Look
+    mesh: Floats
+    """(R,V,3) in their squares."""
+    frames: Ints
+    """(R,) which frames of the track they are."""
+
+
+def align(
+    clip: Clip,
+    track: FaceTrack,
+    params: FaceParams,
+    model: FaceModel,
+    config: FitConfig,
+    progress: Progress,
+) -> FaceParams:
+    """Refine pose and expression of every frame against the clip's own pixels.
+
+    Args:
+        clip, track, params: N frames of one person, fitted to landmarks.
+        model: the face model of params.
+        config: `align_rounds` of 0 leaves params as they are; `window` frames are held at once.
+        progress: called as ("align", done, total).
+
+    Returns:
+        The same params with other rotation, translation and expression.
+    """
+    observed = np.flatnonzero(track.observed)
+    if config.align_rounds == 0 or len(observed) <= _NEIGHBORS:
+        return params
+    problem = set_up(track, model, clip.size, config)
+    aligner = Aligner(model, clip.size, params, problem)
+    chosen = observed[spread_subset(aligner.describe(observed), _REFERENCES)]
+    references = _settle(aligner, clip, track, chosen, config.align_rounds)
+    parts = []
+    for window, pixels in stream(clip, config.window, track.window):
+        frames = np.arange(window.start, window.stop) - track.start
+        state = aligner.state.part(frames)
+        look = aligner.look(pixels.numpy(), state)
+        for _ in range(config.align_rounds):
+            state = aligner.step(state, look, frames, references, _OTHERS)
+        parts.append(state)
+        progress("align", int(frames[-1]) + 1, len(track))
+    return replace(
+        params,
+        rotation=axis_angle(np.concatenate([part.rotation for part in parts])),
+        translation=np.concatenate([part.translation for part in parts]),
+        expression=np.concatenate([part.expression for part in parts]),
+    )
+
+
+def _settle(
+    aligner: Aligner, clip: Clip, track: FaceTrack, chosen: Ints, rounds: int
+) -> References:
+    """Read the reference frames and lay them onto each other."""
+    state = aligner.state.part(chosen)
+    looks = []
+    with Decoder(clip) as decoder:
+        for n, frame in enumerate(chosen + track.start):
+            pixels = decoder.read(Window(int(frame), int(frame) + 1))
+            looks.append(aligner.look(pixels.numpy(), state.part(np.array([n]))))
+    look = Look(
+        np.concatenate([one.luma for one in looks]),
+        np.concatenate([one.corner for one in looks]),
+        np.concatenate([one.scale for one in looks]),
+    )
+    for _ in range(rounds):
+        references = References(look, look.place(aligner.mesh(state)), chosen)
+        state = aligner.step(state, look, chosen, references, _NEIGHBORS)
+    return References(look, look.place(aligner.mesh(state)), chosen)
+
+
+class Aligner:
+    """Lays frames of one person onto reference frames."""
+
+    def __init__(
+        self, model: FaceModel, size: tuple[int, int], params: FaceParams, problem: Problem
+    ) -> None:
+        self.model, self.size, self.problem = model, size, problem
+        used = model.landmark_vertices[:468]
+        self.vertices = used[used >= 0]
+        lids = [name.startswith("eyeBlink") for name in model.expression_names]
+        self.stay = np.where(lids, _STAY_LIDS, _STAY).astype(np.float32)
+        self.state = State(
+            params.shape,
+            params.focal,
+            rotation_matrix(params.rotation),
+            params.translation,
+            params.expression,
+        )
+
+    def mesh(self, state: State) -> Floats:
+        """Return (n,V,3): the fitted mesh in frame pixels, with depth in millimetres."""
+        head = self.model.vertices(state.shape, state.expression)
+        turn = axis_angle(state.rotation)
+        return project(head, turn, state.translation, state.focal, self.size)
+
+    def describe(self, frames: Ints) -> Floats:
+        """Return (n,12) principal coordinates of the mesh in its box: how frames differ to see."""
+        mesh = self.mesh(self.state.part(frames))[:, self.vertices, :2]
+        mesh = mesh - mesh.mean(1, keepdims=True)
+        flat = (mesh / np.ptp(mesh, 1, keepdims=True).max(-1, keepdims=True)).reshape(len(mesh), -1)
+        flat = flat - flat.mean(0)
+        _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 300)], full_matrices=False)
+        return np.asarray(flat @ axes[:12].T, np.float32)
+
+    def look(self, frames: Floats, state: State) -> Look:
+        """Cut (n,3,H,W) RGB in [0,1] to squares around the faces."""
+        import cv2
+
+        mesh = self.mesh(state)[..., :2]
+        low, high = mesh.min(1), mesh.max(1)
+        sides = np.ceil(_MARGIN * (high - low).max(-1)).clip(8, 4 * max(self.size)).astype(int)
+        corners = np.round((low + high) / 2 - sides[:, None] / 2).astype(int)
+        # A face that left the frame still gets a square, of the frame's edge.
+        corners = corners.clip(1 - sides[:, None], np.array(self.size[::-1]) - 1)
+        height, width = self.size
+        squares = np.empty((len(frames), _SIDE, _SIDE), np.uint8)
+        for n, (frame, side, (x, y)) in enumerate(zip(frames, sides, corners, strict=True)):
+            x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
+            inside = np.tensordot(_LUMA, frame[:, y0:y1, x0:x1], 1)
+            around = ((y0 - y, y + side - y1), (x0 - x, x + side - x1))
+            luma = np.pad(inside, around, mode="edge")
+            way = cv2.INTER_AREA if side > _SIDE else cv2.INTER_LINEAR
+            small = cv2.resize(luma, (_SIDE, _SIDE), interpolation=way)
+            squares[n] = np.clip(small * 255 + 0.5, 0, 255)
+        scale = (_SIDE / sides).astype(np.float32)
+        return Look(squares, corners.astype(np.float32), scale)
+
+    def step(
+        self, state: State, look: Look, frames: Ints, references: References, count: int
+    ) -> State:
+        """Move pose and expression of n frames so that the nearest references fall onto them."""
+        mesh = look.place(self.mesh(state))
+        apart = mesh[:, None, self.vertices, :2] - references.mesh[None, :, self.vertices, :2]
+        distance = np.square(apart - apart.mean(2, keepdims=True)).sum((2, 3))
+        distance[frames[:, None] == references.frames] = np.inf
+        nearest = np.argsort(distance, 1)[:, :count]
+        with ThreadPoolExecutor(2) as pool:
+
+            def flow_of(n: int) -> tuple[Floats, Bools]:
+                return self._flow(look.luma[n], mesh[n], references, nearest[n])
+
+            found = list(pool.map(flow_of, range(len(frames))))
+        flow = np.stack([flow for flow, _ in found]) / look.scale[:, None, None]
+        seen = np.stack([seen for _, seen in found])
+        return follow_flow(self.problem.part(frames), state, flow, seen, self.stay)
+
+    def _flow(
+        self, luma: Luma, mesh: Floats, references: References, chosen: Ints
+    ) -> tuple[Floats, Bools]:
+        """Find where the vertices (P,2) should go, in pixels of the square, and which are seen."""
+        import cv2
+
+        triangles = self.model.triangles
+        ids, weights = rasterize(mesh, triangles, (_SIDE, _SIDE))
+        ways = np.concatenate([references.mesh[r, :, :2] for r in chosen], 1)
+        ways = interpolate(ids, weights, ways, triangles) - 0.5
+        drawn = np.zeros(luma.shape, np.float32)
+        for k, reference in enumerate(chosen):
+            x, y = ways[..., 2 * k], ways[..., 2 * k + 1]
+            drawn += cv2.remap(
+                references.look.luma[reference],
+                np.ascontiguousarray(x),
+                np.ascontiguousarray(y),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        # Off the mesh the frame itself stands, so that the flow there is none.
+        drawn = np.where(ids >= 0, drawn / len(chosen) + 0.5, luma).astype(np.uint8)
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        flow = cv2.blur(search.calc(luma, drawn, None), (3, 3))  # type: ignore[call-overload]
+        at = mesh[self.vertices, :2]
+        column = np.floor(at[:, 0]).astype(int).clip(0, _SIDE - 1)
+        row = np.floor(at[:, 1]).astype(int).clip(0, _SIDE - 1)
+        # frame(p) = drawn(p + flow): what the mesh expects at p stands at p - flow.
+        return -flow[row, column], ids[row, column] >= 0
