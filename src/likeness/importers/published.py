@@ -18,12 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
-
-State = Mapping[str, Tensor]
-"""Tensors by key."""
-Shapes = Mapping[str, tuple[int, ...]]
-"""Shapes by official key."""
+from likeness.nets.checkpoints import Shapes, State
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,3 @@ class Kind:
     license: License
     families: Mapping[str, Family]
     """Families by the name that the network gets in the bundle."""
-
-
-NetworkClass = type[nn.Module]
