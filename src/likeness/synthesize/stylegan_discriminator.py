@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -99,8 +100,7 @@ class StyleganDiscriminator(nn.Module):
         widths = config.widths[::-1]
         self.color = EqualizedConvolution(3, widths[0], 1)
         self.blocks = nn.ModuleList(
-            HalvingBlock(inside, outside)
-            for inside, outside in zip(widths[:-1], widths[1:], strict=True)
+            HalvingBlock(inside, outside) for inside, outside in pairwise(widths)
         )
         self.conv = EqualizedConvolution(widths[-1] + 1, widths[-1], 3)
         self.hidden = EqualizedLinear(widths[-1] * 16, widths[-1])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from likeness.errors import BundleError
+from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, shape_at, shapes_of
 from likeness.synthesize.stylegan import Mapping as MappingNetwork
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
@@ -156,7 +156,10 @@ def _config(
     widths: list[int], first: tuple[int, ...], depth: int, clamp: float | None
 ) -> StyleganConfig:
     code, latent = first
-    return StyleganConfig(tuple(widths), latent=latent, code=code, depth=depth, clamp=clamp)
+    try:
+        return StyleganConfig(tuple(widths), latent=latent, code=code, depth=depth, clamp=clamp)
+    except ConfigError as error:
+        raise BundleError(f"the tensors are no StyleGAN2 generator: {error}") from error
 
 
 def _ada(config: StyleganConfig) -> dict[str, str]:
