@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cyclopts import App
 
-from likeness.cli.options import Options
+from likeness.cli.options import Options, Output
 
 EXAMPLE = "Example: likeness models info anna.bundle"
 
-app = App(name="models", help="Trained models on disk: list them, look into one.")
+app = App(name="models", help="Models on disk: list them, look into one, import published ones.")
 
 
 @app.command(name="list", help_epilogue="Example: likeness models list portraits/")
@@ -79,4 +79,50 @@ def info(
         "training": index.training,
         "target": loaded.shot.clip.path.name if loaded.shot else None,
         "versions": index.versions,
+    }
+
+
+@app.command(
+    name="import",
+    help_epilogue="Example: likeness models import simswap latest_net_G.pth -o simswap.bundle",
+)
+def import_(
+    kind: str,
+    file: Path,
+    /,
+    *,
+    output: Output,
+    commercial: bool = False,
+    license: str = "",  # noqa: A002  # what the flag is called
+    archi: str | None = None,
+    space: Literal["unit", "imagenet"] | None = None,
+    options: Options = Options(),  # noqa: B008  # frozen
+) -> Mapping[str, Any]:
+    """Turn a published checkpoint into a bundle, without running anything in it.
+
+    Args:
+        kind: simswap, arcface, faceshifter, stylegan2, e4e, bisenet, dfl or onnx.
+        file: The file as its publisher wrote it; for dfl the model folder.
+        output: The NAME.bundle folder to write.
+        commercial: Refuse models whose license does not allow commercial use.
+        license: Terms that you hold the file under, where they are not the publisher's.
+        archi: dfl without its data.dat: the architecture, such as liae-ud.
+        space: simswap from the later training code: imagenet; the released files: unit.
+    """
+    from likeness.importers.checkpoints import ImportConfig, import_checkpoint
+    from likeness.store import save_bundle
+
+    how = ImportConfig(commercial, license, archi, space)
+    bundle = import_checkpoint(kind, file, how)
+    save_bundle(bundle, output)
+    networks = {
+        name: {"network": weights.network, "config": weights.config}
+        for name, weights in bundle.networks.items()
+    }
+    return {
+        "output": output,
+        "method": bundle.method,
+        "license": bundle.license,
+        **bundle.training["imported"],
+        "networks": networks,
     }

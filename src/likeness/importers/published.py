@@ -14,11 +14,13 @@ the importers have taken off `module.`, `G.`, `state_dict` and the like, see eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from likeness.nets.checkpoints import Shapes, State
+from likeness.nets.checkpoints import State
+
+Files = Literal["checkpoint", "deepfacelab"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,32 @@ class Family:
 
     network: str
     """Key of NETWORKS; bundles carry it."""
-    signature: tuple[str, ...]
-    """Official keys that every file of this family holds, and together no other family's."""
-    infer: Callable[[Shapes], Any]
-    """The module's config from official keys and shapes."""
+    signatures: tuple[tuple[str, ...], ...]
+    """Official keys that every file of this family holds, and together no other family's; one group
+    per layout."""
+    infer: Callable[..., Any]
+    """The module's config from official keys and shapes, and the hints below as keywords."""
     rename: Callable[[State], State]
     """The module's own keys from official ones."""
     inputs: Callable[[Any], tuple[Input, ...]]
     """The input contract of a config."""
+    parts: tuple[str, ...] = ()
+    """First words of the keys that belong to it, where a file mixes networks; empty takes all."""
+    hints: tuple[str, ...] = ()
+    """What `infer` takes beside the shapes, because no tensor shows it: archi, space."""
+    beside: tuple[str, ...] = ()
+    """Tensors that the publisher keeps at the top of the file and `rename` takes along."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A network of a bundle."""
+
+    name: str
+    """What the bundle calls it."""
+    families: tuple[Family, ...]
+    """What may stand there; the file's keys decide."""
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,10 @@ class Kind:
     """Method name of the bundle, such as swap.simswap."""
     about: str
     uses: tuple[str, ...]
-    """What it can be used for, as commands where there are some."""
+    """What it can be used for."""
     license: License
-    families: Mapping[str, Family]
-    """Families by the name that the network gets in the bundle."""
+    slots: tuple[Slot, ...]
+    extras: tuple[str, ...] = ()
+    """Tensors at the top of the file that are kept beside the networks."""
+    files: Files = "checkpoint"
+    """What lies on disk: one file of PyTorch or safetensors, or a model folder."""
