@@ -16,6 +16,7 @@ from likeness.errors import BundleError, ConfigError
 from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterIdentityConfig
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
 from likeness.nets.identity_simswap import SimSwapIdentity, SimSwapIdentityConfig
+from likeness.nets.inversion import Inversion, InversionConfig
 from likeness.nets.regions import RegionNet, RegionsConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
@@ -31,6 +32,7 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "identity_faceshifter": (FaceShifterIdentity, FaceShifterIdentityConfig),
     "identity_iresnet": (IResNet, IResNetConfig),
     "identity_simswap": (SimSwapIdentity, SimSwapIdentityConfig),
+    "inversion": (Inversion, InversionConfig),
     "portrait": (Portrait, PortraitConfig),
     "regions": (RegionNet, RegionsConfig),
     "simswap": (SimSwap, SimSwapConfig),

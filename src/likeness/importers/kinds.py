@@ -10,11 +10,18 @@ from dataclasses import replace
 from typing import Literal
 
 from likeness.importers.published import Family, Input, Kind, License, Slot
-from likeness.nets import identity_faceshifter, identity_iresnet, identity_simswap, regions
+from likeness.nets import (
+    identity_faceshifter,
+    identity_iresnet,
+    identity_simswap,
+    inversion,
+    regions,
+)
 from likeness.nets.checkpoints import Shapes
 from likeness.nets.identity_faceshifter import FaceShifterIdentityConfig
 from likeness.nets.identity_iresnet import IResNetConfig
 from likeness.nets.identity_simswap import SimSwapIdentityConfig
+from likeness.nets.inversion import InversionConfig
 from likeness.nets.regions import RegionsConfig
 from likeness.synthesize import autoencoder_published, faceshifter, simswap, stylegan_published
 from likeness.synthesize.autoencoder import AutoencoderConfig
@@ -55,6 +62,11 @@ def _regions(config: RegionsConfig) -> tuple[Input, ...]:
 
 def _stylegan(config: StyleganConfig) -> tuple[Input, ...]:
     return (Input("z", (config.latent,), "normal; or codes of W, W+ or S"),)
+
+
+def _inversion(config: InversionConfig) -> tuple[Input, ...]:
+    crop = "an aligned face as the generator draws it, FFHQ's alignment, made smaller"
+    return (Input("rgb", (3, config.size, config.size), _RGB, crop),)
 
 
 def _autoencoder(config: AutoencoderConfig) -> tuple[Input, ...]:
@@ -123,6 +135,14 @@ STYLEGAN = Family(
     _stylegan,
     beside=("latent_avg",),
 )
+INVERSION = Family(
+    "inversion",
+    (("input_layer.0.weight", "body.0.res_layer.0.weight", "styles.0.linear.weight"),),
+    inversion.infer,
+    inversion.rename,
+    _inversion,
+    beside=("latent_avg",),
+)
 AUTOENCODER = Family(
     "autoencoder",
     (
@@ -176,6 +196,13 @@ KINDS: Mapping[str, Kind] = {
         License("NVIDIA Source Code License (non-commercial)", commercial=False),
         (Slot("generator", (STYLEGAN,)),),
         extras=("pivots", "quads"),
+    ),
+    "e4e": Kind(
+        "edit.e4e",
+        "e4e encoder (Tov et al. 2021), and the StyleGAN2 generator that it was trained with",
+        ("inversion of real faces to W+ codes, for edits with stylegan2",),
+        License("code MIT; the generator inside NVIDIA Source Code License, non-commercial", False),
+        (Slot("encoder", (INVERSION,)), Slot("generator", (STYLEGAN,), required=False)),
     ),
     "dfl": Kind(
         "swap.autoencoder",

@@ -1,6 +1,6 @@
 """One-to-one face swapping: one encoder for two people, and what belongs to each of them alone.
 
-Paper: Petrov et al., DeepFaceLab (2020; arXiv 2005.05535), sections 3.2 and 3.3: DF shares encoder
+Paper: Perov et al., DeepFaceLab (2020; arXiv 2005.05535), sections 3.2 and 3.3: DF shares encoder
 and inter-layer and has a decoder per person; LIAE shares encoder and decoder and mixes two
 inter-layers. Options, as DeepFaceLab's SAEHD trainer names them: `u` normalizes the code, `d` draws
 at twice the decoder's resolution, `t` is deeper, `c` replaces leaky ReLU by x cos(x).
@@ -80,7 +80,7 @@ class AutoencoderConfig:
     @property
     def flat(self) -> int:
         """Numbers that the encoder answers."""
-        side = -(-self.size // 2**self.halvings)
+        side = -((-self.size) >> self.halvings)
         return 8 * self.encoder * side * side
 
     @property

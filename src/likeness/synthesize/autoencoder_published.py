@@ -75,6 +75,8 @@ def rename(state: State) -> dict[str, Tensor]:
         shapes = shapes_of(Autoencoder(config).state_dict())
     answer = {}
     for theirs, (ours, layout) in table.items():
+        if state[theirs].ndim not in (1, 2, 4):
+            raise BundleError(f"{theirs} has {state[theirs].ndim} dimensions, expected 1, 2 or 4")
         tensor = layout(state[theirs])
         if tuple(tensor.shape) != shapes[ours]:
             raise BundleError(
@@ -145,7 +147,9 @@ def _kernel(tensor: Tensor) -> Tensor:
 def _blocks_to_squares(tensor: Tensor) -> Tensor:
     """Reorder a kernel's outputs from depth-to-space to pixel shuffle: c*4 + p from p*C + c."""
     kernel = _kernel(tensor)
-    return kernel.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1)
+    if len(kernel) % 4:
+        raise BundleError(f"a doubling has {len(kernel)} channels, expected a multiple of 4")
+    return kernel.reshape(4, -1, *kernel.shape[1:]).transpose(0, 1).flatten(0, 1)
 
 
 def _from_rgb(tensor: Tensor) -> Tensor:

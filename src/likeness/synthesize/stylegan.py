@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +87,7 @@ class Mapping(nn.Module):
 
     def __init__(self, config: StyleganConfig) -> None:
         super().__init__()
+        self.latent = config.latent
         inputs = [config.latent] + [config.code] * (config.depth - 1)
         self.layers = nn.ModuleList(
             EqualizedLinear(width, config.code, rate=_MAPPING_RATE) for width in inputs
@@ -102,9 +104,10 @@ class Mapping(nn.Module):
     @torch.no_grad()
     def measure_average(self, generator: torch.Generator, count: int = 4096) -> Tensor:
         """Return the mean (D,) of W over `count` draws of z."""
-        weight = self.layers[0].weight
-        z = torch.randn(count, weight.shape[1], generator=generator).to(weight)  # type: ignore[call-overload]
-        return self(z).code.mean(0)
+        shape = (count, self.latent)
+        z = torch.randn(shape, generator=generator, device=generator.device)
+        mean: Tensor = self(z.to(self.average)).code.mean(0)
+        return mean
 
 
 class Block(nn.Module):
@@ -135,6 +138,10 @@ class Synthesis(nn.Module):
             for level, (inside, outside) in enumerate(zip(before, config.widths, strict=True))
         )
 
+    def levels(self) -> list[Block]:
+        """Return the layers of each size, smallest first."""
+        return cast(list[Block], list(self.blocks))
+
     def styles(self, codes: WPlus) -> Styles:
         """Map W+ to S.
 
@@ -149,8 +156,9 @@ class Synthesis(nn.Module):
             f"{found} codes per picture, expected {layers} for {self.config.size} pixels",
         )
         vectors, row = [], 0
-        for block in self.blocks:
-            for layer in [*block.convolutions(), block.color]:
+        for block in self.levels():
+            inside: list[StyledConvolution | ColorLayer] = [*block.convolutions(), block.color]
+            for layer in inside:
                 vectors.append(layer.style(codes.codes[:, row]))
                 row += 1
             row -= 1
@@ -158,13 +166,13 @@ class Synthesis(nn.Module):
 
     def fixed_noise(self) -> Noise:
         """Return the pictures that are stored with the weights: the same wrinkles each time."""
-        return tuple(layer.noise for block in self.blocks for layer in block.convolutions())
+        return tuple(layer.noise for block in self.levels() for layer in block.convolutions())
 
     def random_noise(self, count: int, generator: torch.Generator) -> Noise:
         """Draw fresh pictures for `count` samples; on the generator's device."""
         return tuple(
             torch.randn(count, *layer.noise.shape[1:], generator=generator, device=generator.device)
-            for block in self.blocks
+            for block in self.levels()
             for layer in block.convolutions()
         )
 
@@ -194,7 +202,7 @@ class Synthesis(nn.Module):
         x = self.constant.expand(count, -1, -1, -1)
         # Pixels first, channels last: what processors without tensor cores convolve fastest.
         x = x.contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
+        for block in self.levels():
             for layer in block.convolutions():
                 x = layer(x, next(given), next(pictures), clamp)
             rgb = double(rgb) + block.color(x, next(given), clamp)
