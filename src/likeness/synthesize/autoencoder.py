@@ -13,6 +13,7 @@ DF with u and d at 128 pixels, ae 256, e 64, d 64, mask 22: 54.47 M parameters; 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -20,6 +21,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from likeness.errors import ConfigError
 from likeness.types import check
@@ -172,7 +174,7 @@ class Encoder(nn.Module):
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Map (N,3,S,S) in [0,1] to (N,`config.flat`)."""
-        flat: Tensor = self.layers(rgb).flatten(1)
+        flat: Tensor = self.layers(rgb.to(next(self.parameters()).dtype)).flatten(1)
         if self.normalized:
             flat = flat * torch.rsqrt(flat.square().mean(1, keepdim=True) + _EPSILON)
         return flat
@@ -194,7 +196,7 @@ class Inter(nn.Module):
 
     def forward(self, flat: Tensor) -> Tensor:
         """Map (N,`config.flat`) to (N,`config.inter_width`,s,s)."""
-        answer: Tensor = self.up(self.widen(self.narrow(flat)).unflatten(1, self.shape))
+        answer: Tensor = self.up(self.widen(self.narrow(flat)).reshape(-1, *self.shape))
         return answer
 
 
@@ -301,3 +303,12 @@ class Autoencoder(nn.Module):
         decoder = self.decoder_target if self.config.layout == "df" else self.decoder
         face: Face = decoder(code)
         return face
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> Autoencoder:
+        """Return a copy for inference in `dtype`, pixels first; pictures stay float32.
+
+        torch.bfloat16 halves the memory and is faster on processors that compute in it.
+        """
+        folded = deepcopy(self).eval().requires_grad_(False).to(dtype)
+        convert_conv2d_weight_memory_format(folded, torch.channels_last)
+        return folded

@@ -203,7 +203,7 @@ class SimSwap(nn.Module):
             x.shape[2] % rate == 0 and x.shape[3] % rate == 0,
             f"the crops are {tuple(x.shape[2:])}, expected multiples of {rate}",
         )
-        expected = (len(x), self.config.code)
+        expected = (x.shape[0], self.config.code)
         check(code.shape == expected, f"the codes are {tuple(code.shape)}, expected {expected}")
         x = self.stem(x)
         for step in self.down:
