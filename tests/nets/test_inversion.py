@@ -75,6 +75,21 @@ def test_every_tensor_learns() -> None:
     assert [n for n, p in network.named_parameters() if p.grad is None] == []
 
 
+def test_folded_answers_the_same(encoder: Inversion) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for name, buffer in encoder.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
+    picture = torch.rand(2, 3, 64, 64, generator=generator)
+    with torch.no_grad():
+        exact = encoder(picture).codes
+        torch.testing.assert_close(encoder.folded()(picture).codes, exact, atol=1e-5, rtol=0)
+        half = encoder.folded(torch.bfloat16)(picture).codes
+    assert half.dtype == torch.float32
+    moved = (exact - encoder.average).std()
+    assert float((half - exact).abs().mean() / moved) < 0.03
+
+
 def test_official_keys_and_back(encoder: Inversion) -> None:
     official = official_state(encoder)
     assert "body.1.res_layer.5.fc1.weight" in official

@@ -120,6 +120,16 @@ def test_gradients_are_those_of_the_definition() -> None:
     assert torch.autograd.gradcheck(layers.modulated, single)
 
 
+@pytest.mark.parametrize("doubles", [True, False])
+def test_gradients_of_gradients_pass_a_whole_layer(doubles: bool) -> None:
+    torch.manual_seed(5)
+    layer = layers.StyledConvolution(3, 2, 4, 6 if doubles else 3, doubles=doubles).double()
+    nn.init.constant_(layer.noise_strength, 0.5)
+    x = torch.randn(1, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+    style = torch.randn(1, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda *a: layer(*a, layer.noise, None), (x, style))
+
+
 def test_a_batch_draws_what_its_members_draw_alone(generator: Stylegan) -> None:
     z = torch.randn(3, SMALL.latent, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -162,6 +172,17 @@ def test_the_picture_pulls_on_every_code_and_weight(generator: Stylegan) -> None
     assert float(codes.grad.abs().sum((0, 2)).min()) > 0
     silent = [n for n, p in generator.synthesis.named_parameters() if p.grad is None]
     assert silent == []
+
+
+def test_path_lengths_can_be_trained(generator: Stylegan) -> None:
+    # Karras 2020, eq. 4: the gradient of a gradient, through every layer.
+    point = W(torch.randn(1, SMALL.code, requires_grad=True))
+    picture = generator.draw(point, generator.synthesis.fixed_noise())
+    (slope,) = torch.autograd.grad(picture.sum(), point.code, create_graph=True)
+    slope.norm().backward()
+    weight = generator.synthesis.levels()[1].conv.weight
+    assert weight.grad is not None
+    assert float(weight.grad.abs().max()) > 0
 
 
 def test_inversion_by_descent_finds_a_picture_again(generator: Stylegan) -> None:
@@ -221,10 +242,10 @@ def test_only_the_direction_of_z_counts(generator: Stylegan) -> None:
 def test_half_precision_stays_near(generator: Stylegan) -> None:
     point = W(torch.randn(1, SMALL.code, generator=torch.Generator().manual_seed(3)))
     noise = generator.synthesis.fixed_noise()
-    folded = generator.synthesis.folded(torch.bfloat16)
     with torch.no_grad():
         exact = generator.draw(point, noise)
-        answer = folded(folded.styles(point.broadcast(SMALL.layers)), noise)
+        answer = generator.folded(torch.bfloat16).draw(point, noise)
+        assert torch.equal(generator.folded().draw(point, noise), exact)
     assert answer.dtype == torch.float32
     assert float((answer - exact).abs().mean() / exact.std()) < 0.02
     assert next(iter(generator.synthesis.parameters())).dtype == torch.float32

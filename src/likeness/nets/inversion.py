@@ -13,11 +13,14 @@ At 256 pixels and 18 codes: 267.14 M parameters; 14 codes: 209.45 M.
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, renamed, shape_at, shapes_of
@@ -125,7 +128,7 @@ class Head(nn.Module):
         """Map (N,D,2^k,2^k) to (N,D)."""
         for conv in self.convs:
             x = functional.leaky_relu(conv(x), _HEAD_SLOPE)
-        answer: Tensor = self.linear(x.flatten(1))
+        answer: Tensor = self.linear(x.flatten(1).to(self.linear.weight.dtype))
         return answer
 
 
@@ -175,7 +178,8 @@ class Inversion(nn.Module):
 
     def maps(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the heads read: (N,D,S/16,S/16), (N,D,S/8,S/8) and (N,D,S/4,S/4)."""
-        x = self.stem_slope(self.stem_norm(self.stem(rgb * 2 - 1)))
+        x = (rgb * 2 - 1).to(self.stem.weight.dtype)
+        x = self.stem_slope(self.stem_norm(self.stem(x)))
         found = []
         for stage in self.stages:
             x = stage(x)
@@ -184,9 +188,33 @@ class Inversion(nn.Module):
         middle = self._add(coarse, self.middle(middle))
         return coarse, middle, self._add(middle, self.fine(fine))
 
+    def folded(self, dtype: torch.dtype = torch.float32) -> Inversion:
+        """Return a copy for inference: batch norms that follow convolutions are merged into them.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into. Maps are `dtype`,
+        codes stay float32.
+        """
+        folded = deepcopy(self).eval().requires_grad_(False)
+        _merge(folded, "stem", "stem_norm")
+        for unit in folded.modules():
+            if isinstance(unit, Unit):
+                _merge(unit, "second", "second_norm")
+                if hasattr(unit, "shortcut"):
+                    _merge(unit, "shortcut", "shortcut_norm")
+        for layer in folded.modules():
+            if not isinstance(layer, EqualizedLinear | Inversion) and not list(layer.children()):
+                layer.to(dtype)
+        convert_conv2d_weight_memory_format(folded, torch.channels_last)
+        return folded
+
     @staticmethod
     def _add(coarse: Tensor, lateral: Tensor) -> Tensor:
         return stretch(coarse, (lateral.shape[2], lateral.shape[3])) + lateral
+
+
+def _merge(owner: nn.Module, conv: str, norm: str) -> None:
+    setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
+    setattr(owner, norm, nn.Identity())
 
 
 _UNIT = {

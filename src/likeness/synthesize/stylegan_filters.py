@@ -46,14 +46,17 @@ def resample_reference(
     return filtered.reshape(n, c, *filtered.shape[2:])[:, :, ::down, ::down]
 
 
-def blur(x: Tensor, pad: int, *, gain: float = 1.0, stride: int = 1) -> Tensor:
+def blur(
+    x: Tensor, pad: int, *, gain: float = 1.0, stride: int = 1, bias: Tensor | None = None
+) -> Tensor:
     """Filter (N,C,H,W) after padding `pad` zeros on all sides; keep every `stride`-th pixel.
 
-    One depthwise 4x4 convolution: on CPUs faster than two with 4x1 taps, as memory is the limit.
+    One depthwise 4x4 convolution: on CPUs faster than two with 4x1 taps, as memory is the limit;
+    a bias (C,) comes along for nothing.
     """
     channels = x.shape[1]
     weight = kernel(x, gain).expand(channels, 1, 4, 4)
-    return functional.conv2d(x, weight, padding=pad, stride=stride, groups=channels)
+    return functional.conv2d(x, weight, bias, padding=pad, stride=stride, groups=channels)
 
 
 def double(x: Tensor) -> Tensor:

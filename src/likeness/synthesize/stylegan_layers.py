@@ -45,8 +45,7 @@ def doubling(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int 
     # A transposed convolution wants (I,O,k,k), per group.
     turned = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
     spread = functional.conv_transpose2d(x, turned, stride=2, groups=groups)
-    answer = blur(spread, 1, gain=4.0)
-    return answer if bias is None else answer + bias[:, None, None]
+    return blur(spread, 1, gain=4.0, bias=bias)
 
 
 def _exact(x: Tensor) -> Tensor:
@@ -144,7 +143,7 @@ class StyledConvolution(nn.Module):
         # max(x, 0.2 x) * g = max(g x, 0.2 g x): the gain can stand before the activation.
         answer = modulated(x, self.weight, style, self.bias, convolve=convolve, gain=GAIN)
         if noise is not None:
-            answer = answer + (noise * (self.noise_strength * GAIN)).to(answer.dtype)
+            answer = answer.add_((noise * (self.noise_strength * GAIN)).to(answer.dtype))
         answer = functional.leaky_relu(answer, SLOPE, inplace=True)
         return answer if clamp is None else answer.clamp(-clamp, clamp)
 
