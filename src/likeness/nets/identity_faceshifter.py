@@ -62,12 +62,7 @@ def infer(shapes: Shapes) -> FaceShifterIdentityConfig:
     Raises:
         BundleError: it is of another network.
     """
-    found = resnet.infer(shapes)
-    if not found.bottleneck or not found.outputs:
-        raise BundleError(
-            "the residual network has no bottlenecks or no head, expected a ResNet-101 with codes; "
-            "import the whole FaceShifter checkpoint"
-        )
+    found = _shape(shapes)
     return FaceShifterIdentityConfig(found.depths, found.widths, found.outputs)
 
 
@@ -77,5 +72,15 @@ def rename(state: State) -> dict[str, Tensor]:
     Raises:
         BundleError: a tensor belongs to another network.
     """
-    names = resnet.modules(resnet.infer(shapes_of(state)))
+    names = resnet.modules(_shape(shapes_of(state)))
     return renamed(state, {theirs: f"network.{ours}" for theirs, ours in names.items()})
+
+
+def _shape(shapes: Shapes) -> ResNetConfig:
+    found = resnet.infer(shapes)
+    if not found.bottleneck or not found.outputs:
+        raise BundleError(
+            "the residual network has no bottlenecks or no head, expected a ResNet-101 with codes; "
+            "import the whole FaceShifter checkpoint"
+        )
+    return found

@@ -199,10 +199,8 @@ def infer(shapes: Shapes) -> RegionsConfig:
     Raises:
         BundleError: it is of another network.
     """
-    found = resnet.infer(_backbone(shapes))
-    depths, widths = found.depths, found.widths
-    if len(depths) != 4 or found.bottleneck:
-        raise BundleError(f"the backbone has depths {depths}, expected a ResNet-18 or ResNet-34")
+    below = _backbone(shapes)
+    depths, widths = below.depths, below.widths
     regions, fused = shape_at(shapes, "conv_out.conv_out.weight", 4)[:2]
     return RegionsConfig(
         depths=(depths[0], depths[1], depths[2], depths[3]),
@@ -223,14 +221,17 @@ def rename(state: State) -> dict[str, Tensor]:
     names = dict(_SINGLES)
     for theirs, ours in _PAIRS.items():
         names |= {f"{theirs}.conv": f"{ours}.conv", f"{theirs}.bn": f"{ours}.norm"}
-    below = resnet.modules(resnet.infer(_backbone(shapes_of(state))))
+    below = resnet.modules(_backbone(shapes_of(state)))
     names |= {f"{_BACKBONE}{theirs}": f"backbone.{ours}" for theirs, ours in below.items()}
     return renamed(state, names)
 
 
-def _backbone(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-    return {
-        key.removeprefix(_BACKBONE): shape
-        for key, shape in shapes.items()
-        if key.startswith(_BACKBONE)
-    }
+def _backbone(shapes: Shapes) -> ResNetConfig:
+    below = {k.removeprefix(_BACKBONE): v for k, v in shapes.items() if k.startswith(_BACKBONE)}
+    found = resnet.infer(below)
+    if len(found.depths) != 4 or found.bottleneck:
+        raise BundleError(
+            f"the backbone has depths {found.depths}, expected a ResNet-18 or ResNet-34; "
+            "import the file as the kind that it is"
+        )
+    return found
