@@ -17,9 +17,16 @@ from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterI
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
 from likeness.nets.identity_simswap import SimSwapIdentity, SimSwapIdentityConfig
 from likeness.nets.inversion import Inversion, InversionConfig
+from likeness.nets.onnx_graph import OnnxIdentity, OnnxIdentityConfig
 from likeness.nets.regions import RegionNet, RegionsConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
+from likeness.synthesize.onnx_swap import (
+    OnnxOneToOne,
+    OnnxOneToOneConfig,
+    OnnxSwap,
+    OnnxSwapConfig,
+)
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.simswap import SimSwap, SimSwapConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
@@ -33,6 +40,9 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "identity_iresnet": (IResNet, IResNetConfig),
     "identity_simswap": (SimSwapIdentity, SimSwapIdentityConfig),
     "inversion": (Inversion, InversionConfig),
+    "onnx_identity": (OnnxIdentity, OnnxIdentityConfig),
+    "onnx_one_to_one": (OnnxOneToOne, OnnxOneToOneConfig),
+    "onnx_swap": (OnnxSwap, OnnxSwapConfig),
     "portrait": (Portrait, PortraitConfig),
     "regions": (RegionNet, RegionsConfig),
     "simswap": (SimSwap, SimSwapConfig),

@@ -109,7 +109,8 @@ def import_(
         archi: dfl without its data.dat: the architecture, such as liae-ud.
         space: simswap from the later training code: imagenet; the released files: unit.
     """
-    from likeness.importers.checkpoints import ImportConfig, import_checkpoint
+    from likeness.importers.checkpoints import import_checkpoint
+    from likeness.importers.published import ImportConfig
     from likeness.store import save_bundle
 
     how = ImportConfig(commercial, license, archi, space)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +13,26 @@ from likeness import config
 from likeness.config import nearest, to_json
 from likeness.errors import BundleError, ConfigError
 from likeness.importers.kinds import KINDS
-from likeness.importers.published import Family, Kind, License, Slot
+from likeness.importers.onnx_files import import_onnx
+from likeness.importers.published import Family, ImportConfig, Kind, License, Slot, terms
 from likeness.importers.readers import Content, read_checkpoint
 from likeness.importers.trees import Flat, below, check_size, find
 from likeness.nets.checkpoints import State, shapes_of
 from likeness.networks import NETWORKS
 from likeness.types import Bundle, Weights
 
+ONNX = "onnx"
+"""The kind beside those of KINDS: its files stay as they are."""
 _EXTRAS = "extras"
 _COPIES = 2
 """How often the tensors may hold the file's content: tied weights are written twice."""
-
-
-@dataclass(frozen=True)
-class ImportConfig:
-    """What the user knows of a file and the file does not tell."""
-
-    commercial: bool = False
-    """Refuse models whose terms exclude commercial use or do not allow it."""
-    license: str = ""
-    """Terms under which the user holds the file, where they are not the publisher's."""
-    archi: str | None = None
-    """DeepFaceLab: the architecture, such as liae-ud, where NAME_SAEHD_data.dat is lost."""
-    space: str | None = None
-    """SimSwap: unit for the released networks, imagenet for those of the later training code."""
 
 
 def import_checkpoint(kind: str, path: Path, how: ImportConfig | None = None) -> Bundle:
     """Read a published checkpoint.
 
     Args:
-        kind: key of KINDS.
+        kind: key of KINDS, or onnx.
         path: the file, or for dfl the folder, as its publisher wrote it.
         how: what the user knows.
 
@@ -57,15 +46,12 @@ def import_checkpoint(kind: str, path: Path, how: ImportConfig | None = None) ->
         ConfigError: no such kind, or a hint that its network does not understand.
     """
     how = how or ImportConfig()
+    if kind == ONNX:
+        return import_onnx(path, how)
     if kind not in KINDS:
-        raise ConfigError(f"unknown kind {kind!r}{nearest(kind, KINDS)}")
+        raise ConfigError(f"unknown kind {kind!r}{nearest(kind, [*KINDS, ONNX])}")
     what = KINDS[kind]
-    terms = License(how.license, commercial=True) if how.license else what.license
-    if how.commercial and not terms.commercial:
-        raise BundleError(
-            f"{kind} is under {terms.name!r}, which does not allow commercial use; leave "
-            "--commercial out, or state the terms that you hold it under with --license"
-        )
+    under = terms(what.license, how, kind)
     content = read_checkpoint(path, what.files)
     networks, used = {}, set()
     for slot in what.slots:
@@ -83,13 +69,13 @@ def import_checkpoint(kind: str, path: Path, how: ImportConfig | None = None) ->
     check_size({k: t for w in networks.values() for k, t in w.tensors.items()},
                _COPIES * content.size)  # fmt: skip
     left_out = len(content.flat) - len(used | set(extras))
-    return _bundle(kind, what, terms, content, networks, left_out)
+    return _bundle(kind, what, under, content, networks, left_out)
 
 
 def _bundle(
     kind: str,
     what: Kind,
-    terms: License,
+    under: License,
     content: Content,
     networks: Mapping[str, Weights],
     left_out: int,
@@ -105,12 +91,12 @@ def _bundle(
         "about": what.about,
         "uses": list(what.uses),
         "files": dict(content.digests),
-        "commercial_use": terms.commercial,
-        "license_is_the_users_statement": terms is not what.license,
+        "commercial_use": under.commercial,
+        "license_is_the_users_statement": under is not what.license,
         "tensors_left_out": left_out,
         "notes": to_json(content.notes),
     }
-    return Bundle(what.method, networks, inputs, {"imported": imported}, terms.name)
+    return Bundle(what.method, networks, inputs, {"imported": imported}, under.name)
 
 
 def _config(weights: Weights) -> Any:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from likeness.errors import BundleError
 from likeness.nets.checkpoints import State
 
 Files = Literal["checkpoint", "deepfacelab"]
@@ -31,6 +32,36 @@ class License:
     """SPDX name where there is one, else the publisher's own words."""
     commercial: bool
     """False where commercial use is excluded or nothing allows it."""
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """What the user knows of a file and the file does not tell."""
+
+    commercial: bool = False
+    """Refuse models whose terms exclude commercial use or do not allow it."""
+    license: str = ""
+    """Terms under which the user holds the file, where they are not the publisher's."""
+    archi: str | None = None
+    """DeepFaceLab: the architecture, such as liae-ud, where NAME_SAEHD_data.dat is lost."""
+    space: str | None = None
+    """SimSwap: unit for the released networks, imagenet for those of the later training code."""
+
+
+def terms(published: License, how: ImportConfig, what: str) -> License:
+    """Return the terms that hold: the publisher's, or those that the user states.
+
+    Raises:
+        BundleError: the model shall serve commerce and the terms do not allow it.
+    """
+    if how.license:
+        return License(how.license, commercial=True)
+    if how.commercial and not published.commercial:
+        raise BundleError(
+            f"{what} is under {published.name!r}, which does not allow commercial use; leave "
+            "--commercial out, or state the terms that you hold it under with --license"
+        )
+    return published
 
 
 @dataclass(frozen=True)
