@@ -22,12 +22,13 @@ def list_(
     *,
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
-    """List the bundles in a folder and the face models that come with likeness.
+    """List the bundles in a folder, the face models at hand, and what can be imported.
 
     Args:
         folder: Where to look, one level deep.
     """
     from likeness.errors import BundleError
+    from likeness.importers.kinds import KINDS
     from likeness.store import load_face_model, read_bundle_index
 
     bundles: dict[str, Any] = {}
@@ -37,10 +38,23 @@ def list_(
         except BundleError as error:
             bundles[path.parent.name] = {"error": str(error)}
             continue
-        bundles[path.parent.name] = {"method": index.method, "license": index.license}
+        commercial = index.training.get("imported", {}).get("commercial_use")
+        bundles[path.parent.name] = {
+            "method": index.method,
+            "license": index.license,
+            **({} if commercial is None else {"commercial_use": commercial}),
+        }
     model = load_face_model()
     size = f"{len(model.mean)} vertices, {len(model.expression_names)} expressions"
-    return {"bundles": bundles, "face_models": {model.name: f"comes with likeness, {size}"}}
+    published = {
+        name: {"about": kind.about, "method": kind.method, "license": kind.license.name}
+        for name, kind in KINDS.items()
+    }
+    return {
+        "bundles": bundles,
+        "face_models": {model.name: f"comes with likeness, {size}"},
+        "can_import": published,
+    }
 
 
 @app.command(help_epilogue=EXAMPLE)
@@ -67,15 +81,19 @@ def info(
             "config": record.config,
             "parameters": sum(tensor.numel() for tensor in tensors),
             "sha256": record.weights.sha256,
+            **({"input": index.input[name]} if name in index.input else {}),
         }
+    imported = index.training.get("imported", {})
+    told = ("about", "uses", "commercial_use")
     return {
         "bundle": bundle,
         "format": index.format,
         "method": index.method,
         "license": index.license,
+        **{key: imported[key] for key in told if key in imported},
         "people": index.people,
         "networks": networks,
-        "input": index.input,
+        **({} if imported else {"input": index.input}),
         "training": index.training,
         "target": loaded.shot.clip.path.name if loaded.shot else None,
         "versions": index.versions,

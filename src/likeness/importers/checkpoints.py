@@ -65,9 +65,8 @@ def import_checkpoint(kind: str, path: Path, how: ImportConfig | None = None) ->
             used |= keys
     extras = {name: content.flat[name] for name in what.extras if name in content.flat}
     if extras:
+        check_size(extras, _COPIES * content.size)
         networks[_EXTRAS] = Weights(_EXTRAS, {}, _plain(extras))
-    check_size({k: t for w in networks.values() for k, t in w.tensors.items()},
-               _COPIES * content.size)  # fmt: skip
     left_out = len(content.flat) - len(used | set(extras))
     return _bundle(kind, what, under, content, networks, left_out)
 
@@ -111,6 +110,7 @@ def _fill(slot: Slot, content: Content, how: ImportConfig) -> tuple[Weights, set
             continue
         state = below(content.flat, prefix, family.parts)
         beside = {key: content.flat[key] for key in family.beside if key in content.flat}
+        check_size(state, _COPIES * content.size)
         used = {prefix + key for key in state} | set(beside)
         return _weights(family, {**state, **beside}, content.notes, how), used
     return None
