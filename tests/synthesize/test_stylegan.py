@@ -76,16 +76,17 @@ def zero_inserted(
     return 4 * filters.resample_reference(turned, pad=(1, 1))
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("size", [(1, 5, 6, 7), (1, 5, 2, 3), (3, 5, 6, 7)])
 @pytest.mark.parametrize("demodulate", [True, False])
 @pytest.mark.parametrize("convolve", [layers.plain, layers.doubling])
 def test_shared_weights_are_the_grouped_convolution(
-    count: int, demodulate: bool, convolve: layers.Convolve
+    size: tuple[int, ...], demodulate: bool, convolve: layers.Convolve
 ) -> None:
+    # One large picture scales the weight, one small picture or several scale the features.
     torch.manual_seed(1)
-    x = torch.randn(count, 5, 6, 7, dtype=torch.float64)
+    x = torch.randn(size, dtype=torch.float64)
     weight = torch.randn(4, 5, 3, 3, dtype=torch.float64)
-    style = torch.randn(count, 5, dtype=torch.float64)
+    style = torch.randn(size[:2], dtype=torch.float64)
     bias = torch.randn(4, dtype=torch.float64)
     how = {"convolve": convolve, "demodulate": demodulate}
     expected = 1.5 * (layers.modulated_reference(x, weight, style, **how) + bias[:, None, None])
@@ -115,9 +116,9 @@ def test_gradients_are_those_of_the_definition() -> None:
     shapes = [(2, 3, 4, 4), (2, 3, 3, 3), (2, 3), (2,)]
     inputs = tuple(torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes)
     assert torch.autograd.gradcheck(layers.modulated, inputs)
-    single = tuple(t[:1].detach().requires_grad_() if t.shape[0] == 2 and i in (0, 2) else t
-                   for i, t in enumerate(inputs))  # fmt: skip
-    assert torch.autograd.gradcheck(layers.modulated, single)
+    large = torch.randn(1, 3, 5, 5, dtype=torch.float64, requires_grad=True)
+    _, weight, style, bias = inputs
+    assert torch.autograd.gradcheck(layers.modulated, (large, weight, style[:1], bias))
 
 
 @pytest.mark.parametrize("doubles", [True, False])

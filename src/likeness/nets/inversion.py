@@ -13,20 +13,18 @@ At 256 pixels and 18 codes: 267.14 M parameters; 14 codes: 209.45 M.
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import convert_conv2d_weight_memory_format
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, renamed, shape_at, shapes_of
 from likeness.nets.equalized import EqualizedLinear
+from likeness.nets.folding import folded
 from likeness.nets.latents import WPlus
-from likeness.nets.layers import stretch
+from likeness.nets.layers import ConvNorm, stretch
 from likeness.types import check
 
 COARSE, MIDDLE = 3, 7
@@ -94,20 +92,17 @@ class Unit(nn.Module):
         self.norm = nn.BatchNorm2d(inside)
         self.first = nn.Conv2d(inside, outside, 3, padding=1, bias=False)
         self.slope = nn.PReLU(outside)
-        self.second = nn.Conv2d(outside, outside, 3, stride, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(outside)
+        self.second = ConvNorm(outside, outside, 3, stride)
         self.excitation = Excitation(outside)
         self.stride = stride
         if inside != outside:
-            self.shortcut = nn.Conv2d(inside, outside, 1, stride, bias=False)
-            self.shortcut_norm = nn.BatchNorm2d(outside)
+            self.shortcut = ConvNorm(inside, outside, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N,inside,h,w) to (N,outside,h/stride,w/stride)."""
-        y = self.second(self.slope(self.first(self.norm(x))))
-        y = self.excitation(self.second_norm(y))
+        y = self.excitation(self.second(self.slope(self.first(self.norm(x)))))
         if hasattr(self, "shortcut"):
-            kept = self.shortcut_norm(self.shortcut(x))
+            kept = self.shortcut(x)
         else:
             kept = x[:, :, :: self.stride, :: self.stride]
         answer: Tensor = y + kept
@@ -128,7 +123,7 @@ class Head(nn.Module):
         """Map (N,D,2^k,2^k) to (N,D)."""
         for conv in self.convs:
             x = functional.leaky_relu(conv(x), _HEAD_SLOPE)
-        answer: Tensor = self.linear(x.flatten(1).to(self.linear.weight.dtype))
+        answer: Tensor = self.linear(x.flatten(1))
         return answer
 
 
@@ -141,9 +136,8 @@ class Inversion(nn.Module):
         super().__init__()
         self.config = config = config or InversionConfig()
         first = config.widths[0]
-        self.stem = nn.Conv2d(3, first, 3, padding=1, bias=False)
-        self.stem_norm = nn.BatchNorm2d(first)
-        self.stem_slope = nn.PReLU(first)
+        self.stem = ConvNorm(3, first)
+        self.slope = nn.PReLU(first)
         stages, inside = [], first
         for width, depth in zip(config.widths, config.depths, strict=True):
             units = [Unit(inside, width, 2), *(Unit(width, width, 1) for _ in range(depth - 1))]
@@ -178,8 +172,7 @@ class Inversion(nn.Module):
 
     def maps(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the heads read: (N,D,S/16,S/16), (N,D,S/8,S/8) and (N,D,S/4,S/4)."""
-        x = (rgb * 2 - 1).to(self.stem.weight.dtype)
-        x = self.stem_slope(self.stem_norm(self.stem(x)))
+        x = self.slope(self.stem(rgb * 2 - 1))
         found = []
         for stage in self.stages:
             x = stage(x)
@@ -189,49 +182,29 @@ class Inversion(nn.Module):
         return coarse, middle, self._add(middle, self.fine(fine))
 
     def folded(self, dtype: torch.dtype = torch.float32) -> Inversion:
-        """Return a copy for inference: batch norms that follow convolutions are merged into them.
-
-        Same answer up to rounding; the copy cannot be trained or loaded into. Maps are `dtype`,
-        codes stay float32.
-        """
-        folded = deepcopy(self).eval().requires_grad_(False)
-        _merge(folded, "stem", "stem_norm")
-        for unit in folded.modules():
-            if isinstance(unit, Unit):
-                _merge(unit, "second", "second_norm")
-                if hasattr(unit, "shortcut"):
-                    _merge(unit, "shortcut", "shortcut_norm")
-        for layer in folded.modules():
-            if not isinstance(layer, EqualizedLinear | Inversion) and not list(layer.children()):
-                layer.to(dtype)
-        convert_conv2d_weight_memory_format(folded, torch.channels_last)
-        return folded
+        """Return a copy for inference: see `nets.folding`."""
+        return folded(self, {ConvNorm: (("conv", "norm"),)}, dtype)
 
     @staticmethod
     def _add(coarse: Tensor, lateral: Tensor) -> Tensor:
         return stretch(coarse, (lateral.shape[2], lateral.shape[3])) + lateral
 
 
-def _merge(owner: nn.Module, conv: str, norm: str) -> None:
-    setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
-    setattr(owner, norm, nn.Identity())
-
-
 _UNIT = {
     "res_layer.0": "norm",
     "res_layer.1": "first",
     "res_layer.2": "slope",
-    "res_layer.3": "second",
-    "res_layer.4": "second_norm",
+    "res_layer.3": "second.conv",
+    "res_layer.4": "second.norm",
     "res_layer.5.fc1": "excitation.squeeze",
     "res_layer.5.fc2": "excitation.excite",
-    "shortcut_layer.0": "shortcut",
-    "shortcut_layer.1": "shortcut_norm",
+    "shortcut_layer.0": "shortcut.conv",
+    "shortcut_layer.1": "shortcut.norm",
 }
 _REST = {
-    "input_layer.0": "stem",
-    "input_layer.1": "stem_norm",
-    "input_layer.2": "stem_slope",
+    "input_layer.0": "stem.conv",
+    "input_layer.1": "stem.norm",
+    "input_layer.2": "slope",
     "latlayer1": "middle",
     "latlayer2": "fine",
 }

@@ -13,7 +13,6 @@ DF with u and d at 128 pixels, ae 256, e 64, d 64, mask 22: 54.47 M parameters; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -21,9 +20,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from likeness.errors import ConfigError
+from likeness.nets.folding import folded
 from likeness.types import check
 
 _EPSILON = 1e-6
@@ -174,7 +173,7 @@ class Encoder(nn.Module):
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Map (N,3,S,S) in [0,1] to (N,`config.flat`)."""
-        flat: Tensor = self.layers(rgb.to(next(self.parameters()).dtype)).flatten(1)
+        flat: Tensor = self.layers(rgb).flatten(1)
         if self.normalized:
             flat = flat * torch.rsqrt(flat.square().mean(1, keepdim=True) + _EPSILON)
         return flat
@@ -231,7 +230,7 @@ class Decoder(nn.Module):
         if len(self.colors) > 1:
             rgb = functional.pixel_shuffle(rgb, 2)
         mask = self.mask(self.mask_layers(code))
-        return Face(torch.sigmoid(rgb.float()), torch.sigmoid(mask.float()))
+        return Face(torch.sigmoid(rgb), torch.sigmoid(mask))
 
 
 class Autoencoder(nn.Module):
@@ -305,10 +304,5 @@ class Autoencoder(nn.Module):
         return face
 
     def folded(self, dtype: torch.dtype = torch.float32) -> Autoencoder:
-        """Return a copy for inference in `dtype`, pixels first; pictures stay float32.
-
-        torch.bfloat16 halves the memory and is faster on processors that compute in it.
-        """
-        folded = deepcopy(self).eval().requires_grad_(False).to(dtype)
-        convert_conv2d_weight_memory_format(folded, torch.channels_last)
-        return folded
+        """Return a copy for inference: see `nets.folding`; there is no norm to merge."""
+        return folded(self, {}, dtype)

@@ -5,8 +5,8 @@ w'_oik = s_i w_oik (eq. 1) and w''_oik = w'_oik / sqrt(sum_ik w'_oik^2 + 1e-8) (
 
 `modulated_reference` is that definition, one grouped convolution with weights per sample. What runs
 is `modulated`: as the modulation is linear it can as well scale what comes in and what goes out, so
-all samples share one weight; for a single sample it scales the weight, which is smaller than the
-features. Everything that only multiplies (demodulation, gain) is folded into that one scale.
+all samples share one weight. For a single large picture it scales the weight, which is then smaller
+than the features. All that only multiplies (demodulation, gain) is folded into that one scale.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def modulated(
     n, outside = len(style), len(weight)
     ones = style.new_ones(n, outside)
     factor = (demodulation(weight, style) if demodulate else ones) * gain
-    if n == 1:
+    if n == 1 and weight.numel() < x.numel():
         scaled = _exact(weight) * style[0, :, None, None] * factor[0, :, None, None, None]
         return convolve(x, scaled.to(x.dtype), bias.to(x.dtype), 1)
     answer = convolve(x * style.to(x.dtype)[:, :, None, None], weight.to(x.dtype), None, 1)
