@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.errors import BundleError
 from likeness.nets import resnet
 from likeness.nets.checkpoints import Shapes, State, renamed, shapes_of
+from likeness.nets.folding import folded
+from likeness.nets.layers import ConvNorm
 from likeness.nets.resnet import ResNet, ResNetConfig
 
 _SIZE = 112
@@ -54,6 +57,13 @@ class FaceShifterIdentity(nn.Module):
         """Map RGB crops (N,3,112,112) in [0,1] to raw codes (N,code)."""
         answer: Tensor = self.network(x)
         return answer
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> FaceShifterIdentity:
+        """Return a copy for inference, its convolutions in `dtype`; codes stay float32.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into.
+        """
+        return folded(self, {ConvNorm: (("conv", "norm"),)}, dtype, dtype)
 
 
 def infer(shapes: Shapes) -> FaceShifterIdentityConfig:

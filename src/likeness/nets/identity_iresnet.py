@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +28,7 @@ from likeness.nets.checkpoints import (
     stage_depths,
     stage_modules,
 )
+from likeness.nets.folding import Pairs, folded
 from likeness.nets.layers import ConvNorm
 from likeness.types import check
 
@@ -97,6 +99,12 @@ class Block(nn.Module):
         return answer
 
 
+_PAIRS: Pairs = {
+    Block: (("first", "middle"), ("second", "leave")),
+    ConvNorm: (("conv", "norm"),),
+}
+
+
 class IResNet(nn.Module):
     """The recogniser; see the head of this file."""
 
@@ -131,8 +139,15 @@ class IResNet(nn.Module):
         x = self.slope(self.stem(x))
         for stage in self.stages:
             x = stage(x)
-        answer: Tensor = self.code(self.project(self.leave(x).flatten(1)))
+        answer: Tensor = self.code(self.project(self.leave(x).flatten(1).float()))
         return answer
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> IResNet:
+        """Return a copy for inference, its convolutions in `dtype`; codes stay float32.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into.
+        """
+        return folded(self, _PAIRS, dtype, dtype)
 
 
 def infer(shapes: Shapes) -> IResNetConfig:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,6 +29,7 @@ from likeness.nets.checkpoints import (
     stage_depths,
     stage_modules,
 )
+from likeness.nets.folding import Pairs, folded
 from likeness.nets.layers import ConvNorm, imagenet_from_rgb
 from likeness.types import check
 
@@ -104,8 +106,10 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N,width,h,w) to the same shape."""
-        weights = self.excite(self.slope(self.squeeze(x.mean((2, 3))))).sigmoid()
-        answer: Tensor = x * weights[:, :, None, None]
+        # In float32 whatever the maps are: these are few numbers, and they scale whole channels.
+        inside = self.squeeze(x.mean((2, 3)).float())
+        inside = functional.prelu(inside, self.slope.weight.float())
+        answer: Tensor = x * self.excite(inside).sigmoid()[:, :, None, None].to(x.dtype)
         return answer
 
 
@@ -167,8 +171,22 @@ class SimSwapIdentity(nn.Module):
         x = functional.max_pool2d(self.slope(self.enter(self.stem(x))), 2)
         for stage in self.stages:
             x = stage(x)
-        answer: Tensor = self.code(self.project(self.leave(x).flatten(1)))
+        answer: Tensor = self.code(self.project(self.leave(x).flatten(1).float()))
         return answer
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> SimSwapIdentity:
+        """Return a copy for inference, its convolutions in `dtype`; codes stay float32.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into.
+        """
+        return folded(self, _PAIRS, dtype, dtype)
+
+
+_PAIRS: Pairs = {
+    SimSwapIdentity: (("stem", "enter"),),
+    Block: (("first", "middle"), ("second", "leave")),
+    ConvNorm: (("conv", "norm"),),
+}
 
 
 def recognition_crop(rgb: Tensor, size: int = 112) -> Tensor:

@@ -22,6 +22,7 @@ from torch.nn import functional
 from likeness.errors import BundleError
 from likeness.nets import resnet
 from likeness.nets.checkpoints import Shapes, State, renamed, shape_at, shapes_of
+from likeness.nets.folding import folded
 from likeness.nets.layers import ConvNorm, imagenet_from_rgb, stretch
 from likeness.nets.resnet import ResNet, ResNetConfig
 from likeness.types import check
@@ -187,6 +188,13 @@ class RegionNet(nn.Module):
         )
         first, second, third = (stretch(answer, size) for answer in answers)
         return first, second, third
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> RegionNet:
+        """Return a copy for inference, its convolutions in `dtype`; logits stay float32.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into.
+        """
+        return folded(self, {ConvNorm: (("conv", "norm"),)}, dtype)
 
 
 def _double(x: Tensor) -> Tensor:

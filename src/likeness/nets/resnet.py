@@ -105,7 +105,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N,3,h,w) to (N,outputs), or to the mean of the last maps where there is no head."""
         *_, last = self.features(x)
-        mean = last.mean((2, 3))
+        mean = last.mean((2, 3)).float()
         return mean if self.head is None else self.head(mean)
 
 

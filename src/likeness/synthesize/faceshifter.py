@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, renamed, shape_at, shapes_of
+from likeness.nets.folding import folded
 from likeness.nets.layers import stretch
 from likeness.types import check
 
@@ -189,6 +190,13 @@ class AEINet(nn.Module):
         for index, (block, attribute) in enumerate(zip(self.blocks, attributes, strict=True)):
             h = block(_double(h) if index else h, attribute, code)
         return torch.sigmoid(h)
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> AEINet:
+        """Return a copy for inference, its convolutions in `dtype`; pictures stay float32.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into.
+        """
+        return folded(self, {Resample: (("conv", "norm"),)}, dtype)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, renamed, shape_at, shapes_of
+from likeness.nets.folding import folded
 from likeness.nets.layers import imagenet_from_rgb, rgb_from_imagenet
 from likeness.types import check
 
@@ -213,6 +214,13 @@ class SimSwap(nn.Module):
         for step in self.up:
             x = step(x)
         return SPACES[self.config.space].finish(self.head(x))
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> SimSwap:
+        """Return a copy for inference, its convolutions in `dtype`; pictures stay float32.
+
+        Same answer up to rounding; the copy cannot be trained or loaded into.
+        """
+        return folded(self, {Step: (("conv", "norm"),)}, dtype)
 
 
 def infer(shapes: Shapes) -> SimSwapConfig:
