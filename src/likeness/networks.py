@@ -8,7 +8,9 @@ importers that build them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
+import torch
 from torch import nn
 
 from likeness import config
@@ -32,6 +34,16 @@ from likeness.synthesize.simswap import SimSwap, SimSwapConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
 from likeness.types import Weights
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A network that knows how to make itself fast."""
+
+    def folded(self, dtype: torch.dtype = ...) -> nn.Module:
+        """Return a copy for inference whose convolutions compute in `dtype`."""
+        ...
+
 
 NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
@@ -71,3 +83,16 @@ def build(weights: Weights, expected: str | None = None) -> nn.Module:
     except (ConfigError, RuntimeError) as error:
         raise BundleError(f"the weights do not fit {weights.network!r}: {error}") from error
     return network.eval().requires_grad_(False)
+
+
+def prepared(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """Return a network as it is run: the one fast path of all methods.
+
+    Norms are merged into convolutions, which compute in `dtype` on pixels that lie together;
+    inputs and outputs stay float32. With float32 the answer stays the same up to rounding;
+    `benchmarks/networks.py` measures what bfloat16 saves and costs. The result can neither be
+    trained nor saved. A network without a `folded` of its own only gets its weights in order.
+    """
+    if isinstance(network, Foldable):
+        return network.folded(dtype)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -17,7 +17,7 @@ from likeness.condition.guide import Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
 from likeness.methods.protocol import METHODS
-from likeness.networks import build
+from likeness.networks import build, prepared
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
 from likeness.store import load_face_model
 from likeness.synthesize.spacetime import Spacetime
@@ -115,18 +115,11 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
         seen,
         guide,
         gallery,
-        _prepared(build(bundle.networks["generator"], recipe.network)).to(device),
+        prepared(build(bundle.networks["generator"], recipe.network), torch.float32).to(device),
         bundle.networks["plate"].tensors["picture"].float() / 255,
         bundle.people,
         device,
     )
-
-
-def _prepared(network: nn.Module) -> nn.Module:
-    """Make a loaded network fast; the answer stays the same up to rounding."""
-    if isinstance(network, Spacetime):
-        return network.folded()
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
