@@ -29,8 +29,9 @@ from likeness.synthesize.simswap import SimSwap
 from likeness.synthesize.spacetime import Spacetime
 from likeness.types import Bundle
 
-TOLERANCE = 1e-4
-"""Largest difference between torch and onnxruntime, on pictures in [0,1]: a fortieth of 1/255."""
+TOLERANCE = 5e-4
+"""Largest difference between torch and onnxruntime, on pictures in [0,1]: an eighth of 1/255. Both
+compute in float32; they add in another order."""
 OPSET = 18
 DFM_OPSET = 12
 """What .dfm files are written in: the onnxruntime of DeepFaceLive reads nothing much newer."""
