@@ -47,7 +47,7 @@ def module_of(state: State, root: Callable[[], nn.Module], part: Callable[[], nn
 
 
 def simswap_identity(patch: pytest.MonkeyPatch, state: State) -> nn.Module:
-    """SimSwap's recogniser as the module that its file holds."""
+    """SimSwap's recognizer as the module that its file holds."""
     root = type("ResNet", (nn.Module,), {})
     part = type("IRBlock", (nn.Module,), {})
     foreign_module(patch, "models", ResNet=root, IRBlock=part)

@@ -39,7 +39,7 @@ def simswap_state() -> State:
     return official.state(official.simswap((4, 6, 8, 10), 1, 2, 16))
 
 
-def recogniser_state() -> State:
+def recognizer_state() -> State:
     return official.state(official.simswap_identity((1, 2, 1, 1), (8, 8, 16, 16), 24, 7, 4))
 
 
@@ -84,10 +84,10 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.parametrize("wrapped", ["module", "parallel", "model", "prefix", "plain"])
-def test_simswaps_recogniser_in_every_wrapping(
+def test_simswaps_recognizer_in_every_wrapping(
     wrapped: str, as_zip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = recogniser_state()
+    state = recognizer_state()
     module = pickled.simswap_identity(monkeypatch, state)
     content: Any = {
         "module": module,
@@ -113,11 +113,11 @@ def test_depth_and_family_come_from_the_keys(tmp_path: Path) -> None:
     assert bundle.input["identity"][0]["shape"] == [3, 112, 112]
 
 
-def test_faceshifter_with_and_without_its_recogniser(tmp_path: Path) -> None:
+def test_faceshifter_with_and_without_its_recognizer(tmp_path: Path) -> None:
     encoder, generator = (4, 6, 8), (8, 8, 6, 4)
     state = official.state(official.faceshifter(encoder, generator, 12))
-    recogniser = official.state(official.resnet((1, 1, 1, 1), (4, 4, 8, 8), True, 12))
-    whole = {**state, **{f"Z.{key}": tensor for key, tensor in recogniser.items()}}
+    recognizer = official.state(official.resnet((1, 1, 1, 1), (4, 4, 8, 8), True, 12))
+    whole = {**state, **{f"Z.{key}": tensor for key, tensor in recognizer.items()}}
     whole["D.layer.weight"] = torch.zeros(3)
     path = saved(tmp_path / "f.ckpt", {"state_dict": whole, "epoch": 3})
     bundle = import_checkpoint("faceshifter", path)

@@ -52,7 +52,7 @@ def swapper(path: Path, *, emap_last: bool = True) -> Path:
     return write(path, nodes, (ends, [value("output", (1, 3, 128, 128))]), tensors)
 
 
-def recogniser(path: Path, *, normalizes: bool = False) -> Path:
+def recognizer(path: Path, *, normalizes: bool = False) -> Path:
     nodes = [
         helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[2, 3], keepdims=0),
         helper.make_node("MatMul", ["mean", "filter"], ["683"]),
@@ -90,8 +90,8 @@ def test_inswapper_gets_the_mapped_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("normalizes", [False, True])
-def test_recognisers_see_minus_one_to_one(normalizes: bool, tmp_path: Path) -> None:
-    path = recogniser(tmp_path / "w600k_r50.onnx", normalizes=normalizes)
+def test_recognizers_see_minus_one_to_one(normalizes: bool, tmp_path: Path) -> None:
+    path = recognizer(tmp_path / "w600k_r50.onnx", normalizes=normalizes)
     bundle = import_checkpoint("onnx", path)
     assert bundle.networks["identity"].config["normalizes"] is normalizes
     network = build(bundle.networks["identity"])
@@ -106,7 +106,7 @@ def test_a_swapper_without_its_map_is_refused(tmp_path: Path) -> None:
 
 
 def test_licenses_are_obeyed(tmp_path: Path) -> None:
-    path = recogniser(tmp_path / "x.onnx")
+    path = recognizer(tmp_path / "x.onnx")
     with pytest.raises(BundleError, match="does not allow commercial use"):
         import_checkpoint("onnx", path, ImportConfig(commercial=True))
 

@@ -1,4 +1,4 @@
-"""A published checkpoint becomes a bundle: read, recognised, renamed, checked strictly."""
+"""A published checkpoint becomes a bundle: read, recognized, renamed, checked strictly."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _plain(tensors: State) -> dict[str, torch.Tensor]:
 
 def _looks_like(content: Content, wanted: str) -> str:
     """Say what a file seems to be."""
-    likely = [name for name in recognise(content.flat) if name != wanted]
+    likely = [name for name in recognize(content.flat) if name != wanted]
     if likely:
         other = f"likeness models import {likely[0]} FILE -o NAME.bundle"
         return f"its keys look like {' or '.join(likely)}: try {other}"
@@ -163,7 +163,7 @@ def _looks_like(content: Content, wanted: str) -> str:
     )
 
 
-def recognise(flat: Flat) -> Iterable[str]:
+def recognize(flat: Flat) -> Iterable[str]:
     """Return the kinds whose required networks are among these tensors."""
     return [
         name

@@ -48,7 +48,7 @@ def _faceshifter(config: AEIConfig) -> tuple[Input, ...]:
 def _identity(
     config: IResNetConfig | SimSwapIdentityConfig,
 ) -> tuple[Input, ...]:
-    crop = "five points to the 112 template; SimSwap's recogniser: SimSwap's crop, nearest pixels"
+    crop = "five points to the 112 template; SimSwap's recognizer: SimSwap's crop, nearest pixels"
     return (Input("rgb", (3, config.size, config.size), _RGB, crop),)
 
 
@@ -168,13 +168,13 @@ KINDS: Mapping[str, Kind] = {
     "simswap": Kind(
         "swap.simswap",
         "SimSwap (Chen et al. 2020): puts the identity of a code on any face",
-        ("any-to-any face swap, together with SimSwap's recogniser (arcface)",),
+        ("any-to-any face swap, together with SimSwap's recognizer (arcface)",),
         License("CC-BY-NC-4.0", commercial=False),
         (Slot("generator", (SIMSWAP,)),),
     ),
     "arcface": Kind(
         "identity.arcface",
-        "ArcFace recogniser (Deng et al. 2019): SimSwap's or InsightFace's, by the keys",
+        "ArcFace recognizer (Deng et al. 2019): SimSwap's or InsightFace's, by the keys",
         ("identity codes for SimSwap or inswapper", "identity metrics"),
         License("non-commercial research (InsightFace models; SimSwap CC-BY-NC-4.0)", False),
         (Slot("identity", (SIMSWAP_IDENTITY, IRESNET)),),

@@ -61,7 +61,7 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
     content = path.read_bytes()
     model = _parse(content, path)
     tensors = {"graph.file": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
-    found = _recognise(model, size)
+    found = _recognize(model, size)
     under = terms(found.license, how, f"{path.name}, {found.about}")
     if found.network == "onnx_swap":
         tensors["emap"] = _emap(model, found.config.code)
@@ -107,7 +107,7 @@ def _parse(content: bytes, path: Path) -> Any:
     return model
 
 
-def _recognise(model: Any, size: int) -> _Found:
+def _recognize(model: Any, size: int) -> _Found:
     """Tell what a graph is by the shapes of its inputs and outputs."""
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = {v.name: _shape(v) for v in model.graph.input if v.name not in stored}
@@ -135,7 +135,7 @@ def _swap(graph: OnnxGraphConfig, picture: tuple[int, ...], code: int) -> _Found
         "onnx_swap",
         "generator",
         "any-to-any swap of inswapper's kind",
-        "any-to-any face swap, together with InsightFace's w600k_r50 recogniser",
+        "any-to-any face swap, together with InsightFace's w600k_r50 recognizer",
         _INSIGHTFACE,
         OnnxSwapConfig(graph, code),
         (
@@ -155,7 +155,7 @@ def _identity(graph: OnnxGraphConfig, picture: tuple[int, ...], model: Any) -> _
         "identity.onnx",
         "onnx_identity",
         "identity",
-        "ArcFace recogniser as an ONNX export",
+        "ArcFace recognizer as an ONNX export",
         "identity codes for inswapper; identity metrics",
         _INSIGHTFACE,
         OnnxIdentityConfig(graph, inside),
