@@ -12,6 +12,7 @@ At 256 pixels and 18 codes: 267.14 M parameters; 14 codes: 209.45 M.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from likeness.nets.folding import folded
 from likeness.nets.latents import WPlus
 from likeness.nets.layers import ConvNorm, stretch
 from likeness.types import check
+
+_log = logging.getLogger(__name__)
 
 COARSE, MIDDLE = 3, 7
 """Codes below the first are read from the coarsest map, below the second from the middle one."""
@@ -253,6 +256,7 @@ def rename(state: State) -> dict[str, Tensor]:
     config = infer(shapes_of(given))
     answer = renamed(given, modules(config))
     if average is None:
+        _log.warning("no latent_avg lies beside the encoder: it will answer offsets, not codes")
         average = torch.zeros(config.layers, config.code)
     if tuple(average.shape) not in ((config.code,), (config.layers, config.code)):
         raise BundleError(

@@ -233,6 +233,16 @@ class Decoder(nn.Module):
         return Face(torch.sigmoid(rgb), torch.sigmoid(mask))
 
 
+def _initialize(module: nn.Module) -> None:
+    # PyTorch's own start is so small that both people begin as one gray code.
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight)
+    elif isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
 class Autoencoder(nn.Module):
     """The network; see the head of this file.
 
@@ -253,6 +263,7 @@ class Autoencoder(nn.Module):
             self.inter_shared = Inter(config, activation)
             self.inter_target = Inter(config, activation)
             self.decoder = Decoder(config, activation)
+        self.apply(_initialize)
 
     def forward(self, rgb: Tensor) -> Face:
         """Swap: give the person in (N,3,S,S) the face of the source, with the same expression."""

@@ -75,8 +75,9 @@ def rename(state: State) -> dict[str, Tensor]:
         shapes = shapes_of(Autoencoder(config).state_dict())
     answer = {}
     for theirs, (ours, layout) in table.items():
-        if state[theirs].ndim not in (1, 2, 4):
-            raise BundleError(f"{theirs} has {state[theirs].ndim} dimensions, expected 1, 2 or 4")
+        found = tuple(state[theirs].shape)
+        if len(found) not in (1, 2, 4) or 0 in found:
+            raise BundleError(f"{theirs} has shape {found}, expected 1, 2 or 4 dimensions")
         tensor = layout(state[theirs])
         if tuple(tensor.shape) != shapes[ours]:
             raise BundleError(
