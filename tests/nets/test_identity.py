@@ -1,4 +1,4 @@
-"""Recognisers: official layouts drop in, codes have length 1, published sizes are exact."""
+"""Recognizers: official layouts drop in, codes have length 1, published sizes are exact."""
 
 from __future__ import annotations
 

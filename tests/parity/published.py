@@ -59,7 +59,7 @@ def swap(network: nn.Module, inputs: Tensors) -> Tensors:
 
 
 def describe(network: nn.Module, inputs: Tensors) -> Tensors:
-    """A recogniser's raw code of a normalized crop."""
+    """A recognizer's raw code of a normalized crop."""
     assert isinstance(network, IResNet | SimSwapIdentity)
     return {"out": network.describe(inputs["image"])}
 

@@ -43,7 +43,7 @@ def given_pair(count: int = 2, side: int = 32) -> tuple[torch.Tensor, torch.Tens
     ],
     ids=["224", "512-beta", "later-code"],
 )
-def test_each_published_shape_is_recognised_and_filled(
+def test_each_published_shape_is_recognized_and_filled(
     widths: tuple[int, ...], first: int, space: str
 ) -> None:
     shapes = official.simswap(widths, first, blocks=3, code=5)

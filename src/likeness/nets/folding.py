@@ -2,7 +2,7 @@
 
 Convolutions take nearly all the time, and processors with bfloat16 arithmetic run them about twice
 as fast. What lies between them stays float32 in networks that answer pictures, where each rounded
-sum and norm would show, and is narrow too in recognisers, whose codes hardly change.
+sum and norm would show, and is narrow too in recognizers, whose codes hardly change.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whose face is it? The identity encoder that comes inside FaceShifter checkpoints.
 
-Paper: Li et al., FaceShifter (arXiv 1912.13457), section 3.1, which leaves the recogniser open. The
+Paper: Li et al., FaceShifter (arXiv 1912.13457), section 3.1, which leaves the recognizer open. The
 public port of MINDsLab trains a ResNet-101 (He et al. 2016, `resnet`) with ArcFace's loss; its
 weights are the `Z.` part of the checkpoint.
 Differs from the paper: codes of 256 numbers.

@@ -1,4 +1,4 @@
-"""Whose face is it? InsightFace's recogniser: an improved residual network, one code per face.
+"""Whose face is it? InsightFace's recognizer: an improved residual network, one code per face.
 
 Paper: Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (CVPR 2019),
 section 3.1: blocks BN-conv-BN-PReLU-conv-BN and the head BN-dropout-FC-BN after Duta et al.,
@@ -54,7 +54,7 @@ _AROUND = {
 
 @dataclass(frozen=True)
 class IResNetConfig:
-    """Shape of the recogniser."""
+    """Shape of the recognizer."""
 
     depths: tuple[int, ...] = (3, 4, 14, 3)
     """Blocks per stage; the first block of each stage halves the picture."""
@@ -106,7 +106,7 @@ _PAIRS: Pairs = {
 
 
 class IResNet(nn.Module):
-    """The recogniser; see the head of this file."""
+    """The recognizer; see the head of this file."""
 
     def __init__(self, config: IResNetConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whose face is it? The recogniser that SimSwap was trained with.
+"""Whose face is it? The recognizer that SimSwap was trained with.
 
 Papers: Deng et al., ArcFace (CVPR 2019), and for the gates Hu et al., Squeeze-and-Excitation
 Networks (CVPR 2018); SimSwap's file `arcface_checkpoint.tar`, which holds a network of its own kind
@@ -60,7 +60,7 @@ _UNPADDED = 2
 
 @dataclass(frozen=True)
 class SimSwapIdentityConfig:
-    """Shape of the recogniser."""
+    """Shape of the recognizer."""
 
     depths: tuple[int, ...] = (3, 4, 23, 3)
     """Blocks per stage; the first block of every stage but the first halves the picture."""
@@ -137,7 +137,7 @@ class Block(nn.Module):
 
 
 class SimSwapIdentity(nn.Module):
-    """The recogniser; see the head of this file."""
+    """The recognizer; see the head of this file."""
 
     def __init__(self, config: SimSwapIdentityConfig) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ _PAIRS: Pairs = {
 
 
 def recognition_crop(rgb: Tensor, size: int = 112) -> Tensor:
-    """Shrink SimSwap's aligned crops (N,3,h,w) to the recogniser's (N,3,size,size).
+    """Shrink SimSwap's aligned crops (N,3,h,w) to the recognizer's (N,3,size,size).
 
     Nearest pixels, without averaging: so SimSwap was trained, and smoother crops give other codes.
     """
