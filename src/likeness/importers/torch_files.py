@@ -1,6 +1,6 @@
 """Checkpoints of PyTorch: zip archives, the older stream format, and bare pickles.
 
-All are read with `unpickle`, which is stricter than torch.load(weights_only=True): no class is
+All are read with `unpickle`, which is stricter than torch's own `weights_only`: no class is
 looked up and nothing is called. Storages are read only after their size was found in the file, and
 tensors become views only where they fit their storage, so that the memory asked for never exceeds
 the file's own size.
