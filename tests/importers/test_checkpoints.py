@@ -82,6 +82,7 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
     assert kinds == {torch.float32, torch.int64}
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.parametrize("wrapped", ["module", "parallel", "model", "prefix", "plain"])
 def test_simswaps_recognizer_in_every_wrapping(
