@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
 import stat
 import struct
+import tempfile
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from likeness.errors import BundleError
@@ -135,6 +139,37 @@ def test_a_storage_must_be_as_large_as_it_claims(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("opcode", [b"\x8e", b"\x8d", b"\x96"])
+def test_text_and_bytes_that_claim_terabytes_cost_nothing(opcode: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x80\x05" + opcode + struct.pack("<Q", 2**43) + b"x.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="no whole pickle"):
+            read_torch(path)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_damage_anywhere_is_a_bundle_error_or_harmless(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.pt"
+        as_zip = data.draw(st.booleans())
+        torch.save(
+            {"a": nn.Linear(2, 3), "n": np.arange(3)}, path, _use_new_zipfile_serialization=as_zip
+        )
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content)
+        with contextlib.suppress(BundleError):
+            import_checkpoint("simswap", path)
 
 
 def test_arrays_must_have_the_bytes_that_they_claim(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,7 @@ from likeness.importers.unpickle import (
     Name,
     StandIn,
     StorageRecord,
+    Stream,
     TensorRecord,
     refuse,
     unpickle,
@@ -52,6 +55,17 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+_DAMAGE = (
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What zipfile and torch raise on nonsense; NotImplementedError and UnicodeError are among them."""
 Storages = Callable[[StorageRecord], torch.Tensor]
 """The flat numbers of a storage."""
 
@@ -77,42 +91,43 @@ def read_torch(path: Path) -> Any:
         try:
             if first == b"PK\x03\x04":
                 return _read_zip(file, size)
-            return _read_stream(file, size)
+            # Mapped, so that reading more than there is asks for no more memory than there is.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                return _read_stream(mapped, size)
         except BundleError as error:
             raise BundleError(f"{path.name}: {error}") from error
+        except _DAMAGE as error:
+            raise BundleError(
+                f"{path.name} is damaged ({str(error)[:80]}); get the file again"
+            ) from error
 
 
 def _read_zip(file: BinaryIO, size: int) -> Any:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = _members(archive, size)
-            order = members.get("byteorder")
-            if order and archive.read(order) != b"little":
-                raise BundleError("the file was written on a big-endian machine; save it again")
-            if "data.pkl" not in members or members["data.pkl"].file_size > PICKLE_LIMIT:
-                raise BundleError(
-                    "the zip archive holds no data.pkl of a usual size; expected a file that "
-                    "torch.save wrote"
-                )
-            tree = unpickle(io.BytesIO(archive.read(members["data.pkl"])), storage_of)
-            kept: dict[str, torch.Tensor] = {}
+    with zipfile.ZipFile(file) as archive:
+        members = _members(archive, size)
+        order = members.get("byteorder")
+        if order and archive.read(order) != b"little":
+            raise BundleError("the file was written on a big-endian machine; save it again")
+        if "data.pkl" not in members or members["data.pkl"].file_size > PICKLE_LIMIT:
+            raise BundleError(
+                "the zip archive holds no data.pkl of a usual size; expected a file that "
+                "torch.save wrote"
+            )
+        tree = unpickle(io.BytesIO(archive.read(members["data.pkl"])), storage_of)
+        kept: dict[str, torch.Tensor] = {}
 
-            def numbers(record: StorageRecord) -> torch.Tensor:
-                if record.key not in kept:
-                    member = members.get(f"data/{record.key}")
-                    if member is None or member.file_size < _bytes(record):
-                        raise BundleError(
-                            f"storage {record.key[:20]!r} claims {_bytes(record)} bytes and the "
-                            f"archive has {member.file_size if member else 0}; get it again"
-                        )
-                    kept[record.key] = _flat(bytearray(archive.read(member)), record)
-                return kept[record.key]
+        def numbers(record: StorageRecord) -> torch.Tensor:
+            if record.key not in kept:
+                member = members.get(f"data/{record.key}")
+                if member is None or member.file_size < _bytes(record):
+                    raise BundleError(
+                        f"storage {record.key[:20]!r} claims {_bytes(record)} bytes and the "
+                        f"archive has {member.file_size if member else 0}; get it again"
+                    )
+                kept[record.key] = _flat(bytearray(archive.read(member)), record)
+            return kept[record.key]
 
-            return resolve(tree, numbers)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
-        raise BundleError(
-            f"the zip archive is damaged ({str(error)[:80]}); get the file again"
-        ) from error
+        return resolve(tree, numbers)
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -164,7 +179,7 @@ def _flat(content: bytearray, record: StorageRecord) -> torch.Tensor:
     return torch.frombuffer(content, dtype=_DTYPES[record.kind], count=record.count)
 
 
-def _read_stream(file: BinaryIO, size: int) -> Any:
+def _read_stream(file: Stream, size: int) -> Any:
     """Read torch's older format (several pickles, then raw storages) or one bare pickle."""
     head = unpickle(file, storage_of)
     if head != _MAGIC:

@@ -18,7 +18,7 @@ import pickletools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from likeness.errors import BundleError
 from likeness.importers.foreign_arrays import Array, DType, are_sizes, array_of_buffer, scalar
@@ -94,6 +94,22 @@ Persistent = Callable[[Any], StorageRecord | Name]
 """What becomes of a persistent id: torch files keep storages that way, old ones classes too."""
 
 
+class Stream(Protocol):
+    """Bytes in memory or mapped, which answer what there is when more is asked for."""
+
+    def read(self, n: int = ..., /) -> bytes:
+        """Return the next n bytes or fewer."""
+        ...
+
+    def readline(self) -> bytes:
+        """Return the bytes up to the next line feed, or to the end."""
+        ...
+
+    def tell(self) -> int:
+        """Return how many bytes were read."""
+        ...
+
+
 def refuse(what: str) -> BundleError:
     """Say that a file asks for more than weights need."""
     return BundleError(
@@ -107,11 +123,11 @@ def no_persistent(pid: Any) -> StorageRecord | Name:
     raise refuse("refers to objects outside itself")
 
 
-def unpickle(file: BinaryIO, persistent: Persistent = no_persistent) -> Any:
+def unpickle(file: Stream, persistent: Persistent = no_persistent) -> Any:
     """Interpret one pickle and leave `file` behind its end.
 
     Args:
-        file: at the first byte; everything that may be read must already be in memory or on disk.
+        file: at the first byte.
         persistent: what to put in the place of a persistent id.
 
     Raises:
@@ -134,8 +150,9 @@ def unpickle(file: BinaryIO, persistent: Persistent = no_persistent) -> Any:
     raise BundleError("the pickle ends early; get the file again")
 
 
-def _opcodes(file: BinaryIO) -> Iterator[tuple[str, Any, int | None]]:
-    for opcode, argument, position in pickletools.genops(file):
+def _opcodes(file: Stream) -> Iterator[tuple[str, Any, int | None]]:
+    # It only reads: the methods of Stream are all that it needs.
+    for opcode, argument, position in pickletools.genops(file):  # type: ignore[arg-type]
         yield opcode.name, argument, position
 
 
