@@ -1,13 +1,25 @@
-"""What holds for every test and doctest: nothing leaves the machine."""
+"""What holds for every test and doctest: their options, and that nothing leaves the machine."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say where the numbers of the published networks lie."""
+    parser.addoption(
+        "--parity-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="goldens of published networks (default: ../shared/parity)",
+    )
 
 
 def is_local(address: Any) -> bool:

@@ -35,6 +35,9 @@ FORBIDDEN = {
     r"^\s*global\s": "global mutable state",
 }
 
+ADMITTED = {"nets/layers.py": r"align_corners=True"}
+"""Published networks were trained with it inside; one function for all of them."""
+
 
 def source(path: Path) -> str:
     return path.read_text(encoding="utf-8")
@@ -94,6 +97,8 @@ def test_files_keep_their_budget_and_the_rules(path: Path) -> None:
     lines = text.count("\n")
     assert lines <= FILE_LINES, f"{path.name} has {lines} lines, the budget is {FILE_LINES}"
     for pattern, what in FORBIDDEN.items():
+        if ADMITTED.get(path.relative_to(PACKAGE).as_posix()) == pattern:
+            continue
         found = re.search(pattern, text, re.MULTILINE)
         assert not found, f"{path.name}: {found.group() if found else ''!r} is {what}"
     tree = ast.parse(text)

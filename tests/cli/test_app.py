@@ -20,13 +20,15 @@ COMMANDS = [
     ["doctor"],
     ["evaluate", "pair"],
     ["evaluate", "self"],
+    ["export"],
+    ["models", "import"],
     ["models", "info"],
     ["models", "list"],
     ["reenact"],
     ["track"],
     ["train", "reenact"],
 ]
-QUICK = ["doctor", "models"]
+QUICK = ["doctor", "export", "models"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cyclopts import App
 
-from likeness.cli.options import Options
+from likeness.cli.options import Options, Output
 
 EXAMPLE = "Example: likeness models info anna.bundle"
 
-app = App(name="models", help="Trained models on disk: list them, look into one.")
+app = App(name="models", help="Models on disk: list them, look into one, import published ones.")
 
 
 @app.command(name="list", help_epilogue="Example: likeness models list portraits/")
@@ -22,12 +22,13 @@ def list_(
     *,
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
-    """List the bundles in a folder and the face models that come with likeness.
+    """List the bundles in a folder, the face models at hand, and what can be imported.
 
     Args:
         folder: Where to look, one level deep.
     """
     from likeness.errors import BundleError
+    from likeness.importers.kinds import KINDS
     from likeness.store import load_face_model, read_bundle_index
 
     bundles: dict[str, Any] = {}
@@ -37,10 +38,23 @@ def list_(
         except BundleError as error:
             bundles[path.parent.name] = {"error": str(error)}
             continue
-        bundles[path.parent.name] = {"method": index.method, "license": index.license}
+        commercial = index.training.get("imported", {}).get("commercial_use")
+        bundles[path.parent.name] = {
+            "method": index.method,
+            "license": index.license,
+            **({} if commercial is None else {"commercial_use": commercial}),
+        }
     model = load_face_model()
     size = f"{len(model.mean)} vertices, {len(model.expression_names)} expressions"
-    return {"bundles": bundles, "face_models": {model.name: f"comes with likeness, {size}"}}
+    published = {
+        name: {"about": kind.about, "method": kind.method, "license": kind.license.name}
+        for name, kind in KINDS.items()
+    }
+    return {
+        "bundles": bundles,
+        "face_models": {model.name: f"comes with likeness, {size}"},
+        "can_import": published,
+    }
 
 
 @app.command(help_epilogue=EXAMPLE)
@@ -67,16 +81,67 @@ def info(
             "config": record.config,
             "parameters": sum(tensor.numel() for tensor in tensors),
             "sha256": record.weights.sha256,
+            **({"input": index.input[name]} if name in index.input else {}),
         }
+    imported = index.training.get("imported", {})
+    told = ("about", "uses", "commercial_use")
     return {
         "bundle": bundle,
         "format": index.format,
         "method": index.method,
         "license": index.license,
+        **{key: imported[key] for key in told if key in imported},
         "people": index.people,
         "networks": networks,
-        "input": index.input,
+        **({} if imported else {"input": index.input}),
         "training": index.training,
         "target": loaded.shot.clip.path.name if loaded.shot else None,
         "versions": index.versions,
+    }
+
+
+@app.command(
+    name="import",
+    help_epilogue="Example: likeness models import simswap latest_net_G.pth -o simswap.bundle",
+)
+def import_(
+    kind: str,
+    file: Path,
+    /,
+    *,
+    output: Output,
+    commercial: bool = False,
+    license: str = "",  # noqa: A002  # what the flag is called
+    archi: str | None = None,
+    space: Literal["unit", "imagenet"] | None = None,
+    options: Options = Options(),  # noqa: B008  # frozen
+) -> Mapping[str, Any]:
+    """Turn a published checkpoint into a bundle, without running anything in it.
+
+    Args:
+        kind: simswap, arcface, faceshifter, stylegan2, e4e, bisenet, dfl or onnx.
+        file: The file as its publisher wrote it; for dfl the model folder.
+        output: The NAME.bundle folder to write.
+        commercial: Refuse models whose license does not allow commercial use.
+        license: Terms that you hold the file under, where they are not the publisher's.
+        archi: dfl without its data.dat: the architecture, such as liae-ud.
+        space: simswap from the later training code: imagenet; the released files: unit.
+    """
+    from likeness.importers.checkpoints import import_checkpoint
+    from likeness.importers.published import ImportConfig
+    from likeness.store import save_bundle
+
+    how = ImportConfig(commercial, license, archi, space)
+    bundle = import_checkpoint(kind, file, how)
+    save_bundle(bundle, output)
+    networks = {
+        name: {"network": weights.network, "config": weights.config}
+        for name, weights in bundle.networks.items()
+    }
+    return {
+        "output": output,
+        "method": bundle.method,
+        "license": bundle.license,
+        **bundle.training["imported"],
+        "networks": networks,
     }

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import nn
 
 from likeness.provenance.manifest import Manifest
-from likeness.synthesize.portrait import Portrait, PortraitConfig
-from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.types import Condition, Layer, Window
 
 
@@ -36,7 +33,7 @@ class Recipe:
     """A method as it stands in a bundle."""
 
     network: str
-    """Key of NETWORKS."""
+    """Key of `likeness.networks.NETWORKS`."""
     about: str
 
 
@@ -45,9 +42,3 @@ METHODS: Mapping[str, Recipe] = {
     "reenact.paper": Recipe("spacetime", "the space-time network of Deep Video Portraits"),
 }
 """Every method by the name that bundles carry."""
-
-NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
-    "portrait": (Portrait, PortraitConfig),
-    "spacetime": (Spacetime, SpacetimeConfig),
-}
-"""Every network class with its settings class, by the name that bundles carry."""

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from likeness import config
 from likeness.composite import soft_rectangle
 from likeness.condition.crop import whole_square
 from likeness.condition.gallery import Gallery
 from likeness.condition.guide import Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
-from likeness.methods.protocol import METHODS, NETWORKS
+from likeness.methods.protocol import METHODS
+from likeness.networks import build, prepared
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
 from likeness.store import load_face_model
 from likeness.synthesize.portrait import Portrait
@@ -115,7 +115,8 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
     kept = bundle.networks["gallery"].tensors
     times = kept["times"].numpy()
     gallery = guide.gallery(select(bundle.shot.params, times), kept["pictures"], times)
-    generator = build(bundle.networks["generator"], recipe.network).to(device)
+    generator = build(bundle.networks["generator"], recipe.network)
+    generator = prepared(generator, torch.float32).to(device)
     compiled = None
     if isinstance(generator, Portrait) and device.type == "cpu":
         compiled = PortraitCPU(generator)
@@ -131,26 +132,6 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
         device,
         compiled,
     )
-
-
-def build(weights: Weights, expected: str) -> nn.Module:
-    """Build a network from its settings and load its weights strictly.
-
-    Raises:
-        BundleError: the class is not the expected one or the weights do not fit.
-    """
-    if weights.network != expected:
-        raise BundleError(f"found network {weights.network!r}, expected {expected!r}")
-    network_class, config_class = NETWORKS[expected]
-    network = network_class(config.resolve(config_class, weights.config))
-    try:
-        network.load_state_dict(dict(weights.tensors))
-    except RuntimeError as error:
-        raise BundleError(f"the weights do not fit {expected!r}: {error}") from error
-    network.eval()
-    if isinstance(network, Spacetime):
-        return network.folded()
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @dataclass(frozen=True, eq=False)

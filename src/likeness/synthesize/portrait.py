@@ -14,6 +14,7 @@ and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), uncli
 from __future__ import annotations
 
 import itertools
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -75,6 +76,7 @@ class Portrait(nn.Module):
         super().__init__()
         check(config.size % 32 == 0, f"portrait size is {config.size}, expected a multiple of 32")
         self.config = config
+        self.precision = torch.bfloat16
         half, k, widths = config.size // 2, config.keyframes, config.widths
         self.register_buffer("plate", torch.zeros(1, 3, config.size, config.size))
         self.register_buffer("still", torch.zeros(1, 1, config.size, config.size))
@@ -103,6 +105,12 @@ class Portrait(nn.Module):
         # The first answer is the plain blend of the geometric warps: already a face.
         nn.init.normal_(self.flow.weight, 0, 1e-3)
         nn.init.normal_(self.head.weight, 0, 3e-3)
+
+    def exact(self) -> Portrait:
+        """Return a copy that computes in float32 throughout: for export and for comparison."""
+        copy = deepcopy(self).eval().requires_grad_(False)
+        copy.precision = torch.float32
+        return copy
 
     def forward(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         """Draw N frames; see the head of this file for shapes."""
@@ -134,9 +142,7 @@ class Portrait(nn.Module):
             ],
             1,
         )
-        # Half precision where the time goes; positions and colors stay float32.
-        with torch.autocast(seen.device.type, torch.bfloat16):
-            answer, correction = self.infer(seen, code)
+        answer, correction = self.infer(seen, code)
         wish = correction.float() * FLOW_RATE
         correction = functional.interpolate(
             FLOW_LIMIT * torch.tanh(wish / FLOW_LIMIT), size=(size, size), mode="bilinear"
@@ -158,7 +164,7 @@ class Portrait(nn.Module):
         coarse = B(sum_k w_k x_k), w = softmax(s + p); fine = (1 + g) (1 - B)(sum_k v_k x_k),
         v = softmax(decision * s + p), with B a blur; answer = coarse + fine.
         """
-        n = len(pictures)
+        n = pictures.shape[0]
         candidates = torch.cat([pictures, self.plate.expand(n, -1, -1, -1)[:, None]], 1)
         blends = []
         for sharpness in (1.0, self.config.decision):
@@ -180,6 +186,12 @@ class Portrait(nn.Module):
             (N,4(K+5),h,w) scores, residual and gain of each of four pixels, and (N,2K,h,w)
             corrections before rate and limit.
         """
+        # Half precision where the time goes; positions and colors stay float32.
+        narrow = self.precision is not torch.float32
+        with torch.autocast(x.device.type, self.precision, enabled=narrow):
+            return self._unet(x, code)
+
+    def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         h = self.stem(x.contiguous(memory_format=torch.channels_last))
         a, b = self.config.widths[-1], self.config.widths[-2]
         scale_a, shift_a, scale_b, shift_b = self.style(code)[..., None, None].split(

@@ -54,8 +54,7 @@ class PortraitCPU:
             _tell(pictures[i], ways[i], valid[i], guides[i], self._fixed, told[i])
         with torch.inference_mode():
             seen = torch.from_numpy(told).permute(0, 3, 1, 2)
-            with torch.autocast("cpu", torch.bfloat16):
-                wanted, correction = self.portrait.infer(seen, code)
+            wanted, correction = self.portrait.infer(seen, code)
             wish = correction.float() * FLOW_RATE
             moved = FLOW_LIMIT * torch.tanh(wish / FLOW_LIMIT)
             moves = moved.unflatten(1, (k, 2)).contiguous().numpy()

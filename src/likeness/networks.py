@@ -1,0 +1,98 @@
+"""Every network class by the name that bundles carry.
+
+The one literal table: a bundle names a key of it, never an import path, so that no file can choose
+what is imported. It stands above the stages whose networks it lists, and below the methods and
+importers that build them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import nn
+
+from likeness import config
+from likeness.errors import BundleError, ConfigError
+from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterIdentityConfig
+from likeness.nets.identity_iresnet import IResNet, IResNetConfig
+from likeness.nets.identity_simswap import SimSwapIdentity, SimSwapIdentityConfig
+from likeness.nets.inversion import Inversion, InversionConfig
+from likeness.nets.onnx_graph import OnnxIdentity, OnnxIdentityConfig
+from likeness.nets.regions import RegionNet, RegionsConfig
+from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
+from likeness.synthesize.faceshifter import AEIConfig, AEINet
+from likeness.synthesize.onnx_swap import (
+    OnnxOneToOne,
+    OnnxOneToOneConfig,
+    OnnxSwap,
+    OnnxSwapConfig,
+)
+from likeness.synthesize.portrait import Portrait, PortraitConfig
+from likeness.synthesize.simswap import SimSwap, SimSwapConfig
+from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
+from likeness.synthesize.stylegan import Stylegan, StyleganConfig
+from likeness.types import Weights
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A network that knows how to make itself fast."""
+
+    def folded(self, dtype: torch.dtype = ...) -> nn.Module:
+        """Return a copy for inference whose convolutions compute in `dtype`."""
+        ...
+
+
+NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
+    "autoencoder": (Autoencoder, AutoencoderConfig),
+    "faceshifter": (AEINet, AEIConfig),
+    "identity_faceshifter": (FaceShifterIdentity, FaceShifterIdentityConfig),
+    "identity_iresnet": (IResNet, IResNetConfig),
+    "identity_simswap": (SimSwapIdentity, SimSwapIdentityConfig),
+    "inversion": (Inversion, InversionConfig),
+    "onnx_identity": (OnnxIdentity, OnnxIdentityConfig),
+    "onnx_one_to_one": (OnnxOneToOne, OnnxOneToOneConfig),
+    "onnx_swap": (OnnxSwap, OnnxSwapConfig),
+    "portrait": (Portrait, PortraitConfig),
+    "regions": (RegionNet, RegionsConfig),
+    "simswap": (SimSwap, SimSwapConfig),
+    "spacetime": (Spacetime, SpacetimeConfig),
+    "stylegan": (Stylegan, StyleganConfig),
+}
+"""Class and settings class."""
+
+
+def build(weights: Weights, expected: str | None = None) -> nn.Module:
+    """Build a network from its settings and load its weights strictly, float32, ready to run.
+
+    Raises:
+        BundleError: the class is not the expected one (any of the table by default), or settings or
+            weights do not fit.
+    """
+    if weights.network not in NETWORKS or (expected and weights.network != expected):
+        raise BundleError(
+            f"found network {weights.network!r}, expected "
+            f"{repr(expected) if expected else 'one of ' + ', '.join(NETWORKS)}"
+        )
+    network_class, config_class = NETWORKS[weights.network]
+    try:
+        network = network_class(config.resolve(config_class, weights.config))
+        network.load_state_dict(dict(weights.tensors))
+    except (ConfigError, RuntimeError) as error:
+        raise BundleError(f"the weights do not fit {weights.network!r}: {error}") from error
+    return network.eval().requires_grad_(False)
+
+
+def prepared(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """Return a network as it is run: the one fast path of all methods.
+
+    Norms are merged into convolutions, which compute in `dtype` on pixels that lie together;
+    inputs and outputs stay float32. With float32 the answer stays the same up to rounding;
+    `benchmarks/networks.py` measures what bfloat16 saves and costs. The result can neither be
+    trained nor saved. A network without a `folded` of its own only gets its weights in order.
+    """
+    if isinstance(network, Foldable):
+        return network.folded(dtype)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
