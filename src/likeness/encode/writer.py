@@ -14,6 +14,7 @@ from likeness.encode.place import PICTURE_SUFFIXES, check_place, stage_sidecar
 from likeness.encode.sinks import Job, PictureSink, VideoSink
 from likeness.errors import ConfigError, ContractError, MediaError
 from likeness.provenance.manifest import Manifest
+from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, Timeline
 
 
@@ -25,6 +26,7 @@ class Encoder:
         self._job = job
         self._written = 0
         self._sink: VideoSink | PictureSink | None = None
+        self._mark = Watermark(Stamp.of(job.manifest).payload()).embedder(job.size)
 
     def __enter__(self) -> Self:
         sound = self._job.timeline.sound
@@ -35,7 +37,7 @@ class Encoder:
         return self
 
     def append(self, frames: torch.Tensor) -> None:
-        """Write the next frames.
+        """Mark the next frames in their luma and write them.
 
         Args:
             frames: (n,3,H,W) float RGB; values outside [0,1] are clipped.
@@ -63,7 +65,7 @@ class Encoder:
                 "not finite; expected RGB in [0,1]"
             )
         try:
-            for frame in frames:
+            for frame in self._mark.embed(frames):
                 sink.write(frame, self._written)
                 self._written += 1
         except (av.error.FFmpegError, ValueError, OSError) as error:
