@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from likeness import config as settings
 from likeness.composite import composite
 from likeness.condition.guide import select
 from likeness.decode import Decoder, open_clip
-from likeness.encode import EncodeConfig, encode
+from likeness.encode import EncodeConfig, Signed, encode
 from likeness.fit import FitConfig, fit
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.methods.protocol import Method
 from likeness.methods.reenact import CPU, PortraitBundle, Reenact, open_portrait
-from likeness.provenance.manifest import Ingredient
+from likeness.provenance.consent import Consent
+from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.permission import permit_synthesis
 from likeness.store import cache_shots, cached_shots, load_bundle, load_face_model, load_shot
 from likeness.track import TrackConfig, track
 from likeness.types import (
@@ -62,6 +64,8 @@ class RunReport:
     """Frames of the output whose face had to be guessed, because nobody was seen in the driver."""
     seconds: float
     peak_rss_mb: float
+    manifest: str = "embedded"
+    """Where the signed manifest is: embedded, or the name of the file that holds it."""
     clamped: dict[str, float] = field(default_factory=dict)
     """Share of frames in which a value was held back to what the target has shown."""
 
@@ -113,8 +117,8 @@ def run(
     timeline: Timeline,
     encoding: EncodeConfig | None = None,
     progress: Progress = silent,
-) -> None:
-    """Stream pixels through a method.
+) -> Signed:
+    """Stream pixels through a method and return where the signed manifest is.
 
     Args:
         method: what sits in the slots condition and synthesize.
@@ -131,6 +135,7 @@ def run(
             condition = method.condition(window, pixels)
             video.append(composite(pixels, method.synthesize(condition)))
             progress("synthesize", window.stop, len(timeline))
+    return video.signed or Signed("embedded")
 
 
 def target_frames(portrait: PortraitBundle, count: int) -> Iterator[tuple[Window, torch.Tensor]]:
@@ -168,6 +173,7 @@ def reenact(
     config: ReenactConfig | None = None,
     progress: Progress = silent,
     *,
+    consents: Sequence[Consent] = (),
     device: torch.device = CPU,
 ) -> RunReport:
     """Let a portrait do what a driver does.
@@ -178,18 +184,23 @@ def reenact(
         output: video to write, on the driver's timeline and with its sound.
         config: settings.
         progress: called as (stage, done, total).
+        consents: records besides those in the bundle: a newer one of the target, the driver's.
         device: where the generator runs.
 
     Raises:
+        ConsentError: the target's consent is missing, over or revoked, or does not cover this.
         BundleError, MediaError, TrackError, FitError: an input is not usable.
     """
     config = config or ReenactConfig()
     began = time.monotonic()
     portrait = open_portrait(load_bundle(bundle), device)
+    # Before the driver is analyzed, which takes time; its own clip is looked at below.
+    permission = permit_synthesis(portrait.people, "reenact", consents)
     if driver is None:
         shot, moved = portrait.shot, Transfer(portrait.shot.params, {})
     else:
         shot = analyse(driver, config.analyse, progress)[0]
+        permission = permit_synthesis(portrait.people, "reenact", consents, shot.clip)
         moved = transfer(shot.params, portrait.target, config.transfer)
     clip = shot.clip
     unseen = np.ones(len(clip), bool)
@@ -197,14 +208,16 @@ def reenact(
     method = Reenact(
         portrait,
         _over_clip(moved.params, shot),
+        permission,
         (
+            Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
             Ingredient("target", portrait.shot.clip.path.name, portrait.shot.clip.digest),
             Ingredient("driver", clip.path.name, clip.digest),
         ),
         settings.to_json(config),
     )
     like = portrait.shot.clip
-    run(
+    signed = run(
         method,
         target_frames(portrait, len(clip)),
         output,
@@ -219,6 +232,7 @@ def reenact(
         tuple(int(i) for i in np.flatnonzero(unseen)),
         time.monotonic() - began,
         peak_rss_mb(),
+        signed.sidecar.name if signed.sidecar else signed.manifest,
         moved.clamped,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from likeness.cli import demo, doctor, evaluate, models, reenact, track, train
+from likeness.cli import consent, demo, doctor, evaluate, models, reenact, track, train
 from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
 from likeness.errors import ConfigError, LikenessError
 
@@ -35,6 +35,7 @@ def build() -> App:
     app.command(evaluate.app)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)
     app.command(models.app)
+    app.command(consent.app)
     return app
 
 

@@ -51,7 +51,7 @@ class Content:
     files: tuple[Path, ...]
     """A file, or the pictures of a sequence in their order."""
 
-    def open(self, opened: ExitStack) -> BinaryIO:
+    def open(self, opened: ExitStack) -> BinaryIO | Joined:
         """Open it for reading as one stream of bytes."""
         if len(self.files) == 1:
             return opened.enter_context(self.files[0].open("rb"))
@@ -211,7 +211,7 @@ class _Nowhere(io.RawIOBase):
 
 
 def _sign(
-    reading: BinaryIO,
+    reading: BinaryIO | Joined,
     writing: Any,
     kind: str,
     manifest: Manifest,
@@ -252,7 +252,7 @@ def claim(manifest: Manifest, essence: str | None, kind: str) -> dict[str, Any]:
     name, _, version = manifest.software.partition(" ")
     edited = manifest.digital_source_type == COMPOSITE
     parent = next((i for i in manifest.ingredients if i.role == "target"), None) if edited else None
-    made = {
+    made: dict[str, Any] = {
         "action": "c2pa.edited" if edited else "c2pa.created",
         "when": manifest.created,
         "softwareAgent": {"name": name, "version": version},
