@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from likeness.types import Shot as Shot
     from likeness.types import Timeline as Timeline
     from likeness.types import Window as Window
+    from likeness.verify.report import write_report as write_report
+    from likeness.verify.verification import Verification as Verification
+    from likeness.verify.verification import verify_file as verify_file
 
 _HOMES = {
     "decode": ("open_clip",),
@@ -57,6 +60,8 @@ _HOMES = {
     "pipeline": ("AnalyseConfig", "ReenactConfig", "RunReport", "analyse", "reenact"),
     "store": ("load_bundle", "load_face_model", "load_shot", "save_bundle", "save_shot"),
     "types": ("Bundle", "Clip", "FaceParams", "FaceTrack", "Shot", "Timeline", "Window"),
+    "verify.report": ("write_report",),
+    "verify.verification": ("Verification", "verify_file"),
 }
 """Public names by the module that defines them."""
 
@@ -82,6 +87,7 @@ __all__ = [
     "Shot",
     "Timeline",
     "TrackError",
+    "Verification",
     "Window",
     "analyse",
     "load_bundle",
@@ -92,6 +98,8 @@ __all__ = [
     "save_bundle",
     "save_shot",
     "train_portrait",
+    "verify_file",
+    "write_report",
 ]
 
 
