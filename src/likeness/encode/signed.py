@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import av
@@ -101,6 +102,20 @@ def sign_pictures(
             _replace_by_signed(file, manifest, None, by)
         return None
     return _beside(tuple(files), output, manifest, None, by)
+
+
+def rehearse(by: Credentials) -> None:
+    """Sign and validate a trifle, to know before the work that signing will succeed after it.
+
+    Raises:
+        MediaError: The chain, the key or the time-stamp server is not usable.
+    """
+    with TemporaryDirectory(prefix="likeness-") as folder:
+        trifle, beside = Path(folder) / "trial", Path(folder) / "trial.c2pa"
+        trifle.write_bytes(bytes(64))
+        content = Content((trifle,))
+        beside.write_bytes(sign_beside(content, Manifest("trial", "render"), None, by))
+        _insist(read_detached(content, beside))
 
 
 def _replace_by_signed(

@@ -12,12 +12,11 @@ import torch
 
 from likeness.encode.coders import EncodeConfig
 from likeness.encode.place import PICTURE_SUFFIXES, check_place, stage_sidecar
-from likeness.encode.signed import Signed
+from likeness.encode.signed import Signed, rehearse
 from likeness.encode.sinks import Job, PictureSink, VideoSink
 from likeness.errors import ConfigError, ContractError, MediaError
 from likeness.provenance.credentials import Credentials, load_credentials
 from likeness.provenance.manifest import Manifest
-from likeness.provenance.signing import rehearse
 from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, Timeline
 

@@ -148,24 +148,26 @@ def _ask(
         return ManifestReading()
     except c2pa.C2paError as error:
         return _unreadable(stream, manifest is not None, str(error))
-    return replace(_understand(store), source=source)
+    try:
+        return replace(_understand(store), source=source)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        # The file comes from a stranger: what the library lets pass may still be of any shape.
+        return _damaged("it is not built as a manifest is")
 
 
 def _unreadable(stream: Any, beside: bool, error: str) -> ManifestReading:
     """Tell a broken manifest from a file that the library cannot take apart."""
     stream.seek(0)
     if beside or b"c2pa" in stream.read(_LOOK):
-        return ManifestReading(
-            finding="manifest changed",
-            present=True,
-            source="embedded",
-            problems=(
-                f"A manifest is there but cannot be read ({error}): it was damaged or altered.",
-            ),
-        )
+        return _damaged(error)
     return ManifestReading(
         problems=(f"The file cannot be searched for a manifest ({error}): it may be damaged.",)
     )
+
+
+def _damaged(error: str) -> ManifestReading:
+    problem = f"A manifest is there but cannot be read ({error}): it was damaged or altered."
+    return ManifestReading("manifest changed", True, source="embedded", problems=(problem,))
 
 
 def _understand(store: Mapping[str, Any]) -> ManifestReading:

@@ -169,16 +169,6 @@ def sign_beside(
         return _sign(reading, away, UNKNOWN, manifest, essence, by, detached=True)
 
 
-def rehearse(by: Credentials) -> None:
-    """Sign nothing of importance, to know before the work that signing will succeed.
-
-    Raises:
-        MediaError: The chain, the key or the time-stamp server is not usable.
-    """
-    trial = io.BytesIO(bytes(64))
-    _sign(trial, _Nowhere(), UNKNOWN, Manifest("trial", "render"), None, by, detached=True)
-
-
 class _Nowhere(io.RawIOBase):
     """Takes what is written and forgets it, but remembers how much it was."""
 
