@@ -263,6 +263,8 @@ def claim(manifest: Manifest, essence: str | None, kind: str) -> dict[str, Any]:
             # Every list of actions begins with how the asset came about.
             opened = {**made, "action": "c2pa.created"}
         actions.insert(0, opened)
+    # Every frame that leaves the program is marked; "unbound", as the mark holds no hash of this.
+    actions.append({"action": "c2pa.watermarked.unbound", "when": manifest.created})
     statement = {**json.loads(manifest.json()), "essence": essence}
     return {
         "claim_generator_info": [{"name": name, "version": version or "unknown"}],
