@@ -1,21 +1,32 @@
-"""A Reed-Solomon code over bytes: eight bytes of payload in sixteen, four wrong ones mended.
+"""A Reed-Solomon code over bytes, decoded from soft scores: eight bytes of payload in sixteen.
 
-Arithmetic in GF(256) with the polynomial x^8 + x^4 + x^3 + x^2 + 1; decoding by solving the key
-equation with the extended Euclidean algorithm (Sugiyama, Kasahara, Hirasawa, Namekawa 1975), erased
-places included.
+Arithmetic in GF(256) modulo x^8 + x^4 + x^3 + x^2 + 1. Byte i of a word is the value at the i-th
+power of x of the polynomial that takes the payload's bytes at the first eight powers (Reed and
+Solomon 1960, systematic by interpolation): any eight of the sixteen fix the rest. Decoding follows
+Fossorier and Lin (1995, ordered statistics): trust the eight most reliable places, change up to
+three of them to runners-up, and take the word with the highest sum of scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
 
 LENGTH = 16
 DATA = 8
-CHECKS = LENGTH - DATA
+_RUNNERS_UP = 11
+"""Other bytes that are tried per trusted place."""
+_CHANGES = 3
+"""Trusted places that are changed at once."""
 
 
-def _tables() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    powers, logs = [0] * 510, [0] * 256
+def _tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    powers, logs = np.zeros(510, np.int64), np.zeros(256, np.int64)
     value = 1
     for exponent in range(255):
         powers[exponent] = powers[exponent + 255] = value
@@ -23,115 +34,81 @@ def _tables() -> tuple[tuple[int, ...], tuple[int, ...]]:
         value <<= 1
         if value & 256:
             value ^= 0b1_0001_1101
-    return tuple(powers), tuple(logs)
+    return powers, logs
 
 
 _POWER, _LOG = _tables()
 
 
-def _times(a: int, b: int) -> int:
-    return _POWER[_LOG[a] + _LOG[b]] if a and b else 0
+def times(a: Bytes, b: Bytes) -> Bytes:
+    """Return the products of bytes in GF(256), broadcast."""
+    products = _POWER[_LOG[a] + _LOG[b]]
+    return np.where((a == 0) | (b == 0), 0, products).astype(np.uint8)
+
+
+def _product(a: int, b: int) -> int:
+    return int(_POWER[_LOG[a] + _LOG[b]]) if a and b else 0
 
 
 def _over(a: int, b: int) -> int:
-    return _POWER[_LOG[a] + 255 - _LOG[b]] if a else 0
+    return int(_POWER[_LOG[a] + 255 - _LOG[b]]) if a else 0
 
 
-Polynomial = list[int]
-"""Coefficients, lowest power first."""
+def completion(known: tuple[int, ...]) -> Bytes:
+    """Return (DATA, LENGTH): how much each known byte puts into each byte of the word.
 
-
-def _product(a: Sequence[int], b: Sequence[int]) -> Polynomial:
-    result = [0] * (len(a) + len(b) - 1)
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            result[i + j] ^= _times(x, y)
-    return result
-
-
-def _value(polynomial: Sequence[int], at: int) -> int:
-    result = 0
-    for coefficient in reversed(polynomial):
-        result = _times(result, at) ^ coefficient
-    return result
-
-
-def _degree(polynomial: Sequence[int]) -> int:
-    return max((i for i, x in enumerate(polynomial) if x), default=-1)
-
-
-def _generator() -> Polynomial:
-    result = [1]
-    for i in range(CHECKS):
-        result = _product(result, [_POWER[i], 1])
-    return result
-
-
-_GENERATOR = _generator()
-
-
-def encode(data: Sequence[int]) -> list[int]:
-    """Return `LENGTH` bytes: the `DATA` bytes of `data`, then the checks."""
-    remainder = [0] * CHECKS + list(reversed(data))
-    for i in range(LENGTH - 1, CHECKS - 1, -1):
-        factor = remainder[i]
-        for j, coefficient in enumerate(_GENERATOR):
-            remainder[i - CHECKS + j] ^= _times(factor, coefficient)
-    return list(data) + list(reversed(remainder[:CHECKS]))
-
-
-def decode(received: Sequence[int], erased: Sequence[int] = ()) -> list[int] | None:
-    """Return the code word nearest to what was received, or None.
+    These are Lagrange's polynomials on the known places, at all places.
 
     Args:
-        received: `LENGTH` bytes.
-        erased: places that are not trusted; 2 * wrong + erased may be up to `CHECKS`.
+        known: `DATA` different places, 0 to `LENGTH` - 1.
     """
-    word = list(reversed(received))
-    syndromes = [_value(word, _POWER[i]) for i in range(CHECKS)]
-    if not any(syndromes):
-        return list(received)
-    erasures = [1]
-    for place in erased:
-        erasures = _product(erasures, [1, _POWER[LENGTH - 1 - place]])
-    locator, evaluator = _key_equation(_product(syndromes, erasures)[:CHECKS], len(erased))
-    locator = _product(locator, erasures)
-    if not locator[0]:
-        return None
-    mended = 0
-    for place in range(LENGTH):
-        inverse = _POWER[(255 - place) % 255]
-        if _value(locator, inverse):
-            continue
-        slope = _value(locator[1::2], _times(inverse, inverse))
-        if not slope:
-            return None
-        size = _over(_value(evaluator, inverse), slope)
-        word[place] ^= _times(size, _POWER[place])
-        mended += 1
-    if mended != _degree(locator) or any(_value(word, _POWER[i]) for i in range(CHECKS)):
-        return None
-    return list(reversed(word))
+    at = [int(_POWER[i]) for i in range(LENGTH)]
+    matrix = np.zeros((DATA, LENGTH), np.uint8)
+    for row, place in enumerate(known):
+        for column in range(LENGTH):
+            others = [at[other] for other in known if other != place]
+            value = 1
+            for other in others:
+                value = _over(_product(value, at[column] ^ other), at[place] ^ other)
+            matrix[row, column] = value
+    return matrix
 
 
-def _key_equation(syndromes: Polynomial, erased: int) -> tuple[Polynomial, Polynomial]:
-    """Return locator and evaluator of the errors (Sugiyama): run Euclid until half the way."""
-    before, now = [0] * CHECKS + [1], syndromes
-    factor_before, factor = [0], [1]
-    while 2 * _degree(now) >= CHECKS + erased:
-        rest, quotient = list(before), [0] * (CHECKS + 1)
-        top = _degree(now)
-        while _degree(rest) >= top:
-            shift = _degree(rest) - top
-            scale = _over(rest[_degree(rest)], now[top])
-            quotient[shift] ^= scale
-            for i in range(top + 1):
-                rest[i + shift] ^= _times(scale, now[i])
-        product = _product(quotient, factor)
-        width = max(len(product), len(factor_before))
-        product += [0] * (width - len(product))
-        for i, x in enumerate(factor_before):
-            product[i] ^= x
-        before, now = now, rest
-        factor_before, factor = factor, product[: _degree(product) + 1]
-    return factor, now
+def encode(data: bytes) -> bytes:
+    """Return the word of `LENGTH` bytes that begins with the `DATA` bytes given."""
+    matrix = completion(tuple(range(DATA)))
+    parts = times(np.frombuffer(data, np.uint8)[:, None], matrix)
+    return bytes(np.bitwise_xor.reduce(parts, axis=0))
+
+
+def decode(scores: Scores) -> tuple[bytes, float]:
+    """Return the payload's bytes of the best word found, and the sum of its scores.
+
+    Args:
+        scores: (LENGTH, 256) for each place and byte; the higher, the likelier.
+    """
+    ranked = np.argsort(-scores, axis=1)
+    best = np.take_along_axis(scores, ranked[:, :2], 1)
+    known = tuple(int(i) for i in np.argsort(best[:, 1] - best[:, 0])[:DATA])
+    matrix = completion(known)
+    first = ranked[list(known), 0].astype(np.uint8)
+    word = np.bitwise_xor.reduce(times(first[:, None], matrix), axis=0)
+    others = ranked[list(known), 1 : _RUNNERS_UP + 1].astype(np.uint8)
+    # (DATA, runners-up, LENGTH): what changing one trusted byte does to the whole word.
+    changes = times((others ^ first[:, None])[:, :, None], matrix[:, None, :])
+    found, total = word, _sums(scores, word[None])[0]
+    for count in range(1, _CHANGES + 1):
+        for places in combinations(range(DATA), count):
+            words = word[None]
+            for place in places:
+                words = (words[:, None] ^ changes[place][None]).reshape(-1, LENGTH)
+            sums = _sums(scores, words)
+            top = int(sums.argmax())
+            if sums[top] > total:
+                found, total = words[top], sums[top]
+    return bytes(found[:DATA]), float(total)
+
+
+def _sums(scores: Scores, words: Bytes) -> Scores:
+    sums: Scores = scores[np.arange(LENGTH), words].sum(1)
+    return sums

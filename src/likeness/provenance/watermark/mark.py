@@ -9,14 +9,16 @@ import torch
 
 from likeness.errors import ContractError
 from likeness.provenance.watermark import code, hide
+from likeness.provenance.watermark.hide import Floats32
 from likeness.provenance.watermark.pattern import SYMBOLS, TILE, moved, on_torus, place_of, waves
-from likeness.types import Floats
 
 PUBLIC_KEY = b"likeness public watermark key, version 1"
 """Known to everybody, so that everybody can verify; see docs/watermark.md for what that means."""
 
-_ANCHOR_SHARE = 0.4
-"""Share of the mark's energy in the pattern that is searched for; the rest carries the payload."""
+_SMALL = 400
+"""Frames with a smaller area than this squared have little room."""
+_QUIET = 0.8
+"""The mark on larger frames, relative to that on small ones: they have room to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,18 @@ class Watermark:
         """Return (N,3,H,W) frames with the mark; see `Embedder.embed`."""
         return self.embedder((frames.shape[2], frames.shape[3])).embed(frames)
 
-    def pattern(self, unit: int = 1) -> Floats:
-        """Return the pattern on the torus, (TILE * unit, TILE * unit), root mean square one."""
-        word = code.encode(list(self.payload.to_bytes(code.DATA, "big")))
-        spectrum = np.sqrt(_ANCHOR_SHARE) * waves(self.key, 0)
-        share = np.sqrt((1 - _ANCHOR_SHARE) / SYMBOLS)
+    def pattern(self, size: tuple[int, int]) -> Floats32:
+        """Return the (H, W) pattern for frames of `size`, of about unit mean square on small ones."""
+        unit, anchor = unit_of(size), _anchor_share(size)
+        word = code.encode(self.payload.to_bytes(code.DATA, "big"))
+        spectrum = np.sqrt(anchor) * waves(self.key, 0)
+        share = np.sqrt((1 - anchor) / SYMBOLS)
         for number, byte in enumerate(word, 1):
             spectrum = spectrum + share * moved(waves(self.key, number), *place_of(byte))
         tile = on_torus(spectrum, TILE * unit)
-        scaled: Floats = (tile / np.sqrt((tile**2).mean())).astype(np.float32)
-        return scaled
+        tile *= _loudness(size) / np.sqrt((tile**2).mean())
+        rows, columns = (np.arange(side) % (TILE * unit) for side in size)
+        return np.ascontiguousarray(tile[rows[:, None], columns[None]], np.float32)
 
 
 def unit_of(size: tuple[int, int]) -> int:
@@ -56,14 +60,27 @@ def unit_of(size: tuple[int, int]) -> int:
     return max(1, int(min(size) / TILE + 0.5))
 
 
+def _anchor_share(size: tuple[int, int]) -> float:
+    """Return the share of the mark's energy in the pattern that is searched for.
+
+    The rest carries the payload. In small frames, being found at all comes first.
+    """
+    return 0.7 if _is_small(size) else 0.5
+
+
+def _loudness(size: tuple[int, int]) -> float:
+    return 1.0 if _is_small(size) else _QUIET
+
+
+def _is_small(size: tuple[int, int]) -> bool:
+    return size[0] * size[1] < _SMALL**2
+
+
 class Embedder:
     """Marks the frames of one clip, each by itself: windows and order make no difference."""
 
     def __init__(self, watermark: Watermark, size: tuple[int, int]) -> None:
-        unit = unit_of(size)
-        rows, columns = (np.arange(side) % (TILE * unit) for side in size)
-        tile = watermark.pattern(unit)
-        self._pattern = np.ascontiguousarray(tile[rows[:, None], columns[None]])
+        self._pattern = watermark.pattern(size)
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """Return frames with the mark.

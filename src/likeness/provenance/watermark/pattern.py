@@ -15,8 +15,9 @@ Complex = NDArray[np.complex128]
 
 TILE = 512
 """Side of the torus in pixels of unit scale: a wave has a whole number of periods on it."""
-LONGEST, SHORTEST = 40.0, 9.0
-"""Wavelengths in pixels of unit scale."""
+LONGEST, SHORTEST = 32.0, 8.5
+"""Wavelengths in pixels of unit scale: shorter ones do not outlive halving the size and strong
+compression, longer ones drown in the picture."""
 RADIUS = math.ceil(TILE / SHORTEST)
 """Most periods on the torus along an axis."""
 SYMBOLS = 16

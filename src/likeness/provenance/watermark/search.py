@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
 from likeness.provenance.watermark import code
 from likeness.provenance.watermark.pattern import (
+    PLACES,
     RADIUS,
     SYMBOLS,
     TILE,
@@ -37,10 +39,22 @@ _STEP = 0.008
 _SMALLEST, _LARGEST = 0.4, 2.2
 _LIKELY = (1.0, 0.5, 1.5, 0.75, 2.0, 2 / 3, 1.25, 4 / 3, 0.8)
 """Scales that are tried first."""
-_SURE = -30.0
-"""Logarithm of a p-value at which no other scale is tried."""
-_REFINEMENTS = 12
+_COUNT = math.ceil(math.log(_LARGEST / _SMALLEST) / _STEP) + 1
+_SCALES = (*_LIKELY, *(_SMALLEST * math.exp(i * _STEP) for i in range(_COUNT)))
+_REFINEMENTS = 10
 """Scales that are tried around the best one."""
+_SMOOTH = 15
+"""Side, in frequencies, of the neighbourhoods over which power is averaged."""
+_SURE = math.log(1e-12)
+"""Logarithm of a p-value at which no other scale is tried."""
+_TRIED = len(_SCALES) + _REFINEMENTS
+_WHOLE = math.log(9 * _TRIED * 2)
+"""What is paid for the nine places at the torus's corner, at any scale: frames that were not cut.
+Half of the false alarms are allotted to these, a quarter to each of the other two searches."""
+_CUT = math.log(_GRID**2 * len(_LIKELY) * 4)
+"""What is paid for any place at a likely scale."""
+_ANY = math.log(_GRID**2 * _TRIED * 4)
+"""What is paid for any place at any scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,10 @@ class WatermarkReading:
     """How many frames were looked at."""
 
 
+NOTHING = WatermarkReading(False, 1.0, None, 1.0, 0.0, 1.0, (0.0, 0.0), 0)
+"""The reading of no frames, or of frames that are too small."""
+
+
 def _spectrum(picture: Floats, scale: float) -> Complex:
     """Return (2R+1, R+1) amplitudes of a picture at the pattern's frequencies.
 
@@ -83,7 +101,7 @@ def _spectrum(picture: Floats, scale: float) -> Complex:
 def _whitened(picture: Floats, scale: float) -> Complex:
     """Return the spectrum, each wave weighted by the inverse of the power around it."""
     found = _spectrum(picture, scale)
-    power = uniform_filter(np.abs(found) ** 2, 7)
+    power = uniform_filter(np.abs(found) ** 2, _SMOOTH)
     inside = profile() > 0
     white: Complex = np.where(inside, found / (power + 1e-3 * power[inside].mean() + 1e-30), 0)
     return white
@@ -93,65 +111,68 @@ def _deviation(white: Complex) -> float:
     return float(np.sqrt((np.abs(profile() * white) ** 2).sum() / 2)) + 1e-30
 
 
-def _anchor(white: Complex, key: bytes, number: int = 0) -> Floats:
-    """Return (G,G) scores of a pattern at all places, in standard deviations."""
-    surface: Floats = on_torus(waves(key, number) * white.conj(), _GRID) / _deviation(white)
+def _scores(white: Complex, key: bytes) -> Floats:
+    """Return (G,G) scores of the anchor at all places, in standard deviations."""
+    surface: Floats = on_torus(waves(key, 0) * white.conj(), _GRID) / _deviation(white)
     return surface
 
 
 @dataclass(frozen=True, slots=True)
 class _Peak:
     score: float
+    log_p: float
     scale: float
     place: tuple[float, float]
     white: Complex
 
 
-def _peak(picture: Floats, key: bytes, scale: float) -> _Peak:
+def _peak(picture: Floats, key: bytes, scale: float, paid: float) -> _Peak:
+    """Return the more telling of the highest score near the corner and the highest of all.
+
+    `paid` is what a place other than the corner costs at this scale.
+    """
     white = _whitened(picture, scale)
-    surface = _anchor(white, key)
-    y, x = np.unravel_index(int(surface.argmax()), surface.shape)
+    surface = _scores(white, key)
+    corner = np.roll(surface, (1, 1), (0, 1))[:3, :3]
     step = TILE / _GRID
-    return _Peak(float(surface[y, x]), scale, (float(y) * step, float(x) * step), white)
+    y, x = (int(i) for i in np.unravel_index(corner.argmax(), corner.shape))
+    whole = float(corner[y, x])
+    v, u = (int(i) for i in np.unravel_index(surface.argmax(), surface.shape))
+    cut = float(surface[v, u])
+    if _log_p(whole, _WHOLE) <= _log_p(cut, paid):
+        place = ((y - 1) * step, (x - 1) * step)
+        return _Peak(whole, _log_p(whole, _WHOLE), scale, place, white)
+    return _Peak(cut, _log_p(cut, paid), scale, (v * step, u * step), white)
 
 
-def _scales() -> list[float]:
-    count = math.ceil(math.log(_LARGEST / _SMALLEST) / _STEP) + 1
-    return [*_LIKELY, *(_SMALLEST * math.exp(i * _STEP) for i in range(count))]
+def _log_p(score: float, paid: float) -> float:
+    return min(0.0, paid - score * score / 2) if score > 0 else 0.0
 
 
-def _log_p(score: float, scales: int) -> float:
-    if score <= 0:
-        return 0.0
-    return min(0.0, math.log(_GRID * _GRID * (scales + _REFINEMENTS)) - score * score / 2)
-
-
-def _best(picture: Floats, key: bytes) -> tuple[_Peak, float]:
-    """Return the highest peak over all scales, and the logarithm of its p-value."""
-    scales = _scales()
-    best = None
-    for scale in scales:
-        found = _peak(picture, key, scale)
-        if best is None or found.score > best.score:
-            best = found
-        if _log_p(best.score, len(scales)) < _SURE:
+def _best(picture: Floats, key: bytes) -> _Peak:
+    """Return the most telling peak over all scales, its scale refined."""
+    best = _peak(picture, key, 1.0, _CUT)
+    for number, scale in enumerate(_SCALES[1:], 1):
+        if best.log_p < _SURE:
             break
+        found = _peak(picture, key, scale, _CUT if number < len(_LIKELY) else _ANY)
+        best = min(best, found, key=lambda peak: (peak.log_p, -peak.score))
     step = _STEP
     for _ in range(_REFINEMENTS // 2):
         step /= 2
-        around = [_peak(picture, key, best.scale * (1 + sign * step)) for sign in (-1, 1)]
-        best = max([best, *around], key=lambda peak: peak.score)
-    return best, _log_p(best.score, len(scales))
+        around = [_peak(picture, key, best.scale * (1 + sign * step), _ANY) for sign in (-1, 1)]
+        best = min([best, *around], key=lambda peak: (peak.log_p, -peak.score))
+    return best
 
 
 def search(picture: Floats, key: bytes, frames: int) -> WatermarkReading:
     """Return the reading of a weighted mean of frames, (H, W)."""
-    peak, log_p = _best(picture, key)
+    peak = _best(picture, key)
     payload, payload_log_p = _payload(peak, key)
     return WatermarkReading(
-        present=log_p < math.log(LEVEL),
-        p_value=math.exp(log_p),
-        payload=payload if payload_log_p < math.log(LEVEL) else None,
+        present=peak.log_p < math.log(LEVEL),
+        p_value=math.exp(peak.log_p),
+        payload=payload if max(payload_log_p, peak.log_p) < math.log(LEVEL) else None,
         payload_p_value=math.exp(payload_log_p),
         score=peak.score,
         scale=peak.scale,
@@ -160,23 +181,28 @@ def search(picture: Floats, key: bytes, frames: int) -> WatermarkReading:
     )
 
 
-def _payload(peak: _Peak, key: bytes) -> tuple[int | None, float]:
-    """Return the most likely payload and the logarithm of its p-value, all 2^64 counted."""
-    step = _GRID // 16
-    scores = np.empty((SYMBOLS, 256))
+def _finer(peak: _Peak, key: bytes) -> tuple[float, float]:
+    """Return the place of a peak to half a pixel."""
+    waves_there = waves(key, 0) * peak.white.conj()
+    best = peak.place
+    top = float(moved(waves_there, *best).real.sum())
+    for step in (1.0, 0.5):
+        y, x = best
+        for dy, dx in product((-step, 0.0, step), repeat=2):
+            score = float(moved(waves_there, y + dy, x + dx).real.sum())
+            if score > top:
+                best, top = (y + dy, x + dx), score
+    return best
+
+
+def _payload(peak: _Peak, key: bytes) -> tuple[int, float]:
+    """Return the most likely payload and the logarithm of its p-value, all 2^64 paid for."""
+    placed = moved(peak.white.conj(), *_finer(peak, key))
+    step = _GRID // PLACES
+    scores = np.empty((SYMBOLS, PLACES * PLACES))
     for number in range(SYMBOLS):
-        placed = moved(peak.white.conj(), *peak.place)
-        surface = on_torus(waves(key, number + 1) * placed, _GRID) / _deviation(peak.white)
-        scores[number] = surface[::step, ::step].ravel()
-    best, total = None, 0.0
-    received = scores.argmax(1).tolist()
-    sorted_scores = np.sort(scores, 1)
-    order = np.argsort(sorted_scores[:, -1] - sorted_scores[:, -2]).tolist()
-    for erased in range(0, code.CHECKS + 1, 2):
-        word = code.decode(received, order[:erased])
-        if word is None:
-            continue
-        score = float(sum(scores[i, byte] for i, byte in enumerate(word))) / math.sqrt(SYMBOLS)
-        if score > total:
-            best, total = int.from_bytes(bytes(word[: code.DATA]), "big"), score
-    return best, min(0.0, 64 * math.log(2) - total * total / 2)
+        surface = on_torus(waves(key, number + 1) * placed, _GRID)
+        scores[number] = surface[::step, ::step].ravel() / _deviation(peak.white)
+    data, total = code.decode(scores)
+    score = total / math.sqrt(SYMBOLS)
+    return int.from_bytes(data, "big"), _log_p(score, 64 * math.log(2))
