@@ -28,8 +28,10 @@ _BINS = 12
 """Steps of luma that ring and rest are compared in."""
 _FLOOR = (0.1 / 255) ** 2
 """Added to variances: what quantization to 8 bit and a good codec leave of nothing."""
-_USUAL, _FAR = 1.0, 3.0
+_USUAL, _FAR = 0.75, 2.0
 """Octaves of variance between ring and rest: recordings stay below the first."""
+_POINTS = 300
+"""Points of the curve."""
 _BLIND = (
     "Needs a camera that stands still and a background on both sides of the ring. Codecs spend "
     "more on blocks near motion and freeze those far away, which raises the ratio of real "
@@ -103,7 +105,8 @@ class BackgroundSignal:
     def _judge(self, ratio: float, variance: Floats, known: Bools) -> SignalReading:
         score = ramp(abs(ratio), _USUAL, _FAR)
         more = "more" if ratio > 0 else "less"
-        levels = 255 * np.array(self._levels, np.float32)
+        levels = 255 * _fewer(np.array(self._levels, np.float32))
+        frames = _fewer(np.array(self._frames, np.float32)).astype(np.int64)
         said = f"The still background flickers {2 ** abs(ratio):.1f} times {more} around the head"
         verdict = "; such a step is unusual." if score else "; nothing unusual."
         return SignalReading(
@@ -116,7 +119,7 @@ class BackgroundSignal:
             (
                 Curve(
                     "Flicker of what stands still",
-                    self._scene.seconds(np.array(self._frames)),
+                    self._scene.seconds(frames),
                     {"around the head": levels[:, 1], "away from it": levels[:, 0]},
                     ("seconds", "deviation, 8-bit steps"),
                     over_time=True,
@@ -153,6 +156,14 @@ def _octaves(variance: Floats, known: Bools, luma: Floats) -> float | None:
         rest, ring = (float(variance[i][here[i]].mean()) + _FLOOR for i in (0, 1))
         total, weight = total + count * float(np.log2(ring / rest)), weight + count
     return total / weight if weight else None
+
+
+def _fewer(series: Floats) -> Floats:
+    """Average neighbors of an (n,...) series until at most `_POINTS` are left to draw."""
+    starts = np.arange(0, len(series), -(-len(series) // _POINTS))
+    length = np.diff(np.r_[starts, len(series)]).reshape(-1, *[1] * (series.ndim - 1))
+    averaged: Floats = np.add.reduceat(series, starts, axis=0) / length
+    return averaged
 
 
 def _map(variance: Floats, known: Bools) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from likeness.metrics.pictures import COLORS, curves, picture_png
-from likeness.metrics.report import Report, show
+from likeness.metrics.report import Report
 from likeness.verify.signal import Curve, SignalReading
 from likeness.verify.signals import BLIND_SPOTS, strength
 from likeness.verify.verification import Verification
@@ -141,8 +141,9 @@ def _add_overview(report: Report, found: Verification) -> None:
             f"p = {found.watermark.p_value:.2g}",
         ),
     ]
-    rows += [(s.title, strength(s.score), s.score) for s in found.signals]
-    rows.append(("all signals together (the largest)", strength(found.score), found.score))
+    scores = [(s.title, s.score) for s in found.signals]
+    for title, score in [*scores, ("all signals together (the largest)", found.score)]:
+        rows.append((title, strength(score), None if score is None else f"{score:.2f}"))
     report.add_table(("what", "finding", "value or score"), rows)
 
 
@@ -170,7 +171,7 @@ def _add_origin(report: Report, found: Verification) -> None:
 
 def _add_signal(report: Report, signal: SignalReading) -> None:
     report.add_section(signal.title)
-    score = "" if signal.score is None else f" Score {show(signal.score)}."
+    score = "" if signal.score is None else f" Score {signal.score:.2f}."
     report.add_text(signal.finding + score)
     for curve in signal.curves:
         figure = curves(curve.series, curve.x, curve.title, curve.axes)

@@ -28,7 +28,7 @@ _LOW = 0.12
 """Cycles per pixel below which the picture itself makes peaks."""
 _NEAR = 3
 """Bins on either side that a peak is compared with."""
-_USUAL, _FAR = 2.0, 8.0
+_USUAL, _FAR = 1.6, 5.0
 """Decibels by which the face's strongest peak stands out more than the same one elsewhere."""
 _BLIND = (
     "Sees regular traces of upsampling only. Compression, scaling and noise added afterward wipe "
@@ -140,15 +140,13 @@ def peaks_of(decibels: Floats) -> Floats:
     from scipy.ndimage import median_filter
 
     side, width = len(decibels), 2 * _NEAR + 1
-    around = [median_filter(decibels, shape, mode="wrap") for shape in _shapes(width)]
+    shapes = ((width, width), (1, width), (width, 1))
+    around = [median_filter(decibels, shape, mode="wrap") for shape in shapes]
     rise = decibels - np.max(around, axis=0)
     frequency = (np.arange(side) - side // 2) / side
     rise[np.hypot(frequency[:, None], frequency[None]) < _LOW] = 0
-    return np.maximum(rise, 0)
-
-
-def _shapes(width: int) -> tuple[tuple[int, int], ...]:
-    return (width, width), (1, width), (width, 1)
+    above: Floats = np.maximum(rise, 0)
+    return above
 
 
 def azimuthal_average(decibels: Floats) -> tuple[Floats, Floats]:

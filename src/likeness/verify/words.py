@@ -92,6 +92,5 @@ def forensic_sentence(found: Verification) -> str:
     judged = [s for s in found.signals if s.score is not None]
     most = max(judged, key=lambda s: s.score or 0.0)
     count = f"{len(judged)} of {len(found.signals)} signals applied"
-    word = strength(score)
-    about = "" if score < WEAK else f" in {most.title.lower()}: {most.finding}"
-    return f"{word.capitalize()}{about or '.'} ({count}; score {score:.2f}, not calibrated)"
+    said = f"{count}; the highest score is {score:.2f} (not calibrated): {strength(score)}"
+    return f"{said}." if score < WEAK else f"{said} in {most.title.lower()}. {most.finding}"
