@@ -202,26 +202,18 @@ def reenact(
         shot = analyse(driver, config.analyse, progress)[0]
         permission = permit_synthesis(portrait.people, "reenact", consents, shot.clip)
         moved = transfer(shot.params, portrait.target, config.transfer)
-    clip = shot.clip
-    unseen = np.ones(len(clip), bool)
-    unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
-    method = Reenact(
-        portrait,
-        _over_clip(moved.params, shot),
-        permission,
-        (
-            Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
-            Ingredient("target", portrait.shot.clip.path.name, portrait.shot.clip.digest),
-            Ingredient("driver", clip.path.name, clip.digest),
-        ),
-        settings.to_json(config),
+    target, clip = portrait.shot.clip, shot.clip
+    ingredients = (
+        Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
+        Ingredient("target", target.path.name, target.digest),
+        Ingredient("driver", clip.path.name, clip.digest),
     )
-    like = portrait.shot.clip
+    params = _over_clip(moved.params, shot)
     signed = run(
-        method,
+        Reenact(portrait, params, permission, ingredients, settings.to_json(config)),
         target_frames(portrait, len(clip)),
         output,
-        like,
+        target,
         Timeline.of(clip, clip),
         config.encode,
         progress,
@@ -229,12 +221,19 @@ def reenact(
     return RunReport(
         str(output),
         len(clip),
-        tuple(int(i) for i in np.flatnonzero(unseen)),
+        _unseen(shot),
         time.monotonic() - began,
         peak_rss_mb(),
-        signed.sidecar.name if signed.sidecar else signed.manifest,
+        signed.where,
         moved.clamped,
     )
+
+
+def _unseen(shot: Shot) -> tuple[int, ...]:
+    """Frames of a shot's clip in which its face was not seen."""
+    unseen = np.ones(len(shot.clip), bool)
+    unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
+    return tuple(int(i) for i in np.flatnonzero(unseen))
 
 
 def _over_clip(params: FaceParams, shot: Shot) -> FaceParams:

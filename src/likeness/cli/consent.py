@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Group, Parameter
 
 from likeness.cli.options import Options, Output
 from likeness.errors import ConfigError, ConsentError
@@ -17,6 +18,41 @@ if TYPE_CHECKING:
     from likeness.provenance.consent import Consent
 
 app = App(name="consent", help="Records of who agreed to what: make one, check it, revoke it.")
+
+
+@Parameter(name="*", group=Group("What limits it", sort_key=5))
+@dataclass(frozen=True)
+class Limits:
+    """What an agreement is limited to, besides its methods."""
+
+    language: tuple[str, ...] = ("all",)
+    """Languages that they may be made to speak. Told, not checked."""
+    territory: tuple[str, ...] = ("all",)
+    """Where the result may be shown. Told, not checked."""
+    start: date | None = None
+    """First day, YYYY-MM-DD. [default: today]"""
+    until: date | None = None
+    """Last day; without it the consent holds until it is revoked."""
+    project: str | None = None
+    """What it is for. Told, not checked."""
+    clip: tuple[Path, ...] = ()
+    """The only clips of this person that may be used. Repeat it."""
+    drivers: Literal["any", "consenting"] = "any"
+    """consenting asks for a record of whoever moves the portrait, too."""
+
+    def content(self) -> dict[str, Any]:
+        """Return it as the record's scope has it."""
+        from likeness.provenance.manifest import sha256_of
+
+        return {
+            "languages": self.language,
+            "territory": self.territory,
+            "from": self.start or date.today(),
+            "until": self.until,
+            "project": self.project,
+            "clips": tuple(sha256_of(path) for path in self.clip),
+            "drivers": self.drivers,
+        }
 
 
 @app.command(
@@ -32,15 +68,9 @@ def new(
     statement: str | None = None,
     scope: tuple[str, ...] = (),
     role: Literal["target", "driver", "source"] = "target",
-    language: tuple[str, ...] = ("all",),
-    territory: tuple[str, ...] = ("all",),
-    start: date | None = None,
-    until: date | None = None,
-    project: str | None = None,
-    clip: tuple[Path, ...] = (),
-    drivers: Literal["any", "consenting"] = "any",
     key: Path | None = None,
     yes: bool = False,
+    limits: Limits = Limits(),  # frozen
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Write down what a person agreed to; asks for what is missing where someone can answer.
@@ -51,18 +81,10 @@ def new(
         statement: What they agree to, in their own words.
         scope: Methods: all, reenact, animate, dub, swap, edit. Repeat it or separate with commas.
         role: target is shown and moved, driver gives motion, source gives identity in a swap.
-        language: Languages that they may be made to speak. Told, not checked.
-        territory: Where the result may be shown. Told, not checked.
-        start: First day, YYYY-MM-DD. [default: today]
-        until: Last day; without it the consent holds until it is revoked.
-        project: What it is for. Told, not checked.
-        clip: The only clips of this person that may be used. Repeat it.
-        drivers: consenting asks for a record of whoever moves the portrait, too.
         key: Ed25519 key in PEM that signs the record; it is made there if there is none.
         yes: The person has agreed to exactly this; without it you are asked.
     """
     from likeness.provenance.consent import sign_consent, write_consent
-    from likeness.provenance.manifest import sha256_of
 
     if output.exists():
         raise ConsentError(
@@ -76,13 +98,7 @@ def new(
         {"person": person, "role": role, "statement": statement},
         {
             "methods": tuple(w.strip() for words in scope for w in words.split(",") if w.strip()),
-            "languages": language,
-            "territory": territory,
-            "from": start or date.today(),
-            "until": until,
-            "project": project,
-            "clips": tuple(sha256_of(path) for path in clip),
-            "drivers": drivers,
+            **limits.content(),
         },
     )
     if not yes:

@@ -39,6 +39,11 @@ class Signed:
     sidecar: Path | None = None
     """The .c2pa file that belongs to the output, where it can't hold its manifest."""
 
+    @property
+    def where(self) -> str:
+        """Say it in a word: embedded, or the name of the file that holds the manifest."""
+        return self.sidecar.name if self.sidecar else self.manifest
+
 
 def read_essence(path: Path) -> str:
     """Return the sha256 of a video's coded pictures: the same after a copy into another container.
