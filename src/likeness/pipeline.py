@@ -209,15 +209,9 @@ def reenact(
         Ingredient("driver", clip.path.name, clip.digest),
     )
     params = _over_clip(moved.params, shot)
-    signed = run(
-        Reenact(portrait, params, permission, ingredients, settings.to_json(config)),
-        target_frames(portrait, len(clip)),
-        output,
-        target,
-        Timeline.of(clip, clip),
-        config.encode,
-        progress,
-    )
+    method = Reenact(portrait, params, permission, ingredients, settings.to_json(config))
+    frames, timeline = target_frames(portrait, len(clip)), Timeline.of(clip, clip)
+    signed = run(method, frames, output, target, timeline, config.encode, progress)
     return RunReport(
         str(output),
         len(clip),
