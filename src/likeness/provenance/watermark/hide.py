@@ -75,16 +75,38 @@ def _limited(roots: Floats32) -> Floats32:
                 for x in range(max(0, column - 1), min(columns, column + 2)):
                     total += roots[y, x]
                     count += 1
-            activity = np.float32(255) * (total / count) ** 2
-            value = FLAT + GAIN * activity**POWER
-            if value > MOST:
-                value = MOST
-            result[row, column] = value / 255
-            energy += (value / 255) ** 2
+            activity = 255.0 * float(total / count) ** 2
+            value = min(FLAT + GAIN * activity**POWER, MOST) / 255.0
+            result[row, column] = value
+            energy += value * value
     loud = np.sqrt(energy / (rows * columns)) * 255
     if loud > LOUDEST:
         result *= np.float32(LOUDEST / loud)
     return result
+
+
+def hidden(frame: Floats32, pattern: Floats32) -> Floats32:
+    """Return what `strengths` and `add` make of a frame, slowly; they are tested against this."""
+    height, width = pattern.shape
+    luma = np.tensordot(np.array([_RED, _GREEN, _BLUE]), frame.astype(np.float64), 1)
+    steps = np.zeros_like(luma)
+    steps[1:, :-1] += np.abs(np.diff(luma, axis=0))[:, :-1]
+    steps[:, :-1] += np.abs(np.diff(luma, axis=1))
+    tops, lefts = range(0, height, BLOCK), range(0, width, BLOCK)
+    roots = np.array(
+        [[np.sqrt(steps[y : y + BLOCK, x : x + BLOCK].mean() / 2) for x in lefts] for y in tops]
+    )
+    strength = np.empty_like(roots)
+    for y, x in np.ndindex(roots.shape):
+        near = roots[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].mean()
+        strength[y, x] = min(FLAT + GAIN * (255 * near**2) ** POWER, MOST) / 255
+    strength *= min(1.0, LOUDEST / 255 / np.sqrt((strength**2).mean()))
+    rows = (np.arange(len(tops)) + 0.5) * BLOCK
+    columns = (np.arange(len(lefts)) + 0.5) * BLOCK
+    wide = np.array([np.interp(np.arange(width) + 0.5, columns, line) for line in strength])
+    full = np.array([np.interp(np.arange(height) + 0.5, rows, line) for line in wide.T]).T
+    marked: Floats32 = np.clip(frame + full * pattern, 0, 1).astype(np.float32)
+    return marked
 
 
 @njit(cache=True, nogil=True)

@@ -42,14 +42,15 @@ class Watermark:
         return self.embedder((frames.shape[2], frames.shape[3])).embed(frames)
 
     def pattern(self, size: tuple[int, int]) -> Floats32:
-        """Return the (H, W) pattern for frames of `size`, of about unit mean square on small ones."""
+        """Return the (H, W) pattern for frames of `size`, of mean square one on small ones."""
         unit, anchor = unit_of(size), _anchor_share(size)
         word = code.encode(self.payload.to_bytes(code.DATA, "big"))
         spectrum = np.sqrt(anchor) * waves(self.key, 0)
         share = np.sqrt((1 - anchor) / SYMBOLS)
         for number, byte in enumerate(word, 1):
             spectrum = spectrum + share * moved(waves(self.key, number), *place_of(byte))
-        tile = on_torus(spectrum, TILE * unit)
+        center = 0.5 / unit
+        tile = on_torus(moved(spectrum, center, center), TILE * unit)
         tile *= _loudness(size) / np.sqrt((tile**2).mean())
         rows, columns = (np.arange(side) % (TILE * unit) for side in size)
         return np.ascontiguousarray(tile[rows[:, None], columns[None]], np.float32)
@@ -65,7 +66,7 @@ def _anchor_share(size: tuple[int, int]) -> float:
 
     The rest carries the payload. In small frames, being found at all comes first.
     """
-    return 0.7 if _is_small(size) else 0.5
+    return 0.6 if _is_small(size) else 0.5
 
 
 def _loudness(size: tuple[int, int]) -> float:

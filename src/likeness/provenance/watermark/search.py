@@ -153,9 +153,9 @@ def _best(picture: Floats, key: bytes) -> _Peak:
     """Return the most telling peak over all scales, its scale refined."""
     best = _peak(picture, key, 1.0, _CUT)
     for number, scale in enumerate(_SCALES[1:], 1):
-        if best.log_p < _SURE:
-            break
         found = _peak(picture, key, scale, _CUT if number < len(_LIKELY) else _ANY)
+        if best.log_p < _SURE and found.log_p >= best.log_p:
+            break
         best = min(best, found, key=lambda peak: (peak.log_p, -peak.score))
     step = _STEP
     for _ in range(_REFINEMENTS // 2):
