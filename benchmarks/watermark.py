@@ -121,10 +121,14 @@ def pieces(options: argparse.Namespace) -> Iterator[tuple[str, int, torch.Tensor
                     )
     for seed in options.actors:
         for side in options.sizes:
-            motion = Motion.from_seed(seed, FRAMES / 25, style="expressive")
-            config = RenderConfig(size=(side, side))
-            drawn = list(render(Actor.from_seed(seed), motion, config))
-            yield f"actor {seed}", side, torch.cat(drawn)[:FRAMES]
+            yield f"actor {seed}", side, acted(seed, side)
+
+
+def acted(seed: int, side: int) -> torch.Tensor:
+    """Return `FRAMES` frames of a procedural actor, unmarked."""
+    motion = Motion.from_seed(seed, FRAMES / 25, style="expressive")
+    config = RenderConfig(size=(side, side))
+    return torch.cat(list(render(Actor.from_seed(seed), motion, config)))[:FRAMES]
 
 
 def written(frames: torch.Tensor) -> tuple[torch.Tensor, float]:
