@@ -13,7 +13,7 @@ import torch
 from likeness.decode import open_clip, read_marks, stream
 from likeness.decode.pictures import is_pictures, list_pictures
 from likeness.encode import read_essence
-from likeness.errors import TrackError
+from likeness.errors import MediaError, TrackError
 from likeness.provenance import ManifestReading, read_manifest
 from likeness.provenance.reading import read_detached
 from likeness.provenance.signing import Content, detached_of
@@ -176,13 +176,20 @@ def _crop(frame: torch.Tensor, points: Floats) -> torch.Tensor:
 
 def _read_manifest(path: Path, anchors: Sequence[str]) -> ManifestReading:
     if path.is_file():
-        essence = None if is_pictures(path) else read_essence(path)
-        return read_manifest(path, anchors, marks=read_marks(path), essence=essence)
+        return read_manifest(path, anchors, marks=read_marks(path), essence=_essence(path))
     # A folder or a numbered pattern: its manifest can only stand beside it.
     beside = detached_of(path)
     if not beside.is_file():
         return ManifestReading()
     return read_detached(Content(tuple(list_pictures(path)[0])), beside, anchors)
+
+
+def _essence(path: Path) -> str | None:
+    try:
+        return None if is_pictures(path) else read_essence(path)
+    except MediaError:
+        # Cut off in the middle of a packet: what can be decoded is examined all the same.
+        return None
 
 
 def _faces(clip: Clip, config: TrackConfig, progress: Progress) -> tuple[FaceTrack, ...]:
