@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from likeness.pipeline import RunReport as RunReport
     from likeness.pipeline import analyse as analyse
     from likeness.pipeline import reenact as reenact
+    from likeness.provenance.consent import Consent as Consent
+    from likeness.provenance.consent import load_consent as load_consent
+    from likeness.provenance.reading import ManifestReading as ManifestReading
+    from likeness.provenance.reading import read_manifest as read_manifest
     from likeness.store import load_bundle as load_bundle
     from likeness.store import load_face_model as load_face_model
     from likeness.store import load_shot as load_shot
@@ -58,6 +62,8 @@ _HOMES = {
     ),
     "methods.reenact_train": ("ReenactTraining", "train_portrait"),
     "pipeline": ("AnalyseConfig", "ReenactConfig", "RunReport", "analyse", "reenact"),
+    "provenance.consent": ("Consent", "load_consent"),
+    "provenance.reading": ("ManifestReading", "read_manifest"),
     "store": ("load_bundle", "load_face_model", "load_shot", "save_bundle", "save_shot"),
     "types": ("Bundle", "Clip", "FaceParams", "FaceTrack", "Shot", "Timeline", "Window"),
     "verify.report": ("write_report",),
@@ -74,12 +80,14 @@ __all__ = [
     "BundleError",
     "Clip",
     "ConfigError",
+    "Consent",
     "ConsentError",
     "ContractError",
     "FaceParams",
     "FaceTrack",
     "FitError",
     "LikenessError",
+    "ManifestReading",
     "MediaError",
     "ReenactConfig",
     "ReenactTraining",
@@ -91,9 +99,11 @@ __all__ = [
     "Window",
     "analyse",
     "load_bundle",
+    "load_consent",
     "load_face_model",
     "load_shot",
     "open_clip",
+    "read_manifest",
     "reenact",
     "save_bundle",
     "save_shot",
