@@ -18,8 +18,8 @@ POWER = 0.6
 """The mark grows with this power of activity: evenly spread marks are found more easily."""
 MOST = 2.6
 """Strongest mark, in levels."""
-LOUDEST = 1.9
-"""Root mean square of the mark over a whole frame, in levels, that is never passed: 42.6 dB."""
+LOUDEST = 1.95
+"""Root mean square of the mark over a whole frame, in levels, that is never passed: 42.3 dB."""
 _RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
 
 
