@@ -126,8 +126,8 @@ class BackgroundSignal:
                 ),
             ),
             _map(variance, known),
-            "Temporal deviation of every pixel that stood still, white is 3 steps of 8 bit; dark "
-            "blue is what moved or belongs to the person.",
+            "Temporal deviation of every pixel that stood still, white is one step of 8 bit; "
+            "dark blue is what moved or belongs to the person.",
         )
 
 
@@ -168,7 +168,7 @@ def _fewer(series: Floats) -> Floats:
 
 def _map(variance: Floats, known: Bools) -> torch.Tensor:
     count = known.sum(0)
-    deviation = 255 * np.sqrt((variance * known).sum(0) / np.maximum(count, 1)) / 3
+    deviation = 255 * np.sqrt((variance * known).sum(0) / np.maximum(count, 1))
     gray = torch.from_numpy(np.clip(deviation, 0, 1).astype(np.float32)).expand(3, -1, -1)
     unknown = torch.tensor([0.08, 0.13, 0.25]).view(3, 1, 1)
     return torch.where(torch.from_numpy(count > 0), gray, unknown)

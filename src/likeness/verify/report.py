@@ -122,7 +122,13 @@ def _draw_row(axes: Axes, curve: Curve) -> None:
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)
     if len(curve.series) > 1:
-        axes.legend(loc="upper right", fontsize=7, frameon=False)
+        axes.legend(
+            loc="lower right",
+            bbox_to_anchor=(1, 0.98),
+            ncols=len(curve.series),
+            fontsize=7,
+            frameon=False,
+        )
     _label(axes, curve.title)
 
 

@@ -63,9 +63,9 @@ def mark_sentence(found: Verification) -> str:
     if not mark.present:
         return f"No watermark of this program (p = {mark.p_value:.2g})."
     if stamp is None:
-        return f"This program's watermark (p < {mark.p_value:.1g}); its payload cannot be read."
+        return f"This program's watermark (p = {mark.p_value:.1e}); its payload cannot be read."
     when = stamp.created.strftime("%Y-%m-%d %H:%M UTC")
-    said = f"This program's watermark (p < {mark.p_value:.1g}), laid on {when}, from {stamp.origin}"
+    said = f"This program's watermark (p = {mark.p_value:.1e}), laid on {when}, from {stamp.origin}"
     return f"{said}. {_agreement(found)}".strip()
 
 
