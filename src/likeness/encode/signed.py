@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ from likeness.provenance.signing import (
 )
 
 log = logging.getLogger(__name__)
+
+_PART = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,13 @@ def _insist(found: ManifestReading) -> None:
 
 def _note_essence(file: Path, essence: str) -> None:
     """Fill in the digest that the metadata left room for; players read it as a comment."""
-    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as content:
-        at = content.find(PENDING.encode())
-        if at >= 0:
-            content[at : at + len(PENDING)] = essence.encode()
+    room, kept = PENDING.encode(), b""
+    with file.open("r+b") as opened:
+        # It stands in the index, which is at the front; nothing is held but a part of the file.
+        while part := opened.read(_PART):
+            at = (kept + part).find(room)
+            if at >= 0:
+                opened.seek(opened.tell() - len(kept + part) + at)
+                opened.write(essence.encode())
+                return
+            kept = (kept + part)[-len(room) + 1 :]

@@ -2,6 +2,9 @@
 
 Follows the C2PA specification 2.2 (claims of version 2, actions v2, ingredients v3) through
 c2pa-python. The network is never asked, except for a time stamp where the user named a server.
+
+The library hashes in parts of 256 MB, two at a time: signing and reading hold as much as the file
+is large, and half a gigabyte at most.
 """
 
 from __future__ import annotations
@@ -213,11 +216,12 @@ def _sign(
     # The library is loaded here, as its 23 MB would slow down every import of this package.
     import c2pa
 
+    settings = {"verify": _OFFLINE, "builder": _BUILDER}
     stamp = by.time_stamp.encode() if by.time_stamp else None
     about = c2pa.C2paSignerInfo(by.algorithm.encode(), by.chain.encode(), by.key.encode(), stamp)
     try:
         with (
-            c2pa.Context.from_dict({"verify": _OFFLINE, "builder": _BUILDER}) as context,
+            c2pa.Context.from_dict(settings) as context,
             c2pa.Signer.from_info(about) as signer,
             c2pa.Builder(claim(manifest, essence, kind), context=context) as builder,
         ):
