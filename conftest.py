@@ -1,4 +1,4 @@
-"""What holds for every test and doctest: their options, and that nothing leaves the machine."""
+"""What holds for every test and doctest: their options; nothing leaves the machine or touches it."""
 
 from __future__ import annotations
 
@@ -52,3 +52,12 @@ def no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", local_connect)
         patch.setattr(socket, "getaddrinfo", local_lookup)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep certificates and revocations of the tests apart from the user's; programs inherit it."""
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder))
+        yield folder / "likeness"

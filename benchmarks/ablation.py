@@ -1,6 +1,6 @@
 """What each part of the fast portrait is worth: train it without the part, and judge.
 
-    python benchmarks/ablation.py CLIP [--minutes 2] [--only full paper]
+    python benchmarks/ablation.py CLIP [--minutes 2] [--only full paper] [--consent FILE.toml]
 
 Prints a table in Markdown. Trainings run one after another; keep the machine free of other work.
 """
@@ -17,6 +17,7 @@ from likeness.methods.evaluation import evaluate_self
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.pipeline import AnalyseConfig, analyse
+from likeness.provenance.consent import load_consent
 
 FULL = ReenactTraining()
 UNALIGNED = "frames not laid onto each other"
@@ -48,7 +49,9 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--consent", type=Path, nargs="*", default=[])
     chosen = parser.parse_args()
+    consents = [load_consent(path) for path in chosen.consent]
     print("| variant | steps |", " | ".join(COLUMNS), "|")
     print("|---" * (2 + len(COLUMNS)) + "|")
     for name in chosen.only:
@@ -57,7 +60,7 @@ def main() -> None:
         shot = analyse(chosen.clip, AnalyseConfig(fit=FitConfig(align_rounds=rounds)))[0]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "portrait.bundle"
-            bundle = train_portrait(shot, path, config)
+            bundle = train_portrait(shot, path, config, consents)
             report = evaluate_self(path, chosen.clip).json()
         cells = [f"{report[column]:.3g}" for column in COLUMNS]
         print(f"| {name} | {bundle.training['steps']} |", " | ".join(cells), "|", flush=True)

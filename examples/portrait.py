@@ -1,6 +1,8 @@
 """Train a portrait of one actor and let another move it, as a program instead of commands.
 
-python examples/portrait.py target.mp4 driver.mp4 result.mp4
+python examples/portrait.py target.mp4 driver.mp4 result.mp4 [consent.toml]
+
+A real person's portrait needs their consent (likeness consent new); a rendered actor's does not.
 """
 
 from __future__ import annotations
@@ -16,18 +18,19 @@ def tell(stage: str, done: int, total: int) -> None:
     print(f"\r{stage} {done}/{total}   ", end="", file=sys.stderr)
 
 
-def main(target: Path, driver: Path, output: Path, minutes: float = 10.0) -> likeness.RunReport:
+def main(
+    target: Path, driver: Path, output: Path, *consents: Path, minutes: float = 10.0
+) -> likeness.RunReport:
     """Analyse, train, reenact; analysis is kept beside the clips, so a second run is quicker."""
     shot = likeness.analyse(target, progress=tell)[0]
     bundle = output.with_suffix(".bundle")
-    likeness.train_portrait(
-        shot, bundle, likeness.ReenactTraining(minutes=minutes, holdout="none"), progress=tell
-    )
+    training = likeness.ReenactTraining(minutes=minutes, holdout="none")
+    records = [likeness.load_consent(path) for path in consents]
+    likeness.train_portrait(shot, bundle, training, records, progress=tell)
     report = likeness.reenact(bundle, driver, output, progress=tell)
     print(f"{report.frames} frames in {report.seconds:.0f} s, guessed: {report.fallback_frames}")
     return report
 
 
 if __name__ == "__main__":
-    first, second, third = (Path(name) for name in sys.argv[1:4])
-    main(first, second, third)
+    main(*(Path(name) for name in sys.argv[1:]))

@@ -19,6 +19,7 @@ from likeness.decode import open_clip, read_marks, stream
 from likeness.encode import EncodeConfig, encode, encoders
 from likeness.errors import ConfigError, ContractError, MediaError
 from likeness.provenance import Ingredient, Manifest, sidecar_of
+from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, ColorTags, Timeline
 
 MANIFEST = Manifest("test", "reenact", (Ingredient("target", "a.mp4", "00" * 32),))
@@ -42,6 +43,11 @@ def smooth(count: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:
 
 def read(path: Path) -> torch.Tensor:
     return torch.cat([part for _, part in stream(open_clip(path))])
+
+
+def marked(frames: torch.Tensor) -> torch.Tensor:
+    """What is to be expected in a file: the frames with their watermark."""
+    return Watermark(Stamp.of(MANIFEST).payload()).embed(frames)
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -108,7 +114,7 @@ def test_color_comes_back(tmp_path, matrix, full, depth):
     copy = open_clip(output)
     assert copy.color == tags
     assert copy.bit_depth == depth
-    difference = (read(output) - frames) * 255
+    difference = (read(output) - marked(frames)) * 255
     assert float(difference.abs().mean()) < (1.5 if depth == 8 else 0.7)
     assert float(difference.mean().abs()) < 0.25
 
@@ -122,7 +128,7 @@ def test_ten_bit_gradient_keeps_its_steps(tmp_path):
     row = read(output)[0, 1, 16]
     # 8 bits would leave 64 levels here.
     assert len(torch.unique(row)) > 160
-    assert float((row - ramp[0, 1, 0]).abs().max()) < 1.5 / 1023 + 1e-3
+    assert float((row - marked(ramp)[0, 1, 16]).abs().max()) < 1.5 / 1023 + 1e-3
 
 
 @pytest.mark.parametrize("size", [(33, 47), (48, 47), (33, 48)])
@@ -208,7 +214,8 @@ def test_picture_sequences(tmp_path, name, depth, tolerance):
         with encode(output, like=like, manifest=MANIFEST) as video:
             video.append(frames)
     assert len(open_clip(output)) == 11
-    assert float((read(output) - frames).abs().max()) <= tolerance + 1e-6
+    assert float((read(output) - marked(frames)).abs().max()) <= tolerance + 1e-6
+    assert psnr(marked(frames), frames) > 42
     assert Manifest.parse(sidecar_of(output).read_text()) == MANIFEST
 
 

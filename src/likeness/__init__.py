@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from likeness.pipeline import RunReport as RunReport
     from likeness.pipeline import analyse as analyse
     from likeness.pipeline import reenact as reenact
+    from likeness.provenance.consent import Consent as Consent
+    from likeness.provenance.consent import load_consent as load_consent
+    from likeness.provenance.reading import ManifestReading as ManifestReading
+    from likeness.provenance.reading import read_manifest as read_manifest
     from likeness.store import load_bundle as load_bundle
     from likeness.store import load_face_model as load_face_model
     from likeness.store import load_shot as load_shot
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
     from likeness.types import Shot as Shot
     from likeness.types import Timeline as Timeline
     from likeness.types import Window as Window
+    from likeness.verify.report import write_report as write_report
+    from likeness.verify.verification import Verification as Verification
+    from likeness.verify.verification import verify_file as verify_file
 
 _HOMES = {
     "decode": ("open_clip",),
@@ -55,8 +62,12 @@ _HOMES = {
     ),
     "methods.reenact_train": ("ReenactTraining", "train_portrait"),
     "pipeline": ("AnalyseConfig", "ReenactConfig", "RunReport", "analyse", "reenact"),
+    "provenance.consent": ("Consent", "load_consent"),
+    "provenance.reading": ("ManifestReading", "read_manifest"),
     "store": ("load_bundle", "load_face_model", "load_shot", "save_bundle", "save_shot"),
     "types": ("Bundle", "Clip", "FaceParams", "FaceTrack", "Shot", "Timeline", "Window"),
+    "verify.report": ("write_report",),
+    "verify.verification": ("Verification", "verify_file"),
 }
 """Public names by the module that defines them."""
 
@@ -69,12 +80,14 @@ __all__ = [
     "BundleError",
     "Clip",
     "ConfigError",
+    "Consent",
     "ConsentError",
     "ContractError",
     "FaceParams",
     "FaceTrack",
     "FitError",
     "LikenessError",
+    "ManifestReading",
     "MediaError",
     "ReenactConfig",
     "ReenactTraining",
@@ -82,16 +95,21 @@ __all__ = [
     "Shot",
     "Timeline",
     "TrackError",
+    "Verification",
     "Window",
     "analyse",
     "load_bundle",
+    "load_consent",
     "load_face_model",
     "load_shot",
     "open_clip",
+    "read_manifest",
     "reenact",
     "save_bundle",
     "save_shot",
     "train_portrait",
+    "verify_file",
+    "write_report",
 ]
 
 

@@ -13,7 +13,8 @@ from likeness.actor.voice import speak
 from likeness.decode import open_clip
 from likeness.encode import EncodeConfig, encode
 from likeness.encode.sound import write_sound
-from likeness.provenance.manifest import SYNTHETIC, Manifest
+from likeness.provenance.manifest import RENDERED, Manifest
+from likeness.provenance.permission import actor_entry
 from likeness.types import AudioTrack, Clip, ColorTags, Progress, Timeline, silent
 
 _SOUND_RATE = 16000
@@ -53,8 +54,8 @@ def write_actor_clip(
         title=path.name,
         action="render",
         settings={"actor": actor.seed, "motion": motion.seed, "frames": len(motion)},
-        people=({"role": "actor", "name": f"procedural actor {actor.seed}", "consent": "none"},),
-        digital_source_type=SYNTHETIC,
+        people=(actor_entry(actor.seed, "target"),),
+        digital_source_type=RENDERED,
     )
     rate = Fraction(motion.fps).limit_denominator(1001)
     with TemporaryDirectory() as folder:

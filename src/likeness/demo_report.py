@@ -57,8 +57,8 @@ def write_report(folder: Path, measured: Measured) -> Path:
     report.add_video(folder / "tracked.mp4", "mesh, points and gaze")
     report.add_section("The mark in the file")
     report.add_text(
-        "Every written video says that it is synthetic, in its metadata and in a manifest beside "
-        "it. There is no switch for this."
+        "Every written video says that it is synthetic: in a signed manifest inside it, in its "
+        "metadata, shown here, and in a watermark in every frame. There is no switch for this."
     )
     report.add_table(("field", "content"), [(k, v[:400]) for k, v in measured.marks.items()])
     report.add_section("Time")

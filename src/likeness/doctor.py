@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from likeness.errors import BundleError
+from likeness.errors import BundleError, LikenessError
 
 MODEL_PAGE = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
 
@@ -64,7 +64,15 @@ class Diagnosis:
 
 def examine() -> Diagnosis:
     """Look at the machine and try each part; takes about a second."""
-    parts = (_python(), _tracker(), _task_tracker(), _face_model(), _kernels(), *_encoders())
+    parts = (
+        _python(),
+        _tracker(),
+        _task_tracker(),
+        _face_model(),
+        _kernels(),
+        _signing(),
+        *_encoders(),
+    )
     return Diagnosis(_machine(), parts)
 
 
@@ -169,6 +177,18 @@ def _kernels() -> Part:
         f"numba {_version('numba')}",
         mend="" if found else "pip install numba",
     )
+
+
+def _signing() -> Part:
+    from likeness.encode.signed import rehearse
+    from likeness.provenance.credentials import load_credentials, user_folder
+
+    try:
+        rehearse(load_credentials())
+    except LikenessError as error:
+        mend = f"correct or remove {user_folder() / 'signing.toml'}"
+        return Part("signing", False, str(error), mend=mend)
+    return Part("signing", True, f"certificates in {user_folder()}")
 
 
 def _encoders() -> tuple[Part, ...]:

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,14 @@ from likeness import config as settings
 from likeness.composite import composite
 from likeness.condition.guide import select
 from likeness.decode import Decoder, open_clip
-from likeness.encode import EncodeConfig, encode
+from likeness.encode import EncodeConfig, Signed, encode
 from likeness.fit import FitConfig, fit
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.methods.protocol import Method
 from likeness.methods.reenact import CPU, PortraitBundle, Reenact, open_portrait
-from likeness.provenance.manifest import Ingredient
+from likeness.provenance.consent import Consent
+from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.permission import permit_synthesis
 from likeness.store import cache_shots, cached_shots, load_bundle, load_face_model, load_shot
 from likeness.track import TrackConfig, track
 from likeness.types import (
@@ -65,6 +67,8 @@ class RunReport:
     """Frames of the output whose face had to be guessed, because nobody was seen in the driver."""
     seconds: float
     peak_rss_mb: float
+    manifest: str = "embedded"
+    """Where the signed manifest is: embedded, or the name of the file that holds it."""
     clamped: dict[str, float] = field(default_factory=dict)
     """Share of frames in which a value was held back to what the target has shown."""
 
@@ -116,8 +120,8 @@ def run(
     timeline: Timeline,
     encoding: EncodeConfig | None = None,
     progress: Progress = silent,
-) -> None:
-    """Stream pixels through a method.
+) -> Signed:
+    """Stream pixels through a method and return where the signed manifest is.
 
     Args:
         method: what sits in the slots condition and synthesize.
@@ -133,6 +137,7 @@ def run(
         for window, painted in _side_by_side(method, frames):
             video.append(painted)
             progress("synthesize", window.stop, len(timeline))
+    return video.signed or Signed("embedded")
 
 
 def _side_by_side(
@@ -198,6 +203,7 @@ def reenact(
     config: ReenactConfig | None = None,
     progress: Progress = silent,
     *,
+    consents: Sequence[Consent] = (),
     device: torch.device = CPU,
 ) -> RunReport:
     """Let a portrait do what a driver does.
@@ -208,49 +214,50 @@ def reenact(
         output: video to write, on the driver's timeline and with its sound.
         config: settings.
         progress: called as (stage, done, total).
+        consents: records besides those in the bundle: a newer one of the target, the driver's.
         device: where the generator runs.
 
     Raises:
+        ConsentError: the target's consent is missing, over or revoked, or does not cover this.
         BundleError, MediaError, TrackError, FitError: an input is not usable.
     """
     config = config or ReenactConfig()
     began = time.monotonic()
     portrait = open_portrait(load_bundle(bundle), device)
+    # Before the driver is analyzed, which takes time; its own clip is looked at below.
+    permission = permit_synthesis(portrait.people, "reenact", consents)
     if driver is None:
         shot, moved = portrait.shot, Transfer(portrait.shot.params, {})
     else:
         shot = analyse(driver, config.analyse, progress)[0]
+        permission = permit_synthesis(portrait.people, "reenact", consents, shot.clip)
         moved = transfer(shot.params, portrait.target, config.transfer)
-    clip = shot.clip
-    unseen = np.ones(len(clip), bool)
-    unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
-    method = Reenact(
-        portrait,
-        _over_clip(moved.params, shot),
-        (
-            Ingredient("target", portrait.shot.clip.path.name, portrait.shot.clip.digest),
-            Ingredient("driver", clip.path.name, clip.digest),
-        ),
-        settings.to_json(config),
+    target, clip = portrait.shot.clip, shot.clip
+    ingredients = (
+        Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
+        Ingredient("target", target.path.name, target.digest),
+        Ingredient("driver", clip.path.name, clip.digest),
     )
-    like = portrait.shot.clip
-    run(
-        method,
-        target_frames(portrait, len(clip)),
-        output,
-        like,
-        Timeline.of(clip, clip),
-        config.encode,
-        progress,
-    )
+    params = _over_clip(moved.params, shot)
+    method = Reenact(portrait, params, permission, ingredients, settings.to_json(config))
+    frames, timeline = target_frames(portrait, len(clip)), Timeline.of(clip, clip)
+    signed = run(method, frames, output, target, timeline, config.encode, progress)
     return RunReport(
         str(output),
         len(clip),
-        tuple(int(i) for i in np.flatnonzero(unseen)),
+        _unseen(shot),
         time.monotonic() - began,
         peak_rss_mb(),
+        signed.where,
         moved.clamped,
     )
+
+
+def _unseen(shot: Shot) -> tuple[int, ...]:
+    """Frames of a shot's clip in which its face was not seen."""
+    unseen = np.ones(len(shot.clip), bool)
+    unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
+    return tuple(int(i) for i in np.flatnonzero(unseen))
 
 
 def _over_clip(params: FaceParams, shot: Shot) -> FaceParams:

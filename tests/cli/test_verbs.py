@@ -14,6 +14,7 @@ from likeness.actor_clip import write_actor_clip
 from likeness.cli.app import run
 from likeness.cli.track import numbered
 from likeness.decode import open_clip, read_marks
+from likeness.provenance import read_manifest, trust_anchors
 from likeness.store import load_bundle, load_shot
 
 SIZE = 160
@@ -61,6 +62,7 @@ def test_track_finds_the_actor(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert facts["fps"] > 0
     assert len(load_shot(output).params) == 50
     assert len(open_clip(overlay)) == 50
+    assert read_manifest(overlay, trust_anchors()).trusted
     assert len(list(csv.reader(table.open()))) == 51
 
 
@@ -100,6 +102,18 @@ def test_reenact_runs_on_the_drivers_timeline(
     assert (len(clip), clip.size) == (15, (SIZE, SIZE))
     assert "Synthetic media" in read_marks(output)["comment"]
     assert (place / "result.mp4.manifest.json").is_file()
+    assert facts["manifest"] == "embedded"
+    assert read_manifest(output, trust_anchors()).trusted
+    assert (read_manifest(output).valid, read_manifest(output).trusted) == (True, False)
+
+
+def test_what_cannot_hold_its_manifest_says_where_it_is(
+    place: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = place / "beside.mkv"
+    facts = ask(capsys, "reenact", str(bundle), str(place / "driver.mp4"), "-o", str(output))
+    assert facts["manifest"] == "beside.mkv.c2pa"
+    assert read_manifest(output, trust_anchors()).trusted
 
 
 def test_reenact_repeats_the_target_without_a_driver(

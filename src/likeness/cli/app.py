@@ -9,7 +9,18 @@ from collections.abc import Mapping, Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from likeness.cli import demo, doctor, evaluate, export, models, reenact, track, train
+from likeness.cli import (
+    consent,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    models,
+    reenact,
+    track,
+    train,
+    verify,
+)
 from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
 from likeness.errors import ConfigError, LikenessError
 
@@ -33,9 +44,11 @@ def build() -> App:
     app.command(train.app)
     app.command(reenact.reenact, help_epilogue=reenact.EXAMPLE)
     app.command(evaluate.app)
+    app.command(verify.verify, help_epilogue=verify.EXAMPLE)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)
     app.command(models.app)
     app.command(export.export, help_epilogue=export.EXAMPLE)
+    app.command(consent.app)
     return app
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from cyclopts import Group, Parameter
 
 from likeness.config import nearest, read_toml, resolve
-from likeness.errors import BackendError, ConfigError
+from likeness.errors import BackendError, ConfigError, ConsentError
 
 if TYPE_CHECKING:
     import torch
 
     from likeness.pipeline import AnalyseConfig
+    from likeness.provenance.consent import Consent
+    from likeness.provenance.permission import Permission
 
 COMMON = Group("Options of every command", sort_key=9)
 TABLES = ("track", "fit", "train", "transfer", "encode", "demo")
@@ -77,6 +79,25 @@ def analysis(options: Options) -> AnalyseConfig:
     return AnalyseConfig(
         settings(TrackConfig, "track", options), settings(FitConfig, "fit", options)
     )
+
+
+def consents(paths: tuple[Path, ...]) -> tuple[Consent, ...]:
+    """Read the consent records that `--consent` names.
+
+    Raises:
+        ConsentError: one cannot be read or is no record.
+    """
+    from likeness.provenance.consent import load_consent
+
+    return tuple(load_consent(path) for path in paths)
+
+
+def foreseen(ask: Callable[[], Permission]) -> Any:
+    """Tell for a dry run on whose consent a command would run, or why it would refuse."""
+    try:
+        return ask().shown
+    except ConsentError as error:
+        return f"would refuse: {error}"
 
 
 def device(options: Options) -> torch.device:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from likeness.cli.options import LongOptions, Output, analysis, device, settings
+from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
 
 EXAMPLE = "Example: likeness reenact anna.bundle ben.mp4 -o anna_as_ben.mp4"
@@ -20,6 +20,7 @@ def reenact(
     output: Output,
     transfer: Literal["full"] = "full",
     absolute: bool = False,
+    consent: tuple[Path, ...] = (),
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Put the driver's pose, expression, gaze and blinks on the person of a portrait.
@@ -33,20 +34,33 @@ def reenact(
         output: The video to write; its ending chooses the container.
         transfer: What is taken from the driver: full is pose, expression, gaze and blinks.
         absolute: Copy the driver's values instead of adding its change from rest.
+        consent: Records besides the bundle's: a newer one of the target, the driver's. Repeat it.
     """
     from likeness.encode import EncodeConfig
     from likeness.fit.transfer import TransferConfig
     from likeness.pipeline import ReenactConfig
     from likeness.pipeline import reenact as run
+    from likeness.provenance.permission import permit_synthesis
+    from likeness.store import read_bundle_index
 
     config = ReenactConfig(
         settings(TransferConfig, "transfer", options, {"absolute": absolute or None}),
         analysis(options),
         settings(EncodeConfig, "encode", options),
     )
+    records = consents(consent)
     if options.dry_run:
-        plan = {"bundle": bundle, "driver": driver, "output": output, "transfer": transfer}
+        people = read_bundle_index(bundle).people
+        plan = {
+            "bundle": bundle,
+            "driver": driver,
+            "output": output,
+            "transfer": transfer,
+            "consent": foreseen(lambda: permit_synthesis(people, "reenact", records)),
+        }
         return {"plan": plan, "settings": config}
     with show_progress(options.progress) as progress:
-        report = run(bundle, driver, output, config, progress, device=device(options))
+        report = run(
+            bundle, driver, output, config, progress, consents=records, device=device(options)
+        )
     return {**report.json(), "fps": report.frames / report.seconds}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions, Output, analysis, device, settings
+from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
 
 app = App(name="train", help="Train a model: a portrait of one person in one clip.")
@@ -26,6 +26,7 @@ def reenact(
     preset: Literal["fast", "paper"] | None = None,
     holdout: Literal["last-third", "none"] | None = None,
     size: int | None = None,
+    consent: tuple[Path, ...] = (),
     resume: bool = False,
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
@@ -38,11 +39,13 @@ def reenact(
         preset: fast blends warped keyframes; paper is the published space-time network.
         holdout: last-third keeps that part of the clip for likeness evaluate self.
         size: Side of the portrait's square in pixels.
+        consent: The record of the person shown, from likeness consent new; carried in the bundle.
         resume: Go on from where an interrupted training stopped.
     """
     from likeness.decode import open_clip
     from likeness.methods.reenact_train import ReenactTraining, train_portrait
     from likeness.pipeline import analyse
+    from likeness.provenance.permission import permit_training
 
     flags = {
         "minutes": minutes,
@@ -53,12 +56,23 @@ def reenact(
     }
     config = settings(ReenactTraining, "train", options, flags)
     looking = analysis(options)
+    records = consents(consent)
     if options.dry_run:
-        plan = {"target": target, "frames": len(open_clip(target)), "output": output}
+        clip = open_clip(target)
+        plan = {
+            "target": target,
+            "frames": len(clip),
+            "output": output,
+            "consent": foreseen(lambda: permit_training(clip, "reenact", records)),
+        }
         return {"plan": plan, "settings": {"train": config, "analyse": looking}}
     with show_progress(options.progress) as progress:
+        # Asked before the clip is analyzed, which may take minutes, and again by the training.
+        permit_training(open_clip(target), "reenact", records)
         shots = analyse(target, looking, progress)
         bundle = train_portrait(
-            shots[0], output, config, (), resume, progress, device=device(options)
+            shots[0], output, config, records, resume, progress, device=device(options)
         )
-    return {"output": output, "method": bundle.method, "training": dict(bundle.training)}
+    people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
+    training = dict(bundle.training)
+    return {"output": output, "method": bundle.method, "people": people, "training": training}

@@ -2,8 +2,9 @@
 
 Convention:
     Output is written beside its final name and renamed when whole; an exception leaves what stood
-    there untouched. Every output carries its manifest: in the container's metadata, and beside it
-    as `OUTPUT.manifest.json`. There is no way to write without one.
+    there untouched. Every output carries its manifest: signed inside the file (C2PA) or, where the
+    format has no place for one, beside it as `OUTPUT.c2pa`; in the container's metadata; and as
+    `OUTPUT.manifest.json`. There is no way to write without one.
 
 Policy:
     Time stamps are exact in MP4 and MOV, whose time scale is set to the timeline's; Matroska and
@@ -15,6 +16,7 @@ Policy:
 """
 
 from likeness.encode.coders import EncodeConfig, encoders
+from likeness.encode.signed import Signed, read_essence
 from likeness.encode.writer import Encoder, encode
 
-__all__ = ["EncodeConfig", "Encoder", "encode", "encoders"]
+__all__ = ["EncodeConfig", "Encoder", "Signed", "encode", "encoders", "read_essence"]

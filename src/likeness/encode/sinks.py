@@ -31,8 +31,10 @@ from likeness.encode.coders import (
 )
 from likeness.encode.pixels import PixelWriter, linear_float, packed_rgb16, planar_rgb
 from likeness.encode.place import FilePlace, PicturePlace
+from likeness.encode.signed import sign_pictures, sign_video
 from likeness.errors import MediaError
-from likeness.provenance.manifest import Manifest
+from likeness.provenance.credentials import Credentials
+from likeness.provenance.manifest import PENDING, Manifest
 from likeness.types import Clip, Timeline
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Job:
     timeline: Timeline
     config: EncodeConfig
     size: tuple[int, int]
+    credentials: Credentials | None = None
 
 
 class VideoSink:
@@ -82,6 +85,7 @@ class VideoSink:
 
     def _open_output(self, output: Path) -> OutputContainer:
         options: dict[str, str] = {}
+        marks = self._job.manifest.marks()
         if output.suffix.lower() in (".mp4", ".mov", ".m4v"):
             # QuickTime's own tags have no place for the whole manifest.
             mov = "+use_metadata_tags" if output.suffix.lower() == ".mov" else ""
@@ -94,11 +98,12 @@ class VideoSink:
                 )
             options["video_track_timescale"] = str(scale)
             options["movie_timescale"] = str(self._movie_scale(scale))
+            marks["comment"] += f" Picture stream sha256 {PENDING}"
         else:
             self._warn_of_milliseconds(output)
         container = av.open(str(self._place.partial), "w", container_options=options)
         self._open.enter_context(container)
-        container.metadata.update(self._job.manifest.marks())
+        container.metadata.update(marks)
         return container
 
     def _movie_scale(self, scale: int) -> int:
@@ -171,6 +176,10 @@ class VideoSink:
         self._mux(self._video.encode(None))
         self._sound.copy_until(None)
         self._open.close()
+
+    def sign(self, manifest: Manifest, by: Credentials) -> FilePlace | None:
+        """Sign the finished file; return a manifest that must stand beside it, if any."""
+        return sign_video(self._place.partial, self._place.output, manifest, by)
 
     def commit(self) -> None:
         """Put the whole file in place."""
@@ -250,6 +259,7 @@ class PictureSink:
                 f"{output} can hold one picture, {len(job.timeline)} are to be written; name a "
                 f"pattern such as {output.stem}_%05d{output.suffix}"
             )
+        self._output = output
         inputs = (job.like.path, *((job.timeline.sound.path,) if job.timeline.sound else ()))
         self._place = FilePlace(output) if single else PicturePlace(output, inputs)
         suffix = output.suffix.lower() if single else cast(PicturePlace, self._place).suffix
@@ -286,6 +296,12 @@ class PictureSink:
 
     def finish(self) -> None:
         """Every picture is whole when written."""
+
+    def sign(self, manifest: Manifest, by: Credentials) -> FilePlace | None:
+        """Sign the pictures; return a manifest that must stand beside them, if any."""
+        hidden = self._place.partial
+        files = sorted(hidden.iterdir()) if hidden.is_dir() else [hidden]
+        return sign_pictures(files, self._output, manifest, by)
 
     def commit(self) -> None:
         """Put the pictures in place."""

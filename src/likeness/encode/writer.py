@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,9 +12,12 @@ import torch
 
 from likeness.encode.coders import EncodeConfig
 from likeness.encode.place import PICTURE_SUFFIXES, check_place, stage_sidecar
+from likeness.encode.signed import Signed, rehearse
 from likeness.encode.sinks import Job, PictureSink, VideoSink
 from likeness.errors import ConfigError, ContractError, MediaError
+from likeness.provenance.credentials import Credentials, load_credentials
 from likeness.provenance.manifest import Manifest
+from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, Timeline
 
 
@@ -25,17 +29,24 @@ class Encoder:
         self._job = job
         self._written = 0
         self._sink: VideoSink | PictureSink | None = None
+        self._by: Credentials | None = None
+        self.signed: Signed | None = None
+        """Where the signed manifest is; None until everything is written."""
+        self._mark = Watermark(Stamp.of(job.manifest).payload()).embedder(job.size)
 
     def __enter__(self) -> Self:
         sound = self._job.timeline.sound
         inputs = (self._job.like.path, *((sound.path,) if sound else ()))
         check_place(self.output, inputs)
+        # Before hours of work: an output that cannot be signed is not written.
+        self._by = self._job.credentials or load_credentials()
+        rehearse(self._by)
         kind = PictureSink if _is_pictures(self.output) else VideoSink
         self._sink = kind(self.output, self._job)
         return self
 
     def append(self, frames: torch.Tensor) -> None:
-        """Write the next frames.
+        """Mark the next frames in their luma and write them.
 
         Args:
             frames: (n,3,H,W) float RGB; values outside [0,1] are clipped.
@@ -63,7 +74,7 @@ class Encoder:
                 "not finite; expected RGB in [0,1]"
             )
         try:
-            for frame in frames:
+            for frame in self._mark.embed(frames):
                 sink.write(frame, self._written)
                 self._written += 1
         except (av.error.FFmpegError, ValueError, OSError) as error:
@@ -100,12 +111,18 @@ class Encoder:
             )
         try:
             sink.finish()
-            sidecar = stage_sidecar(self.output, self._job.manifest)
-            try:
+            with ExitStack() as beside:
+                detached = sink.sign(self._job.manifest, self._by or load_credentials())
+                places = [stage_sidecar(self.output, self._job.manifest)]
+                places += [detached] if detached else []
+                for place in places:
+                    beside.callback(place.discard)
                 sink.commit()
-                sidecar.commit()
-            finally:
-                sidecar.discard()
+                for place in places:
+                    place.commit()
+                self.signed = Signed(
+                    "sidecar" if detached else "embedded", detached.output if detached else None
+                )
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise self._failed(error) from error
 
@@ -123,6 +140,8 @@ def encode(
     manifest: Manifest,
     timeline: Timeline | None = None,
     config: EncodeConfig = _DEFAULTS,
+    *,
+    credentials: Credentials | None = None,
 ) -> Encoder:
     """Open `output` for writing; use as `with encode(...) as video: video.append(frames)`.
 
@@ -133,10 +152,11 @@ def encode(
         manifest: What is written and how it came to be; there is no output without it.
         timeline: When each frame is shown and which sound is copied; `like`'s own by default.
         config: Codec, quality, depth and size.
+        credentials: Who signs; this user's own by default.
 
     Raises:
         TypeError: `manifest` is missing or no manifest.
-        ConfigError: A setting is out of its range.
+        ConfigError: A setting is out of its range, or the credentials are not usable.
         MediaError: On entering, appending or leaving: the output cannot be written, is an input,
             or got another number of frames than its timeline has.
     """
@@ -150,4 +170,5 @@ def encode(
     chosen = timeline if timeline is not None else Timeline.of(like, sound=like)
     if len(chosen) == 0:
         raise MediaError(f"the timeline of {output} has no frames; expected 1 or more")
-    return Encoder(Path(output), Job(like, manifest, chosen, config, (size[0], size[1])))
+    job = Job(like, manifest, chosen, config, (size[0], size[1]), credentials)
+    return Encoder(Path(output), job)

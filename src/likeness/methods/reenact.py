@@ -19,6 +19,7 @@ from likeness.errors import BundleError
 from likeness.methods.protocol import METHODS
 from likeness.networks import build, prepared
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
+from likeness.provenance.permission import Permission
 from likeness.store import load_face_model
 from likeness.synthesize.portrait import Portrait
 from likeness.synthesize.portrait_cpu import PortraitCPU
@@ -141,6 +142,8 @@ class Reenact:
     portrait: PortraitBundle
     params: FaceParams
     """One per frame of the output's timeline."""
+    permission: Permission
+    """Who agreed; there is no synthesis without one."""
     ingredients: tuple[Ingredient, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -154,7 +157,7 @@ class Reenact:
             action="reenact",
             ingredients=self.ingredients,
             settings=self.settings,
-            people=self.portrait.people,
+            people=self.permission.shown,
             digital_source_type=SYNTHETIC if covers else COMPOSITE,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,8 @@ from likeness.decode import Decoder
 from likeness.errors import ConfigError, TrackError
 from likeness.methods.reenact import guide_of, weights_of
 from likeness.methods.reenact_tasks import FastConfig, FastTask, Material, PaperConfig, PaperTask
+from likeness.provenance.consent import Consent
+from likeness.provenance.permission import permit_training
 from likeness.store import save_bundle
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig, Outcome, train
@@ -58,7 +60,7 @@ def train_portrait(
     shot: Shot,
     output: Path,
     config: ReenactTraining | None = None,
-    people: tuple[Mapping[str, Any], ...] = (),
+    consents: Sequence[Consent] = (),
     resume: bool = False,
     progress: Progress = silent,
     *,
@@ -70,16 +72,18 @@ def train_portrait(
         shot: the target.
         output: NAME.bundle.
         config: settings.
-        people: who is shown, and on which consent.
+        consents: the record of the person shown; a procedural actor needs none.
         resume: continue an interrupted training of the same settings.
         progress: called as ("frames" | "train", done, total).
         device: where the networks are trained; None is the CPU.
 
     Raises:
+        ConsentError: nobody agreed to this training, or not any more.
         TrackError: fewer than 16 frames show the face.
         BundleError: the output is taken, or the resume state belongs to another training.
     """
     config = config or ReenactTraining()
+    permission = permit_training(shot.clip, "reenact", consents)
     torch.manual_seed(config.seed)
     stop = len(shot.track) * 2 // 3 if config.holdout == "last-third" else len(shot.track)
     seen = np.arange(stop)
@@ -105,7 +109,7 @@ def train_portrait(
         input=_input(config, guide, shot.clip),
         training=_record(config, shot.clip, stop, outcome),
         license="of the person shown; see people",
-        people=people,
+        people=permission.people,
         shot=shot,
         preview=bank.crops(np.array([len(bank) // 2]))[0],
     )

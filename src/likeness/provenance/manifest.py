@@ -1,13 +1,14 @@
 """What was made, from what, by what and with whose consent: the mark every output carries.
 
-The manifest is written into the container's metadata and, whatever the container can hold, beside
-the output as `OUTPUT.manifest.json`.
+The manifest is signed (`signing`), written into the container's metadata and, whatever the
+container can hold, beside the output as `OUTPUT.manifest.json`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -22,9 +23,12 @@ from likeness.errors import MediaError
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SYNTHETIC = _IPTC + "trainedAlgorithmicMedia"
 """Digital source type of a picture that a model painted whole."""
+RENDERED = _IPTC + "algorithmicMedia"
+"""Digital source type of a picture that a program drew without any sampled training data."""
 COMPOSITE = _IPTC + "compositeWithTrainedAlgorithmicMedia"
 """Digital source type of a camera picture with parts that a model painted."""
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 STATEMENT = "Synthetic media: this video shows a face that was changed or made by software."
 
 
@@ -80,9 +84,15 @@ class Manifest:
     people: tuple[Mapping[str, Any], ...] = ()
     """Who is shown, in which role, and on which consent, as JSON values."""
     digital_source_type: str = COMPOSITE
-    """IPTC code: `COMPOSITE` or `SYNTHETIC`."""
+    """IPTC code: `COMPOSITE`, `SYNTHETIC` or `RENDERED`."""
     created: str = field(default_factory=_now)
     """Time in UTC, ISO 8601."""
+
+    @property
+    def consent(self) -> tuple[str, ...]:
+        """Digests of the consent records that the work relies on."""
+        found = (str(person.get("consent", "")) for person in self.people)
+        return tuple(digest for digest in found if _DIGEST.fullmatch(digest))
 
     def json(self) -> str:
         """Return the manifest as JSON with keys in stable order."""
@@ -116,6 +126,10 @@ class Manifest:
             raise MediaError(
                 f"the manifest cannot be read ({error}); expected the JSON that this program writes"
             ) from error
+
+
+PENDING = "picture-stream-digest-follows".ljust(64, "-")
+"""Stands in an MP4's or MOV's metadata, as long as a sha256, until the pictures are coded."""
 
 
 def sidecar_of(output: Path) -> Path:

@@ -1,0 +1,224 @@
+"""The spectrum of what is left of a face when its smooth part is taken off.
+
+Networks that enlarge their pictures step by step leave periodic traces: isolated peaks in the
+spectrum (Frank et al. 2020), and a wrong amount of high frequencies, seen in the azimuthal average
+of the power spectrum (Durall et al. 2020). Both are measured in tiles of the frame as it is coded,
+without resampling, and averaged over tiles and frames (Welch 1967): inside the face, and outside of
+head and body. Block codecs leave peaks too, but in both; what counts is what the face has more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from likeness.metrics.regions import FACE_OVAL, fill_convex
+from likeness.types import Bools, Floats, Window
+from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, luma_of, ramp
+
+_TILE = 32
+"""Side of a tile in pixels: a multiple of the 8 pixels that codecs repeat after."""
+_FRAMES = 150
+"""Frames that are looked at, spread over the clip."""
+_LEAST = 40
+"""Tiles below which the average is too rough: its logarithm still varies by 0.7 dB."""
+_LOW = 0.12
+"""Cycles per pixel below which the picture itself makes peaks."""
+_NEAR = 3
+"""Bins on either side that a peak is compared with."""
+_USUAL, _FAR = 1.6, 5.0
+"""Decibels by which the face's strongest peak stands out more than the same one elsewhere."""
+_BLIND = (
+    "Sees regular traces of upsampling only. Compression, scaling and noise added afterward wipe "
+    "them out, and generators that filter properly leave none; fine regular patterns (mesh, "
+    "pinstripes, glasses frames) can look alike. Faces below about 100 pixels hold too few tiles."
+)
+_TITLE = "Residual spectrum"
+
+
+@dataclass(eq=False)
+class _Average:
+    """Mean power spectrum of tiles, each brought to the same energy."""
+
+    power: Floats
+    tiles: int = 0
+
+    def add(self, tiles: Floats) -> None:
+        """Take in (n,s,s) windowed tiles."""
+        power = np.abs(np.fft.fft2(tiles)) ** 2
+        energy = power.mean((1, 2), keepdims=True)
+        # Clipped or coded without any residual: such a tile says nothing.
+        kept = energy[:, 0, 0] > 1e-8
+        self.power += (power[kept] / energy[kept]).sum(0)
+        self.tiles += int(kept.sum())
+
+    def decibels(self) -> Floats:
+        """Return (s,s) power in dB, frequency zero in the middle."""
+        level = 10 * np.log10(self.power / max(self.tiles, 1) + 1e-9)
+        return np.asarray(np.fft.fftshift(level), np.float32)
+
+
+class SpectrumSignal:
+    """Averages spectra of face and surroundings while the clip goes by."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._step = max(1, len(scene.clip) // _FRAMES)
+        self._face = _Average(np.zeros((_TILE, _TILE), np.float32))
+        self._rest = _Average(np.zeros((_TILE, _TILE), np.float32))
+        ramp_up = np.hanning(_TILE + 1)[:_TILE]
+        self._window = np.outer(ramp_up, ramp_up)
+
+    def look(self, window: Window, frames: torch.Tensor) -> None:
+        """Add the tiles of every so many frames."""
+        rows = [i for i, frame in enumerate(window) if frame % self._step == 0]
+        for row in rows:
+            points = self._scene.landmarks(window.start + row)
+            if points is None:
+                continue
+            residual = _high_pass(luma_of(frames[row : row + 1])[0])
+            size = (residual.shape[0], residual.shape[1])
+            self._face.add(self._tiles(residual, fill_convex(points[FACE_OVAL, :2], size), True))
+            self._rest.add(self._tiles(residual, _person(points, size), False))
+
+    def read(self) -> SignalReading:
+        """Find the peaks that the face has and its surroundings have not."""
+        if self._scene.track is None:
+            return _without(NO_FACE)
+        if self._face.tiles < _LEAST:
+            return _without(
+                f"the face holds {self._face.tiles} tiles of {_TILE}x{_TILE} pixels, and at least "
+                f"{_LEAST} are needed; it is too small or the clip too short"
+            )
+        return _judge(self._face, self._rest if self._rest.tiles >= _LEAST else None)
+
+    def _tiles(self, residual: Floats, mask: Bools, inside: bool) -> Floats:
+        """Cut (n,s,s) windowed tiles that lie wholly inside, or wholly outside, of a mask."""
+        height, width = (side // _TILE * _TILE for side in residual.shape)
+        covered = _blocks(mask[:height, :width].astype(np.float32)).mean((2, 3))
+        chosen = covered >= 0.9 if inside else covered == 0
+        tiles: Floats = _blocks(residual[:height, :width])[chosen] * self._window
+        return tiles
+
+
+def _blocks(picture: Floats) -> Floats:
+    """View (H,W) as (H/s,W/s,s,s)."""
+    height, width = picture.shape
+    cut = picture.reshape(height // _TILE, _TILE, width // _TILE, _TILE)
+    return np.swapaxes(cut, 1, 2)
+
+
+def _high_pass(luma: Floats) -> Floats:
+    """Take off the mean of 3x3 pixels: a fixed linear filter, which moves no peak."""
+    from scipy.ndimage import uniform_filter
+
+    residual: Floats = luma - uniform_filter(luma, 3, mode="nearest")
+    return residual
+
+
+def _person(points: Floats, size: tuple[int, int]) -> Bools:
+    from likeness.metrics.regions import head_zone
+
+    zone: Bools = head_zone(points[None], size)[0]
+    return zone
+
+
+def peaks_of(decibels: Floats) -> Floats:
+    """Measure by how much each bin stands out of its neighborhood.
+
+    A peak must rise above the medians of its square, of its row and of its column: edges in the
+    picture make ridges along the axes, which are no peaks.
+
+    Args:
+        decibels: (s,s) power spectrum with frequency zero in the middle.
+
+    Returns:
+        (s,s) decibels, 0 below `_LOW` cycles per pixel.
+    """
+    from scipy.ndimage import median_filter
+
+    side, width = len(decibels), 2 * _NEAR + 1
+    shapes = ((width, width), (1, width), (width, 1))
+    around = [median_filter(decibels, shape, mode="wrap") for shape in shapes]
+    rise = decibels - np.max(around, axis=0)
+    frequency = (np.arange(side) - side // 2) / side
+    rise[np.hypot(frequency[:, None], frequency[None]) < _LOW] = 0
+    above: Floats = np.maximum(rise, 0)
+    return above
+
+
+def azimuthal_average(decibels: Floats) -> tuple[Floats, Floats]:
+    """Average a spectrum over all directions.
+
+    Returns:
+        (n,) frequencies in cycles per pixel up to 0.5, and (n,) mean decibels.
+    """
+    side = len(decibels)
+    y, x = np.indices(decibels.shape) - side // 2
+    radius = np.hypot(y, x).round().astype(int).ravel()
+    inside = radius <= side // 2
+    total = np.bincount(radius[inside], decibels.ravel()[inside])
+    count = np.bincount(radius[inside])
+    frequency = np.arange(len(count)) / side
+    return frequency[1:].astype(np.float32), (total / count)[1:].astype(np.float32)
+
+
+def _judge(face: _Average, rest: _Average | None) -> SignalReading:
+    level = face.decibels()
+    rise = peaks_of(level)
+    elsewhere = peaks_of(rest.decibels()) if rest is not None else _codec_peaks(rise)
+    excess = rise - elsewhere
+    row, column = np.unravel_index(int(excess.argmax()), excess.shape)
+    peak = float(excess[row, column])
+    across, down = (abs(int(i) - _TILE // 2) / _TILE for i in (column, row))
+    score = ramp(peak, _USUAL, _FAR)
+    where = f"{across:.3f} cycles per pixel across and {down:.3f} down"
+    against = "more than its surroundings" if rest else "(there is too little background)"
+    said = f"The face's strongest regular trace stands out by {peak:.1f} dB {against}"
+    frequency, profile = azimuthal_average(level)
+    series = {"face": profile}
+    if rest is not None:
+        series["surroundings"] = azimuthal_average(rest.decibels())[1]
+    return SignalReading(
+        "spectrum",
+        _TITLE,
+        score,
+        f"{said}, at {where}." if score else f"{said}; nothing unusual.",
+        _BLIND,
+        {
+            "peak_db": peak,
+            "cycles_across": across,
+            "cycles_down": down,
+            "face_tiles": face.tiles,
+            "surrounding_tiles": rest.tiles if rest else 0,
+        },
+        (
+            Curve(
+                "Power of the residual over all directions",
+                frequency,
+                series,
+                ("cycles per pixel", "dB"),
+            ),
+        ),
+        _map(excess),
+        "What the face's spectrum has more than its surroundings: white is "
+        f"{_FAR:.0f} dB, the middle is frequency zero, the border half a cycle per pixel.",
+    )
+
+
+def _codec_peaks(rise: Floats) -> Floats:
+    """Without surroundings, whatever repeats every 8 pixels is put down to the codec."""
+    blocks = np.zeros_like(rise)
+    blocks[:: _TILE // 8, :: _TILE // 8] = rise[:: _TILE // 8, :: _TILE // 8]
+    return blocks
+
+
+def _map(excess: Floats) -> torch.Tensor:
+    shown = torch.from_numpy(np.clip(excess / _FAR, 0, 1).astype(np.float32))
+    return shown.repeat_interleave(6, 0).repeat_interleave(6, 1).expand(3, -1, -1)
+
+
+def _without(reason: str) -> SignalReading:
+    return SignalReading("spectrum", _TITLE, None, f"Not applicable: {reason}.", _BLIND)
