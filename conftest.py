@@ -1,4 +1,4 @@
-"""What holds for every test and doctest: their options; nothing leaves the machine or touches it."""
+"""What holds for every test and doctest: options; nothing leaves this machine or changes it."""
 
 from __future__ import annotations
 
