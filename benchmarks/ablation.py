@@ -27,11 +27,13 @@ VARIANTS = {
     "without local-contrast loss": replace(FULL, fast=FastConfig(texture=0)),
     "without Laplacian pyramid": replace(FULL, fast=FastConfig(detail=0)),
     "16 keyframes in place of 96": replace(FULL, fast=FastConfig(keyframes=16)),
+    "body of the keyframe nearest in pose": replace(FULL, fast=FastConfig(pose=1e6)),
     "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
     "with a patch critic": replace(FULL, fast=FastConfig(adversarial=0.01)),
     "paper": replace(FULL, preset="paper"),
 }
 COLUMNS = (
+    "psnr",
     "psnr_face",
     "psnr_eyes",
     "psnr_mouth",
@@ -39,6 +41,7 @@ COLUMNS = (
     "landmark_error_px",
     "gaze_error_deg",
     "blink_correlation",
+    "temporal_error",
     "baseline_nearest_psnr_face",
 )
 

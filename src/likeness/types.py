@@ -285,7 +285,7 @@ class Condition:
     map_names: tuple[str, ...]
     """A name for each of the C channels."""
     keyframes: torch.Tensor | None = None
-    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
+    """(N,K,3,h,w) RGB: pictures of the target to draw from, sharpened a little beyond [0,1]."""
     target: torch.Tensor | None = None
     """(N,3,h,w) RGB in [0,1]: the decoded crop."""
     code: torch.Tensor | None = None

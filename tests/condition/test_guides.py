@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from likeness.condition import choose_keyframes, cut, pick_keyframes, portrait_crop
+from likeness.condition.body import Bodies
 from likeness.condition.gallery import Features
 from likeness.condition.guide import Guide, select
 from likeness.condition.paint import cover, lit_colors, paint
@@ -113,7 +114,8 @@ def test_farthest_point_search_takes_the_odd_one() -> None:
     points[:, 0] = np.linspace(0, 1, 50)
     points[17, 3] = 9
     described = Features(points, np.zeros((50, 4), np.float32), np.zeros((50, 4), np.float32))
-    picked = pick_keyframes(described, 3)
+    nowhere = Bodies(np.zeros((50, 4, 3), np.float32), np.ones((50, 4), np.float32))
+    picked = pick_keyframes(described, nowhere, 3)
     assert picked[1] == 17
     assert len(set(picked.tolist())) == 3
 
@@ -124,11 +126,14 @@ def test_chosen_keyframes_are_near_and_not_banned(guide: Guide, actor_shot: Shot
     params = select(actor_shot.params, times)
     gallery = guide.gallery(params, pictures, times)
     described = guide.describe(params)
-    free = choose_keyframes(gallery, described)
-    assert np.array_equal(free[:, 0], np.arange(len(times)))
-    assert all(len(set(row)) == 4 for row in free.tolist())
-    banned = np.stack([times - 6, times + 6], 1)
-    kept = choose_keyframes(gallery, described, banned)
+    every = np.arange(len(times))
+    lent = (every + 3) % len(times)
+    free = choose_keyframes(gallery, described, lent)
+    assert np.array_equal(free[:, 0], every)
+    assert np.array_equal(free[:, -1], lent)
+    assert all(len(set(row)) == len(row) for row in free.tolist())
+    banned = np.abs(times - times[:, None]) <= 6
+    kept = choose_keyframes(gallery, described, lent, banned)
     assert (np.abs(times[kept] - times[:, None]) > 6).all()
 
 
@@ -136,8 +141,10 @@ def test_windows_do_not_change_conditions(guide: Guide, actor_shot: Shot) -> Non
     times = np.arange(0, 48, 6)
     pictures = torch.randint(0, 255, (len(times), 3, 128, 128), dtype=torch.uint8)
     gallery = guide.gallery(select(actor_shot.params, times), pictures, times)
-    whole = guide.from_keyframes(gallery, select(actor_shot.params, np.arange(10, 16)))
+    lent = guide.settle(gallery, actor_shot.params)[10:16]
+    whole = guide.from_keyframes(gallery, select(actor_shot.params, np.arange(10, 16)), lent)
     for n in range(6):
-        single = guide.from_keyframes(gallery, select(actor_shot.params, np.array([10 + n])))
+        params = select(actor_shot.params, np.array([10 + n]))
+        single = guide.from_keyframes(gallery, params, lent[n : n + 1])
         torch.testing.assert_close(single.maps[0], whole.maps[n], atol=1e-3, rtol=0)
         assert torch.equal(single.keyframes[0], whole.keyframes[n])

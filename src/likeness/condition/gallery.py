@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from likeness import geometry
+from likeness.condition.body import Bodies
 from likeness.face3d.camera import camera_points, pixels
 from likeness.face3d.model import FaceModel
-from likeness.types import FaceParams, Floats, Ints
+from likeness.types import Bools, FaceParams, Floats, Ints
 
 SLOTS = (
     # weight of pose, mouth, eyes
@@ -24,9 +26,12 @@ SLOTS = (
     (0.4, 1.5, 0.1),
     (0.4, 0.1, 1.5),
 )
-"""One row per keyframe that a generator is given: two near in all, one by mouth, one by eyes."""
+"""One row per keyframe chosen for the face: two near in all, one by mouth, one by eyes."""
+KEYFRAMES = len(SLOTS) + 1
+"""Keyframes that a generator is given: the last lends the body."""
 
-_POSE_WIDTH = 6
+_COMPENSATION = 0.18
+"""Exact for the finest wave, which keeps 1/sqrt(3) on average; more than coarser ones need."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,7 @@ class Gallery:
     """The target's kept frames, with what the face does in them."""
 
     pictures: torch.Tensor
-    """(G,3,h,w) RGB in [0,1]."""
+    """(G,3,h,w) RGB in [0,1], sharpened as `compensated` does."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     seen: Floats
@@ -45,11 +50,28 @@ class Gallery:
     """(G,Dm)."""
     eyes: Floats
     """(G,De)."""
+    bodies: Bodies
+    """What the G frames show around the head."""
     times: Ints
     """(G,) frame of the clip that each was taken from."""
 
     def __len__(self) -> int:
         return len(self.times)
+
+
+def compensated(pictures: torch.Tensor) -> torch.Tensor:
+    """Sharpen pictures (N,C,h,w) by what sampling them between pixels will take away.
+
+    A bilinear sample at a random place between pixels passes sqrt(1 - (1 - cos w)/3) of a wave with
+    w radians per pixel, on average along each axis. The filter [-a, 1 + 2a, -a] gives it back.
+    """
+    channels = pictures.shape[1]
+    taps = torch.tensor([-_COMPENSATION, 1 + 2 * _COMPENSATION, -_COMPENSATION])
+    for shape, pad in (((1, 1, 1, 3), (1, 1, 0, 0)), ((1, 1, 3, 1), (0, 0, 1, 1))):
+        kernel = taps.view(shape).expand(channels, *shape[1:])
+        padded = functional.pad(pictures, pad, mode="replicate")
+        pictures = functional.conv2d(padded, kernel, groups=channels)
+    return pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,15 +137,16 @@ def _moved(model: FaceModel, params: FaceParams, region: str) -> Floats:
     return moved
 
 
-def pick_keyframes(described: Features, count: int) -> Ints:
-    """Pick `count` frames that cover what the clip shows, by farthest-point search.
+def pick_keyframes(described: Features, around: Bodies, count: int) -> Ints:
+    """Pick `count` of N frames that cover what the clip shows, by farthest-point search.
 
-    Starts at the frame nearest to the mean; each next frame is the one farthest from all picked.
+    Starts at the frame nearest to the mean; each next frame is the one farthest from all picked, in
+    what face and body do.
 
     Returns:
         (min(count, N),) indices in order of picking.
     """
-    points = described.joined()
+    points = np.concatenate([described.joined(), around.steadily()], 1)
     picked = [int(np.argmin(np.square(points - points.mean(0)).sum(1)))]
     distance = np.full(len(points), np.inf)
     while len(picked) < min(count, len(points)):
@@ -132,32 +155,42 @@ def pick_keyframes(described: Features, count: int) -> Ints:
     return np.array(picked, np.int64)
 
 
-def choose_keyframes(gallery: Gallery, described: Features, banned: Ints | None = None) -> Ints:
+def choose_keyframes(
+    gallery: Gallery, described: Features, bodies: Ints | None, banned: Bools | None = None
+) -> Ints:
     """Choose a keyframe per slot for each of N faces.
 
     Args:
         gallery: the target's kept frames.
         described: N wanted faces.
-        banned: (N,2) first and last frame of the clip that may not be used, as training does with
-            the neighborhood of the frame that is to be drawn; without it copying would be learned.
+        bodies: (N,) keyframes that lend the body; None leaves that slot at 0, for another picture.
+        banned: (N,G) keyframes that may not be used.
 
     Returns:
-        (N,K) indices into the gallery; the slots of one face differ unless the gallery is smaller.
+        (N,K) indices into the gallery, the body last; the slots of one face differ unless the
+        gallery is smaller.
     """
     groups = [
         (gallery.pose, described.pose),
         (gallery.mouth, described.mouth),
         (gallery.eyes, described.eyes),
     ]
-    squares = [np.square(b).sum(1)[:, None] + np.square(a).sum(1) - 2 * b @ a.T for a, b in groups]
-    used = np.zeros(squares[0].shape, bool)
-    if banned is not None:
-        used = (gallery.times >= banned[:, :1]) & (gallery.times <= banned[:, 1:])
-    chosen = np.zeros((len(described), len(SLOTS)), np.int64)
+    squares = [distances(wanted, kept) for kept, wanted in groups]
+    used = np.zeros(squares[0].shape, bool) if banned is None else banned.copy()
     rows = np.arange(len(described))
+    chosen = np.zeros((len(described), KEYFRAMES), np.int64)
+    if bodies is not None:
+        used[rows, bodies] = True
+        chosen[:, -1] = bodies
     for slot, weights in enumerate(SLOTS):
         total = sum(w * s for w, s in zip(weights, squares, strict=True))
         # Used keyframes come last, not never: a tiny gallery still fills every slot.
         chosen[:, slot] = np.where(used, total + 1e9, total).argmin(1)
         used[rows, chosen[:, slot]] = True
     return chosen
+
+
+def distances(a: Floats, b: Floats) -> Floats:
+    """(N,M) squared distances between rows of (N,D) and (M,D)."""
+    squares: Floats = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
+    return squares.clip(0)

@@ -7,14 +7,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from likeness.condition.gallery import SLOTS, Features, Gallery, choose_keyframes, features
+from likeness.condition.body import Bodies, bodies, settle
+from likeness.condition.gallery import (
+    KEYFRAMES,
+    Features,
+    Gallery,
+    choose_keyframes,
+    compensated,
+    distances,
+    features,
+)
 from likeness.condition.mesh import PortraitMesh
 from likeness.condition.paint import GUIDE_NAMES, lit_colors, paint
 from likeness.condition.warp import displacements, facing
-from likeness.types import Condition, Crop, FaceParams, Floats, Ints
+from likeness.types import Bools, Condition, Crop, FaceParams, Floats, Ints
 
 _CODE_LIMIT = 4.0
 """Codes beyond this many units say nothing that training has seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Beneath:
+    """N frames of the target that are painted over: no keyframe has a better body."""
+
+    pictures: torch.Tensor
+    """(N,3,h,w) RGB in [0,1]: their crops."""
+    params: FaceParams
+    """What the face does in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,50 +78,75 @@ class Guide:
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         described = self.describe(params)
+        shown = pictures.float() / 255
         return Gallery(
-            pictures.float() / 255,
+            compensated(shown),
             np.ascontiguousarray(posed.vertices[..., :2]),
             facing(self.mesh, posed),
             described.pose,
             described.mouth,
             described.eyes,
+            self.bodies(params, shown),
             times,
         )
 
+    def bodies(self, params: FaceParams, pictures: torch.Tensor) -> Bodies:
+        """Describe what (N,3,h,w) frames in [0,1] show around the heads that `params` tell of."""
+        posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
+        return bodies(pictures, posed.vertices[:, self.mesh.head, :2])
+
+    def settle(self, gallery: Gallery, params: FaceParams) -> Ints:
+        """(N,) keyframes that lend the body over a whole performance."""
+        unlike = distances(self.describe(params).pose, gallery.pose)
+        return settle(unlike, gallery.bodies.apart(gallery.bodies))
+
     def from_keyframes(
-        self, gallery: Gallery, params: FaceParams, banned: Ints | None = None
+        self,
+        gallery: Gallery,
+        params: FaceParams,
+        lent: Ints | Beneath,
+        banned: Bools | None = None,
     ) -> Condition:
         """Tell the fast generator about N frames: guides, ways to keyframes, keyframes, code.
 
         Args:
             gallery: the target's kept frames.
             params: what the face shall do.
+            lent: (N,) keyframes that lend the body, or the frames that are painted over.
             banned: as in `choose_keyframes`.
         """
         half = self.side // 2
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         colors = lit_colors(self.mesh, posed, self.albedo, self.light)
         guides, coverages = paint(self.mesh, posed, colors, self.side, half)
-        chosen = choose_keyframes(gallery, self.describe(params), banned)
-        motion = np.empty((len(params), 3 * len(SLOTS), half, half), np.float32)
+        kept = None if isinstance(lent, Beneath) else lent
+        chosen = choose_keyframes(gallery, self.describe(params), kept, banned)
+        pictures = gallery.pictures[torch.from_numpy(chosen)]
+        vertices, seen = gallery.vertices[chosen], gallery.seen[chosen]
+        if isinstance(lent, Beneath):
+            below = self.mesh.pose(lent.params, self.crop_from_frame, self.frame_size)
+            pictures[:, -1] = compensated(lent.pictures)
+            vertices[:, -1] = below.vertices[..., :2]
+            seen[:, -1] = facing(self.mesh, below)
+        motion = np.empty((len(params), 3 * KEYFRAMES, half, half), np.float32)
         for n, coverage in enumerate(coverages):
             ways, valid = displacements(
                 self.mesh,
                 coverage,
                 posed.vertices[n, :, :2],
-                gallery.vertices[chosen[n]],
-                gallery.seen[chosen[n]],
+                vertices[n],
+                seen[n],
                 self.side,
             )
             motion[n] = np.concatenate([ways, valid], 1).reshape(-1, half, half)
         names = tuple(
-            f"{part}_{slot}" for slot in range(len(SLOTS)) for part in ("way_x", "way_y", "valid")
+            f"{part}_{slot}" for slot in range(KEYFRAMES) for part in ("way_x", "way_y", "valid")
         )
         return Condition(
             crop=self.crop(len(params)),
             maps=torch.from_numpy(np.concatenate([guides, motion], 1)),
             map_names=GUIDE_NAMES + names,
-            keyframes=gallery.pictures[torch.from_numpy(chosen)],
+            keyframes=pictures,
             code=torch.from_numpy(self.code(params)),
         )
 

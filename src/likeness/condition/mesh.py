@@ -62,6 +62,12 @@ class PortraitMesh:
     kinds: Ints
     """(F,) SKIN, MOUTH, EYE or RING."""
 
+    @property
+    def head(self) -> slice:
+        """The vertices of the first ring: the head's outline with its hair, without the rest."""
+        first = len(self.model.mean)
+        return slice(first, first + len(self.model.regions["face_oval"]))
+
     @staticmethod
     def of(model: FaceModel, shape: Floats, rest: Floats | None = None) -> PortraitMesh:
         """Build the mesh of one person; without `rest` the rings follow the head wholly."""

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from likeness.composite import soft_rectangle
-from likeness.condition.crop import whole_square
+from likeness.condition.crop import cut, whole_square
 from likeness.condition.gallery import Gallery
-from likeness.condition.guide import Guide, select
+from likeness.condition.guide import Beneath, Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
 from likeness.methods.protocol import METHODS
@@ -76,14 +76,29 @@ class PortraitBundle:
                 drawn = self.generator(condition.keyframes, condition.maps, condition.code)
             return cast(torch.Tensor, drawn).clamp(0, 1).cpu()
 
-    def condition(self, params: FaceParams, window: Window) -> Condition:
-        """Tell the generator about a window of params."""
+    def settle(self, params: FaceParams) -> Ints:
+        """(N,) keyframes that lend the body over a whole performance."""
+        return self.guide.settle(self.gallery, params)
+
+    def condition(
+        self, params: FaceParams, window: Window, lent: Ints | Beneath | None = None
+    ) -> Condition:
+        """Tell the generator about a window of params.
+
+        Args:
+            params: the whole performance.
+            window: the part to draw.
+            lent: what `settle` says of `params`, found anew without it; or the frames of the
+                window that are painted over.
+        """
         if isinstance(self.generator, Spacetime):
             length = self.generator.config.window
             frames = np.arange(window.start - length + 1, window.stop).clip(0)
             return self.guide.from_window(select(params, frames), length)
         frames = np.arange(window.start, window.stop)
-        return self.guide.from_keyframes(self.gallery, select(params, frames))
+        if not isinstance(lent, Beneath):
+            lent = (self.settle(params) if lent is None else lent)[frames]
+        return self.guide.from_keyframes(self.gallery, select(params, frames), lent)
 
 
 def guide_of(shot: Shot, seen: Ints, crop_from_frame: Floats, side: int) -> Guide:
@@ -146,6 +161,14 @@ class Reenact:
     """Who agreed; there is no synthesis without one."""
     ingredients: tuple[Ingredient, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    own: FaceParams | None = None
+    """What the target does in the N frames beneath, where these are the target's own clip."""
+    lent: Ints = field(init=False)
+    """(N,) keyframes that lend the body where no frame beneath does."""
+
+    def __post_init__(self) -> None:
+        # Settled over the whole performance, so that every window is drawn alike.
+        object.__setattr__(self, "lent", self.portrait.settle(self.params))
 
     def manifest(self, title: str) -> Manifest:
         """State what the output is made from."""
@@ -162,8 +185,12 @@ class Reenact:
         )
 
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
-        """Paint guides and choose keyframes; the decoded frames are not looked at."""
-        return self.portrait.condition(self.params, window)
+        """Paint guides and choose keyframes; decoded frames lend the body where they are own."""
+        if self.own is None:
+            return self.portrait.condition(self.params, window, self.lent)
+        crops = cut(frames, self.portrait.guide.crop(len(window)))
+        below = select(self.own, np.arange(window.start, window.stop))
+        return self.portrait.condition(self.params, window, Beneath(crops, below))
 
     def synthesize(self, condition: Condition) -> Layer:
         """Draw the crop; it covers the square, softly where the square ends inside the frame."""

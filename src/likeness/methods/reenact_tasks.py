@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from likeness.condition.gallery import SLOTS, Features, Gallery
+from likeness.condition.gallery import KEYFRAMES, Features, Gallery, distances
 from likeness.condition.guide import Guide, select
 from likeness.synthesize.discriminators import LIGHT, PAPER, PatchDiscriminator
 from likeness.synthesize.portrait import Portrait, PortraitConfig
@@ -40,7 +40,9 @@ class FastConfig:
     average: float = 0.995
     detail: float = 2.0
     """Weight of the Laplacian-pyramid loss, which keeps texture that a mean would blur."""
-    texture: float = 0.5
+    pose: float = 0.3
+    """What a step of pose counts against one of the body's looks when a keyframe lends its body."""
+    texture: float = 1.0
     """Weight of the local-contrast loss, which asks for as much detail as there is."""
     correction: float = 1e-3
     """Weight of the mean square of the warps' corrections, in crop pixels."""
@@ -144,9 +146,7 @@ class FastTask:
         guide, params = material.guide, material.params
         self.probability = rarity(guide.describe(select(params, material.rows)))
         code = guide.code(select(params, np.array([0]))).shape[1]
-        self.generator = Portrait(
-            PortraitConfig(guide.side, len(SLOTS), code, tuple(config.widths))
-        )
+        self.generator = Portrait(PortraitConfig(guide.side, KEYFRAMES, code, tuple(config.widths)))
         plate, still = background(material.bank)
         self.generator.plate.copy_(plate)
         self.generator.still.copy_(still)
@@ -161,9 +161,15 @@ class FastTask:
         chosen = random.choice(len(material.bank), self.config.batch, p=self.probability)
         frames = material.rows[chosen]
         params = select(material.params, frames)
-        banned = frames[:, None] + np.array([[-self.config.apart, self.config.apart]])
-        condition = guide.from_keyframes(material.gallery, params, banned)
-        return PortraitSample(condition, material.bank.crops(chosen), region_weights(guide, params))
+        real = material.bank.crops(chosen)
+        gallery = material.gallery
+        # Nearer in time than at run time, a keyframe would teach copying.
+        banned = np.abs(gallery.times - frames[:, None]) <= self.config.apart
+        unlike = guide.bodies(params, real).apart(gallery.bodies)
+        unlike += self.config.pose * distances(guide.describe(params).pose, gallery.pose)
+        lent = np.where(banned, unlike + 1e9, unlike).argmin(1)
+        condition = guide.from_keyframes(gallery, params, lent, banned)
+        return PortraitSample(condition, real, region_weights(guide, params))
 
     def losses(self, sample: PortraitSample, progress: float) -> Losses:
         """E = L1 + detail * Laplacian pyramid, plus a hinge critic late in training."""

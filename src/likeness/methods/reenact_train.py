@@ -13,6 +13,7 @@ import torch
 
 from likeness import config as settings
 from likeness.condition import pick_keyframes, portrait_crop
+from likeness.condition.body import Bodies
 from likeness.condition.guide import Guide, select
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, TrackError
@@ -23,7 +24,17 @@ from likeness.provenance.permission import permit_training
 from likeness.store import save_bundle
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig, Outcome, train
-from likeness.types import Bundle, Clip, Ints, Progress, Shot, Weights, Window, silent
+from likeness.types import (
+    Bundle,
+    Clip,
+    FaceParams,
+    Ints,
+    Progress,
+    Shot,
+    Weights,
+    Window,
+    silent,
+)
 
 
 @dataclass(frozen=True)
@@ -181,16 +192,30 @@ def _material(
     keyframes: int,
     device: torch.device,
 ) -> Material:
-    picked = pick_keyframes(guide.describe(select(shot.params, rows)), keyframes)
+    params = select(shot.params, rows)
+    picked = pick_keyframes(guide.describe(params), _bodies(guide, params, bank), keyframes)
     pictures = torch.from_numpy(np.array(bank.pixels[picked]))
     gallery = guide.gallery(select(shot.params, rows[picked]), pictures, rows[picked])
     return Material(guide, gallery, bank, shot.params, rows, device)
 
 
+def _bodies(guide: Guide, params: FaceParams, bank: FrameBank) -> Bodies:
+    """Describe all frames of a bank, a few at a time."""
+    parts = []
+    for start in range(0, len(bank), 64):
+        rows = np.arange(start, min(start + 64, len(bank)))
+        parts.append(guide.bodies(select(params, rows), bank.crops(rows)))
+    return Bodies(
+        np.concatenate([part.colors for part in parts]),
+        np.concatenate([part.counted for part in parts]),
+    )
+
+
 def _kept(material: Material) -> Weights:
     """The gallery as it rests in a bundle; what the faces in it do is in the shot."""
-    pictures, times = material.gallery.pictures, material.gallery.times
-    tensors = {"pictures": _bytes(pictures), "times": torch.from_numpy(times)}
+    times = material.gallery.times
+    pictures = material.bank.pixels[np.searchsorted(material.rows, times)]
+    tensors = {"pictures": torch.from_numpy(pictures), "times": torch.from_numpy(times)}
     return Weights("gallery", {}, tensors)
 
 
