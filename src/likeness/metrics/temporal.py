@@ -117,10 +117,20 @@ class WarpedDifference:
 
     def value(self) -> float | None:
         """Return E(result) - E(real); None for fewer than two frames."""
-        if not self._squares:
-            return None
-        result, real = np.sqrt(np.nanmean(np.array(self._squares, np.float64), axis=0))
-        return float(result - real)
+        return difference_of_roots(self.squares())
+
+    def squares(self) -> Floats:
+        """Return (n-1,2) mean squared unexplained change per pair of frames: result, real."""
+        return np.array(self._squares, np.float32).reshape(-1, 2)
+
+
+def difference_of_roots(squares: Floats) -> float | None:
+    """Return E(result) - E(real) from (n,2) mean squares; None where none are known."""
+    known = squares[np.isfinite(squares).all(-1)].astype(np.float64)
+    if not len(known):
+        return None
+    result, real = np.sqrt(known.mean(0))
+    return float(result - real)
 
 
 @dataclass(frozen=True, slots=True)
