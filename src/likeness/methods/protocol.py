@@ -40,5 +40,6 @@ class Recipe:
 METHODS: Mapping[str, Recipe] = {
     "reenact.fast": Recipe("portrait", "warped keyframes, blended and completed by a small U-Net"),
     "reenact.paper": Recipe("spacetime", "the space-time network of Deep Video Portraits"),
+    "reenact.pix2pix": Recipe("spacetime", "the paper's network on single frames, unrefined"),
 }
 """Every method by the name that bundles carry."""

@@ -79,9 +79,9 @@ class PortraitBundle:
     def condition(self, params: FaceParams, window: Window) -> Condition:
         """Tell the generator about a window of params."""
         if isinstance(self.generator, Spacetime):
-            length = self.generator.config.window
-            frames = np.arange(window.start - length + 1, window.stop).clip(0)
-            return self.guide.from_window(select(params, frames), length)
+            shape = self.generator.config
+            frames = np.arange(window.start - shape.window + 1, window.stop).clip(0)
+            return self.guide.from_window(select(params, frames), shape.window, shape.channels)
         frames = np.arange(window.start, window.stop)
         return self.guide.from_keyframes(self.gallery, select(params, frames))
 
