@@ -56,7 +56,7 @@ def test_values_are_held_in_the_seen_range_and_reported() -> None:
     moved = transfer(replace(driver, rotation=far), target)
     seen = target.rotation[:, 1]
     assert moved.params.rotation[:, 1].max() <= seen.max() + 0.1 * np.ptp(seen) + 1e-5
-    assert moved.clamped["rotation_y"] >= 10 / 60
+    assert moved.clamped["yaw"] >= 10 / 60
 
 
 def test_identity_and_light_stay_the_targets() -> None:
