@@ -104,6 +104,10 @@ class FrameMeasures:
         """Keep (n,...) further numbers of the frames that were added last."""
         self._columns.setdefault(name, []).append(values)
 
+    def latest(self, name: str) -> Floats:
+        """Return (n,...) numbers of the frames that were added last."""
+        return self._columns[name][-1]
+
     def series(self) -> dict[str, Floats]:
         """Return per-frame numbers by name, (T,) or (T,2) each, for curves.
 

@@ -11,7 +11,6 @@ from likeness.metrics.fidelity import Fidelity, FrameMeasures
 from likeness.metrics.sound import at_rate, av_offset_ms
 from likeness.types import Floats, check
 
-
 _WHO = {"result": "result", "reference": "real"}
 
 
@@ -44,6 +43,10 @@ class PairEvaluation:
     def series(self) -> dict[str, Floats]:
         """Return per-frame numbers by name, as `FrameMeasures.series`."""
         return self._measures.series()
+
+    def latest(self, name: str) -> Floats:
+        """Return (n,...) numbers of the frames that were added last."""
+        return self._measures.latest(name)
 
     def result(
         self,

@@ -1,9 +1,9 @@
 """Self-reenactment: the portrait driven by frames of its own clip that training never saw.
 
-    evaluation = SelfEvaluation()
-    for window in ...:
-        evaluation.add(real, result, landmarks_real, landmarks_result, nearest)
-    report = evaluation.result(seconds_per_frame)
+evaluation = SelfEvaluation()
+for window in ...:
+    evaluation.add(real, result, landmarks_real, landmarks_result, nearest)
+report = evaluation.result(seconds_per_frame)
 """
 
 from __future__ import annotations
@@ -84,6 +84,10 @@ class SelfEvaluation:
     def series(self) -> dict[str, Floats]:
         """Return per-frame numbers by name, as `FrameMeasures.series`."""
         return self._measures.series()
+
+    def latest(self, name: str) -> Floats:
+        """Return (n,...) numbers of the frames that were added last."""
+        return self._measures.latest(name)
 
     def result(self, seconds_per_frame: float | None = None) -> SelfReport:
         """Sum up.
