@@ -22,12 +22,13 @@ from likeness.methods.judged import Judged, JudgedPortrait
 from likeness.methods.reenact import CPU, open_portrait
 from likeness.metrics.aligned import common_size, match_frames, stream_pairs
 from likeness.metrics.exhibits import Exhibits
+from likeness.metrics.lips import heard, middles
 from likeness.metrics.motion import nearest_frames
 from likeness.metrics.pair import PairEvaluation, PairReport
 from likeness.metrics.self_reenactment import SelfEvaluation, SelfReport
 from likeness.store import load_bundle, load_face_model
 from likeness.track.config import TrackConfig
-from likeness.track.landmarks import Reader, open_reader
+from likeness.track.landmarks import open_reader, read_largest
 from likeness.training.data import FrameBank, fill_bank
 from likeness.types import Clip, FaceParams, Floats, Progress, Window, silent
 
@@ -180,7 +181,8 @@ def judge_pair(output: Path, reference: Path, progress: Progress = silent) -> Ju
             exhibits.add(names, expected, drawn, seen[0], scores)
             done += len(drawn)
             progress("evaluate", done, total)
-    return Judgement(evaluation.result(left_out=left_out), evaluation.series(), exhibits)
+    report = evaluation.result(middles(result)[frames[0]], heard(result), heard(real), left_out)
+    return Judgement(report, evaluation.series(), exhibits)
 
 
 class _Readers:
@@ -197,17 +199,7 @@ class _Readers:
 
     def __call__(self, real: torch.Tensor, result: torch.Tensor) -> tuple[Floats, Floats]:
         """Return (n,478,3) landmarks of the first face per frame, NaN where there is none."""
-        return _read(self._readers[0], real), _read(self._readers[1], result)
-
-
-def _read(reader: Reader, frames: torch.Tensor) -> Floats:
-    landmarks = np.full((len(frames), 478, 3), np.nan, np.float32)
-    images = (frames.permute(0, 2, 3, 1) * 255 + 0.5).to(torch.uint8).numpy()
-    for n, image in enumerate(images):
-        faces = reader.read(np.ascontiguousarray(image))
-        if faces:
-            landmarks[n] = faces[0].landmarks
-    return landmarks
+        return read_largest(self._readers[0], real), read_largest(self._readers[1], result)
 
 
 class _Look:

@@ -58,8 +58,9 @@ class PairEvaluation:
         """Sum up.
 
         Args:
-            times: (T,) seconds at which frames are shown; needed to compare with sound.
-            sound_result, sound_reference: `sound.envelope` of either clip from time 0; None when it
+            times: (T,) seconds at which frames are shown (`lips.middles`); needed to compare with
+                sound.
+            sound_result, sound_reference: `lips.heard` of either clip; None when it
                 has no sound. With the result's alone its sound is compared with its own lips.
             left_out: frames without a partner, of `output` and `reference`; none by default.
 
