@@ -97,9 +97,7 @@ def shares(sides: NDArray[np.int8], names: Sequence[str], concerned: Bools) -> d
     }
 
 
-def warnings_of(
-    sides: NDArray[np.int8], names: Sequence[str], concerned: Bools
-) -> tuple[str, ...]:
+def warnings_of(sides: NDArray[np.int8], names: Sequence[str], concerned: Bools) -> tuple[str, ...]:
     """Say in plain words what went beyond the target's clip, most frequent first.
 
     Left and right of one expression are one thing to say, and so are the detail modes of one part.
