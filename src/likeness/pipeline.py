@@ -26,6 +26,7 @@ from likeness.fit import FitConfig, fit
 from likeness.fit.edit import Curve, Edit, EditConfig
 from likeness.fit.transfer import TransferConfig
 from likeness.importers.arkit import performance_of_capture, read_arkit
+from likeness.methods.editing import arrange
 from likeness.methods.protocol import Method
 from likeness.methods.reenact import CPU, PortraitBundle, Reenact, open_portrait
 from likeness.performance import Performance, performance_of
@@ -38,6 +39,7 @@ from likeness.track import TrackConfig, track
 from likeness.types import (
     Clip,
     FaceParams,
+    Ints,
     Progress,
     Shot,
     Timeline,
@@ -180,7 +182,7 @@ def _side_by_side(
 
 
 def target_frames(
-    portrait: PortraitBundle, timeline: Timeline
+    portrait: PortraitBundle, timeline: Timeline, played: Ints | None = None
 ) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield what lies under and around the portrait, (n,3,H,W) per window.
 
@@ -190,17 +192,20 @@ def target_frames(
     Args:
         portrait: the target.
         timeline: of the output.
+        played: (M,) frame of the target's clip under each frame of the output, where time stamps
+            do not tell.
     """
     clip, count = portrait.shot.clip, len(timeline)
     windows = [Window(i, min(i + _WINDOW, count)) for i in range(0, count, _WINDOW)]
     times = (timeline.pts - timeline.pts[0]) * float(timeline.time_base)
     kept = (clip.pts - clip.pts[0]) * float(clip.time_base)
     lasting = float(clip.last_duration * clip.time_base)
-    if not clip.path.exists() or times[-1] >= kept[-1] + lasting:
+    late = played is None and times[-1] >= kept[-1] + lasting
+    if late or not clip.path.exists():
         yield from ((window, portrait.plate.expand(len(window), -1, -1, -1)) for window in windows)
         return
     # The frame that is on screen at that moment; half a millisecond forgives rounded time stamps.
-    shown = np.searchsorted(kept, times + 5e-4, "right") - 1
+    shown = np.searchsorted(kept, times + 5e-4, "right") - 1 if played is None else played
     with Decoder(clip) as decoder:
         for window in windows:
             wanted = shown[window.start : window.stop]
@@ -222,6 +227,7 @@ def play(
     stated: Any = None,
     encoding: EncodeConfig | None = None,
     progress: Progress = silent,
+    played: Ints | None = None,
 ) -> Signed:
     """Write a video in which a portrait does what params say.
 
@@ -236,12 +242,13 @@ def play(
         stated: settings to state in the manifest, as JSON values.
         encoding: codec and quality.
         progress: called as ("synthesize", done, total).
+        played: as in `target_frames`.
     """
     if not np.array_equal(params.shape, portrait.guide.mesh.shape):
         mesh = replace(portrait.guide.mesh, shape=params.shape)
         portrait = replace(portrait, guide=replace(portrait.guide, mesh=mesh))
     method = Reenact(portrait, params, permission, tuple(ingredients), stated or {})
-    frames = target_frames(portrait, timeline)
+    frames = target_frames(portrait, timeline, played)
     return run(method, frames, output, portrait.shot.clip, timeline, encoding, progress)
 
 
@@ -302,10 +309,12 @@ def reenact(
         permission = permit_synthesis(portrait.people, "reenact", consents, shot.clip)
         motion = performance_of(shot, "driver")
     how = _stage_config(config, portrait, own, motion)
-    staged = stage(portrait.target, own, motion, how, edits)
+    arranged = arrange(portrait, own, motion, how.transfer)
+    how = replace(how, transfer=arranged.transfer)
+    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits)
     used = (Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")), own.ingredient)
     signed = play(
-        portrait,
+        arranged.portrait,
         staged.params,
         staged.timeline,
         output,
@@ -314,6 +323,7 @@ def reenact(
         stated={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
         encoding=config.encode,
         progress=progress,
+        played=arranged.shown,
     )
     return _report(output, staged, signed, time.monotonic() - began)
 

@@ -67,8 +67,9 @@ class JudgedPortrait:
         return self.portrait.guide.crop(count)
 
     def repeat(self, rows: Window, frames: torch.Tensor) -> torch.Tensor:
-        """Draw from the params of the frames, whose pixels are not looked at."""
-        return self.portrait.draw(self.portrait.condition(self.shot.params, rows))
+        """Draw from the params of the frames; only an editor looks at their pixels."""
+        crops = cut(frames, self.crop(len(rows))) if self.portrait.editor is not None else None
+        return self.portrait.draw(self.portrait.condition(self.shot.params, rows, crops))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from likeness.composite import soft_rectangle
-from likeness.condition.crop import whole_square
+from likeness.condition.crop import cut, whole_square
 from likeness.condition.gallery import Gallery
 from likeness.condition.guide import Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
-from likeness.methods.protocol import METHODS
+from likeness.methods.editors import EDITORS
+from likeness.methods.protocol import METHODS, Editor
 from likeness.networks import build, prepared
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
 from likeness.provenance.permission import Permission
@@ -34,9 +35,12 @@ from likeness.types import (
     Shot,
     Weights,
     Window,
+    check,
 )
 
 CPU = torch.device("cpu")
+_PARTS = ("generator", "gallery")
+"""What a bundle with a network holds, besides the plate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,10 @@ class PortraitBundle:
     seen: Ints
     """(M,) frames of the shot that training used."""
     guide: Guide
-    gallery: Gallery
-    generator: nn.Module
+    gallery: Gallery | None
+    """Keyframes; None for an editor."""
+    generator: nn.Module | None
+    """The network; None for an editor."""
     plate: torch.Tensor
     """(3,H,W) the target's scene as a full frame, median over the clip."""
     people: tuple[Mapping[str, Any], ...] = ()
@@ -57,6 +63,8 @@ class PortraitBundle:
     """Where the generator runs."""
     compiled: PortraitCPU | None = None
     """The same generator as compiled loops, where it runs on a CPU."""
+    editor: Editor | None = None
+    """What paints into the target's own frames, for methods that draw no frames of their own."""
 
     @property
     def target(self) -> FaceParams:
@@ -65,6 +73,9 @@ class PortraitBundle:
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Return (N,3,h,w) RGB in [0,1], on the CPU."""
+        if self.editor is not None:
+            return self.editor.draw(condition)
+        assert self.generator is not None  # noqa: S101 - there is one or the other
         if self.compiled and condition.keyframes is not None and condition.code is not None:
             return self.compiled(condition.keyframes, condition.maps, condition.code).clamp_(0, 1)
         condition = condition.to(self.device)
@@ -76,8 +87,21 @@ class PortraitBundle:
                 drawn = self.generator(condition.keyframes, condition.maps, condition.code)
             return cast(torch.Tensor, drawn).clamp(0, 1).cpu()
 
-    def condition(self, params: FaceParams, window: Window) -> Condition:
-        """Tell the generator about a window of params."""
+    def condition(
+        self, params: FaceParams, window: Window, crops: torch.Tensor | None = None
+    ) -> Condition:
+        """Tell the generator about a window of params.
+
+        Args:
+            params: a timeline of wanted faces.
+            window: frames of it.
+            crops: (N,3,h,w) the target's own frames there; only an editor looks at them.
+        """
+        if self.editor is not None:
+            check(crops is not None, f"{self.method} changes frames, expected the target's own")
+            assert crops is not None  # noqa: S101 - narrows the type after the check
+            return self.editor.condition(params, window, crops)
+        assert self.gallery is not None  # noqa: S101 - there is one or the other
         if isinstance(self.generator, Spacetime):
             shape = self.generator.config
             frames = np.arange(window.start - shape.window + 1, window.stop).clip(0)
@@ -107,12 +131,19 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
             "train a portrait with `likeness train reenact`"
         )
     recipe = METHODS[bundle.method]
-    missing = {"generator", "gallery", "plate"} - set(bundle.networks)
+    edits = EDITORS.get(bundle.method)
+    missing = set(edits.parts if edits else _PARTS) | {"plate"}
+    missing -= set(bundle.networks)
     if missing:
         raise BundleError(f"the bundle lacks {', '.join(sorted(missing))}; train it again")
     seen = np.arange(*bundle.training["frames"], dtype=np.int64)
     crop_from_frame = np.array(bundle.input["crop_from_frame"], np.float32)
     guide = guide_of(bundle.shot, seen, crop_from_frame, int(bundle.input["size"]))
+    plate = bundle.networks["plate"].tensors["picture"].float() / 255
+    if edits:
+        editor = edits.open(bundle.networks, guide, bundle.shot)
+        known = (bundle.method, bundle.shot, seen, guide, None, None, plate, bundle.people)
+        return PortraitBundle(*known, editor=editor)
     kept = bundle.networks["gallery"].tensors
     times = kept["times"].numpy()
     gallery = guide.gallery(select(bundle.shot.params, times), kept["pictures"], times)
@@ -128,7 +159,7 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
         guide,
         gallery,
         generator,
-        bundle.networks["plate"].tensors["picture"].float() / 255,
+        plate,
         bundle.people,
         device,
         compiled,
@@ -162,12 +193,17 @@ class Reenact:
         )
 
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
-        """Paint guides and choose keyframes; the decoded frames are not looked at."""
-        return self.portrait.condition(self.params, window)
+        """Paint guides and choose keyframes; only an editor looks at the decoded frames."""
+        crops = None
+        if self.portrait.editor is not None:
+            crops = cut(frames, self.portrait.guide.crop(len(window)))
+        return self.portrait.condition(self.params, window, crops)
 
     def synthesize(self, condition: Condition) -> Layer:
         """Draw the crop; it covers the square, softly where the square ends inside the frame."""
         rgb = self.portrait.draw(condition)
+        if self.portrait.editor is not None:
+            return Layer(condition.crop, rgb, self.portrait.editor.alpha(condition))
         alpha = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
         return Layer(condition.crop, rgb, alpha)
 
