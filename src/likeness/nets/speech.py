@@ -3,7 +3,7 @@
 Paper: Suwajanakorn, Seitz, Kemelmacher-Shlizerman, Synthesizing Obama: Learning Lip Sync from Audio
 (SIGGRAPH 2017), section 4.2: one layer, one direction, 60 units, 20 steps of look-ahead.
 Differs from the paper in the answer: modes of our face model's mouth coefficients, measured by how
-far they move the lips, in place of PCA of 18 tracked lip points; so its answer can drive a portrait.
+far they move the lips, in place of PCA of 18 tracked lip points; so that it can drive a portrait.
 Input:  features (N,T,28) of `speech_features`, as they are; standardized inside.
 Output: (N,T,modes) millimetres per mode; step t tells of the moment t - delay.
 At its published size 23 thousand parameters.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from likeness.errors import ConfigError
-from likeness.nets.speech_features import FEATURES
+from likeness.nets.speech_features import CEPSTRA, FEATURES
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Speech(nn.Module):
 
     center: Tensor
     scale: Tensor
+    voice: Tensor
     rest: Tensor
     basis: Tensor
 
@@ -57,6 +58,7 @@ class Speech(nn.Module):
         self.answer = nn.Linear(config.hidden, config.modes)
         self.register_buffer("center", torch.zeros(FEATURES))
         self.register_buffer("scale", torch.ones(FEATURES))
+        self.register_buffer("voice", torch.zeros(CEPSTRA + 1))
         self.register_buffer("rest", torch.zeros(len(config.coefficients)))
         self.register_buffer("basis", torch.zeros(config.modes, len(config.coefficients)))
 
@@ -67,7 +69,7 @@ class Speech(nn.Module):
 
     @torch.inference_mode()
     def mouth(self, features: Tensor) -> Tensor:
-        """Return (T,M) coefficients, in step with (T,28) features; the end is held for the delay."""
+        """Return (T,M) coefficients, in step with (T,28) features; their end is held."""
         delay = self.config.delay
         held = torch.cat([features, features[-1:].expand(delay, -1)])
         modes = self(held[None])[0, delay:]

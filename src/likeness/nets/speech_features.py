@@ -32,6 +32,8 @@ _PREEMPHASIS = 0.97
 _LOUDNESS = 3000.0
 """Root mean square of scaled speech, in units of a 16-bit sample."""
 _FLOOR = 1.0
+_LOUD = 3.0
+"""Natural logarithm of the power under that of speech from which on a frame is loud: 13 dB."""
 _SPEECH_DB = 25.0
 """Frames this much under the loudest are no speech."""
 _VOICED = 0.45
@@ -60,13 +62,26 @@ def speech_features(samples: Floats) -> Floats:
     return np.concatenate([static, change], 1).astype(np.float32)
 
 
+def voice_mean(features: Floats) -> Floats | None:
+    """Return (14,) mean cepstra and energy of (T,28) features where it is loud.
+
+    A microphone, a room or another mean of the mouth's resonances adds a constant to all of them.
+    None where less than half a second is loud.
+    """
+    loud = features[:, CEPSTRA] > np.log1p(_LOUDNESS**2) - _LOUD
+    if loud.sum() < FRAMES_PER_SECOND // 2:
+        return None
+    mean: Floats = features[loud, : CEPSTRA + 1].mean(0)
+    return mean
+
+
 def frame_seconds(count: int) -> Reals:
     """Return (T,) seconds of the middle of each frame."""
     return np.arange(count) / FRAMES_PER_SECOND
 
 
 def mel_spectrum(frames: Reals) -> Reals:
-    """Return (T,40) energies of the mel filters of (T,LENGTH) samples, pre-emphasized and windowed."""
+    """Return (T,40) energies of (T,LENGTH) samples in the mel filters."""
     emphasized = frames - _PREEMPHASIS * np.concatenate([frames[:, :1], frames[:, :-1]], 1)
     power = np.abs(np.fft.rfft(emphasized * np.hamming(LENGTH), _TRANSFORM)) ** 2
     return np.asarray(power @ mel_filters().T)
