@@ -71,8 +71,9 @@ def permit_synthesis(
         people: What the bundle carries.
         method: What is to be made.
         consents: Further records: a newer one of the target, one of the driver.
-        driver: Whose motion or voice is used; None for the target's own. A driver's consent is needed where
-            the target's record asks for consenting drivers, and checked wherever it is given.
+        driver: Whose motion or voice is used; None for the target's own. A driver's consent is
+            needed where the target's record asks for consenting drivers, and checked wherever it is
+            given.
         day: When; today unless given.
 
     Raises:
