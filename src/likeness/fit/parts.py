@@ -67,3 +67,11 @@ def belongs(names: tuple[str, ...], parts: Collection[Part]) -> Bools:
             "jawOpen. Track the clip with a face model that has them"
         )
     return np.array([part in parts for part in found])
+
+
+def one_sided(names: tuple[str, ...]) -> Bools:
+    """Tell for each of E coefficients whether it goes from 0 at rest to 1 only, (E,).
+
+    ARKit's weights do; detail modes, and coefficients of models without names, go both ways.
+    """
+    return np.array([part_of(name) is not None and not name.startswith("detail") for name in names])

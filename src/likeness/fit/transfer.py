@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from likeness import geometry
 from likeness.controls import GAZE, POSE, Values, control_names, controls_of, with_controls
 from likeness.errors import ConfigError, ContractError
-from likeness.fit.parts import PARTS, Part, belongs
+from likeness.fit.parts import PARTS, Part, belongs, one_sided
 from likeness.fit.resample import resample
 from likeness.fit.seen import Seen, shares, warnings_of
+from likeness.fit.steady import steadied
 from likeness.types import Bools, FaceParams, Floats, check
 
 Mode = Literal["full", "expression", "pose", "gaze", "mouth"]
@@ -36,6 +37,8 @@ TAKES: Mapping[Mode, tuple[Part | Literal["pose"], ...]] = {
 """What each mode takes from the driver; "gaze" is the eyes and the skin that follows them."""
 
 _BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+_PARTING = ("jawOpen", "mouthLowerDown", "mouthUpperUp")
+"""Beginnings of what parts the lips."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class TransferConfig:
     """What is taken from the driver; the rest stays the target's own performance."""
     absolute: bool = False
     """Copy the driver's values instead of their change from rest."""
+    smooth: float = 1.0
+    """How much of the driver's jitter is smoothed away: a factor on its own noise level; 0 takes
+    the driver as measured."""
     margin: float = 0.1
     """How far beyond the target's seen range a value may go, in units of that range."""
     neutral_driver: int | None = None
@@ -56,8 +62,9 @@ class TransferConfig:
     """What the shorter performance does when it is over: go back and forth, or stand still."""
 
     def __post_init__(self) -> None:
-        if self.margin < 0:
-            raise ConfigError(f"margin is {self.margin}; expected at least 0")
+        for name in ("margin", "smooth"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +84,19 @@ class Transfer:
 def rest_frame(params: FaceParams) -> int:
     """Return the frame that comes nearest to doing nothing.
 
-    The frame whose expression, gaze and pose are nearest to their medians over the clip, with lids
-    and lips pulled toward open and closed: a median mouth of a speaker is half open.
+    One-sided weights rest low: each is compared with its own tenth percentile, because a median
+    mouth of a speaker is half open and a median face of a comedian is a grimace. What goes both
+    ways (detail modes, gaze, pose) is compared with its median.
     """
     expression = params.expression
-    still = np.median(expression, 0)
-    names = params.expression_names
-    for name in (*_BLINKS, "jawOpen"):
-        if name in names:
-            column = names.index(name)
-            still[column] = np.percentile(expression[:, column], 10)
-    distance = np.square(expression - still).sum(1)
+    still = np.where(
+        one_sided(params.expression_names),
+        np.percentile(expression, 10, axis=0),
+        np.median(expression, 0),
+    )
+    # Parted lips count most: a mouth that starts half open stays so through all closures.
+    parting = np.array([name.startswith(_PARTING) for name in params.expression_names])
+    distance = np.abs(expression - still) @ np.where(parting, 4.0, 1.0)
     for values, unit in (
         (params.rotation, np.deg2rad(10)),
         (params.gaze.reshape(len(params), -1), np.deg2rad(10)),
@@ -191,6 +200,7 @@ def retarget(
             f"driver was fitted with face model {driver.model!r}, target with {target.model!r}; "
             "expected the same; track one of them again with the other's model"
         )
+    driver = steadied(driver, config.smooth)
     if config.absolute:
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
@@ -231,7 +241,13 @@ def _relative(
     delta = delta_d - delta_d0 + delta_t0; R = R_d R_d0^T R_t0; t = t_d - t_d0 + t_t0.
     """
     d, t = rests
-    expression = driver.expression - driver.expression[d] + target.expression[t]
+    rest_d, rest_t = driver.expression[d], target.expression[t]
+    expression = driver.expression - rest_d + rest_t
+    # A weight that cannot go below 0 goes there together: lips that the driver closes from a parted
+    # rest are closed on the target, wherever its own rest is.
+    below = one_sided(driver.expression_names) & (driver.expression < rest_d)
+    share = driver.expression / np.maximum(rest_d, 1e-6)
+    expression = np.where(below, rest_t * share, expression)
     for name in _BLINKS:
         if name in target.expression_names:
             column = target.expression_names.index(name)
