@@ -19,7 +19,7 @@ from likeness.actor_clip import write_actor_clip
 from likeness.cli.app import run
 from likeness.composite import composite
 from likeness.decode import Decoder, open_clip
-from likeness.dubbing import DubConfig, choose, dub
+from likeness.dubbing import DubConfig, dub
 from likeness.encode import encode
 from likeness.errors import ConfigError, MediaError, TrackError
 from likeness.methods.dub import Dub
@@ -27,6 +27,7 @@ from likeness.methods.dub_speech import SpeechTraining
 from likeness.methods.reenact import open_portrait
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.pipeline import choose_shot
 from likeness.provenance import read_manifest, trust_anchors
 from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import Permission, actor_entry
@@ -181,10 +182,10 @@ def test_a_target_without_speech_says_what_to_do(place: Path, tmp_path: Path) ->
 
 def test_the_speaker_is_chosen_by_number(place: Path) -> None:
     shots = [filmed(place / f"choice{seed}.mp4", seed, 1, 0.2) for seed in (5, 6)]
-    assert choose(shots, "largest") is shots[0]
-    assert choose(shots, "1") is shots[1]
+    assert choose_shot(shots, "largest") is shots[0]
+    assert choose_shot(shots, "1") is shots[1]
     with pytest.raises(TrackError, match="from 0 to 1"):
-        choose(shots, "2")
+        choose_shot(shots, "2")
     with pytest.raises(ConfigError, match="largest, or a number"):
         DubConfig(face="left")
     with pytest.raises(MediaError, match="has no pictures"):

@@ -30,7 +30,15 @@ from likeness.methods.reenact import CPU, PortraitBundle, open_portrait
 from likeness.metrics.lips import heard, middles, seen
 from likeness.metrics.sound import Offset, at_rate, sync_offset
 from likeness.performance import Performance, performance_of
-from likeness.pipeline import AnalyseConfig, RunReport, analyse, peak_rss_mb, run, target_frames
+from likeness.pipeline import (
+    AnalyseConfig,
+    RunReport,
+    analyse,
+    choose_shot,
+    peak_rss_mb,
+    run,
+    target_frames,
+)
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.provenance.permission import permit_synthesis
@@ -207,31 +215,12 @@ def _speaker(speech: Path, config: DubConfig, progress: Progress) -> Shot | None
             "the speaker's face is seen, or leave the flag out to dub by sound alone"
         )
     try:
-        return choose(analyse(speech, config.analyse, progress), config.face)
+        return choose_shot(analyse(speech, config.analyse, progress), config.face)
     except TrackError as error:
         if config.by == "face":
             raise
         log.warning("%s; dubbing by sound alone", error)
         return None
-
-
-def choose(shots: Sequence[Shot], face: str) -> Shot:
-    """Return the person that `--face` names.
-
-    Args:
-        shots: from `analyse`, largest face first.
-        face: largest, or a number from 0 on.
-
-    Raises:
-        TrackError: there are fewer people.
-    """
-    number = 0 if face == "largest" else int(face)
-    if number >= len(shots):
-        raise TrackError(
-            f"--face {number} was asked for, and {shots[0].clip.path.name} shows {len(shots)} "
-            f"people or scenes; expected a number from 0 to {len(shots) - 1}, largest face first"
-        )
-    return shots[number]
 
 
 def by_face(

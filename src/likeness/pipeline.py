@@ -21,7 +21,7 @@ from likeness import config as settings
 from likeness.composite import composite
 from likeness.decode import Decoder, open_clip
 from likeness.encode import EncodeConfig, Signed, encode
-from likeness.errors import ConfigError
+from likeness.errors import ConfigError, TrackError
 from likeness.fit import FitConfig, fit
 from likeness.fit.edit import Curve, Edit, EditConfig
 from likeness.fit.transfer import TransferConfig
@@ -123,6 +123,25 @@ def analyse(
     )
     cache_shots(clip, digest, shots)
     return shots
+
+
+def choose_shot(shots: Sequence[Shot], face: str) -> Shot:
+    """Return the person that `--face` names.
+
+    Args:
+        shots: from `analyse`, largest face first.
+        face: largest, or a number from 0 on.
+
+    Raises:
+        TrackError: there are fewer people.
+    """
+    number = 0 if face == "largest" else int(face)
+    if number >= len(shots):
+        raise TrackError(
+            f"--face {number} was asked for, and {shots[0].clip.path.name} shows {len(shots)} "
+            f"people or scenes; expected a number from 0 to {len(shots) - 1}, largest face first"
+        )
+    return shots[number]
 
 
 def run(
