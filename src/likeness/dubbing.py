@@ -18,7 +18,7 @@ from likeness import config as settings
 from likeness.condition.crop import whole_square
 from likeness.controls import Values
 from likeness.decode import open_clip
-from likeness.decode.sound import has_pictures, open_sound, read_sound
+from likeness.decode.sound import SPEECH_RATE, has_pictures, open_sound, read_sound
 from likeness.encode import EncodeConfig
 from likeness.encode.sound import can_copy, recode
 from likeness.errors import ConfigError, MediaError, TrackError
@@ -190,9 +190,9 @@ def dub(
         driven_by="face" if speaker else "sound",
         sound=how,
         sound_cut_seconds=round(cut, 3),
-        av_offset_ms=offset and round(offset.ms, 1),
-        av_offset_confidence=offset and round(offset.confidence, 3),
-        av_offset_against=offset and offset.against,
+        av_offset_ms=round(offset.ms, 1) if offset else None,
+        av_offset_confidence=round(offset.confidence, 3) if offset else None,
+        av_offset_against=offset.against if offset else None,
     )
 
 
@@ -263,7 +263,7 @@ def by_sound(
     how = TransferConfig(mode="mouth", absolute=True)
     moved = transfer(wanted, portrait.target, how, own.params)
     nothing = np.zeros(len(own), np.bool_)
-    return Mouth(moved, nothing, len(samples) / 16000, Fraction(0), None)
+    return Mouth(moved, nothing, len(samples) / SPEECH_RATE, Fraction(0), None)
 
 
 def _half_a_frame(own: Performance) -> Values:

@@ -90,13 +90,13 @@ def read_sound(path: Path | str, rate: int = SPEECH_RATE) -> Floats:
     with open_container(Path(path)) as container:
         if not container.streams.audio:
             raise MediaError(f"{path} holds no sound; expected a sound file, or a clip with sound")
-        resampler, ends = av.AudioResampler("fltp", "mono", rate), -np.inf
+        resampler, ends = av.AudioResampler("fltp", rate=rate), -np.inf
         for frame in _frames(container, container.streams.audio[0]):
             starts = ends if frame.time is None else float(frame.time)
             if abs(starts - ends) > _GAP:
                 if runs:
                     runs[-1][1].extend(_arrays(resampler, None))
-                resampler = av.AudioResampler("fltp", "mono", rate)
+                resampler = av.AudioResampler("fltp", rate=rate)
                 ends = starts if np.isfinite(starts) else 0.0
                 runs.append((round(ends * rate), []))
             runs[-1][1].extend(_arrays(resampler, frame))
@@ -131,4 +131,5 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _arrays(resampler: av.AudioResampler, frame: AudioFrame | None) -> list[Floats]:
-    return [np.asarray(part.to_ndarray()[0], np.float32) for part in resampler.resample(frame)]
+    # The mean of all channels; the resampler's own way down to mono is louder and may clip.
+    return [part.to_ndarray().mean(0).astype(np.float32) for part in resampler.resample(frame)]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from likeness.composite import soft_rectangle
+from likeness.condition.crop import cut
 from likeness.condition.guide import select
 from likeness.condition.lower_face import lower_face
 from likeness.methods.reenact import PortraitBundle
@@ -56,6 +57,9 @@ class Dub:
 
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
         """Tell the generator about the new faces, and where it may paint."""
+        if self.portrait.editor is not None:
+            crops = cut(frames, self.portrait.guide.crop(len(window)))
+            return self.portrait.condition(self.params, window, crops)
         rows = np.arange(window.start, window.stop)
         told = self.portrait.condition(self.params, window)
         mask = lower_face(self.portrait.guide, select(self.own, rows), select(self.params, rows))
@@ -63,7 +67,13 @@ class Dub:
         return replace(told, mask=mask)
 
     def synthesize(self, condition: Condition) -> Layer:
-        """Draw the crop; only the lower face of it is laid over the frame."""
+        """Draw the crop; only the lower face of it is laid over the frame.
+
+        An editor knows better where it has changed something.
+        """
+        if self.portrait.editor is not None:
+            drawn = self.portrait.draw(condition)
+            return Layer(condition.crop, drawn, self.portrait.editor.alpha(condition))
         assert condition.mask is not None  # noqa: S101 - `condition` sets it
         inside = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
         return Layer(condition.crop, self.portrait.draw(condition), condition.mask * inside)

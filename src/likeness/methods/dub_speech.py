@@ -6,6 +6,7 @@ place of hours: the answer is a few modes of this person's own mouth, so little 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -134,7 +135,8 @@ def speech_of(
     Raises:
         MediaError: the clip is gone, has no sound, no voice, or somebody else's voice.
     """
-    digest = settings.digest(config, shot.clip.digest, _REVISION, model.name)
+    known = hashlib.sha256(shot.params.expression.tobytes()).hexdigest()
+    digest = settings.digest(config, shot.clip.digest, known, _REVISION, model.name)
     place = shot_cache(shot.clip, digest)
     place = place.with_name(f"{place.name}.bundle")
     if (place / INDEX).is_file():

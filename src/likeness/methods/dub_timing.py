@@ -37,7 +37,7 @@ def keep_closures(at: Values, gap: Floats) -> Values:
 
     Between two frame rates, a closure of one frame lies between two samples, and what is
     interpolated there is a mouth half open. The sample next to it takes the closure itself: that
-    is off by less than half a frame, which nobody sees, and an open m is seen by everybody.
+    is off by half a frame at most, which nobody sees, and an open m is seen by everybody.
 
     Args:
         at: (M,) fractional frames, not decreasing, that are sampled of a performance.
@@ -47,11 +47,12 @@ def keep_closures(at: Values, gap: Floats) -> Values:
         (M,) not decreasing, each moved by less than half the distance to its neighbor.
     """
     moved = at.copy()
-    for frame in _closures(gap):
+    # The tightest last: it wins where two closures are next to one sample.
+    for frame in sorted(_closures(gap), key=lambda frame: -float(gap[frame])):
         nearest = int(np.abs(at - frame).argmin())
         after = at[nearest + 1] if nearest + 1 < len(at) else np.inf
         before = at[nearest - 1] if nearest else -np.inf
-        if before < frame < after and abs(at[nearest] - frame) < 1:
+        if before < frame < after:
             moved[nearest] = frame
     return np.maximum.accumulate(moved)
 
