@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from likeness.decode import open_clip as open_clip
+    from likeness.dubbing import DubConfig as DubConfig
+    from likeness.dubbing import DubReport as DubReport
+    from likeness.dubbing import dub as dub
     from likeness.errors import BackendError as BackendError
     from likeness.errors import BundleError as BundleError
     from likeness.errors import ConfigError as ConfigError
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "decode": ("open_clip",),
+    "dubbing": ("DubConfig", "DubReport", "dub"),
     "errors": (
         "BackendError",
         "BundleError",
@@ -83,6 +87,8 @@ __all__ = [
     "Consent",
     "ConsentError",
     "ContractError",
+    "DubConfig",
+    "DubReport",
     "FaceParams",
     "FaceTrack",
     "FitError",
@@ -98,6 +104,7 @@ __all__ = [
     "Verification",
     "Window",
     "analyse",
+    "dub",
     "load_bundle",
     "load_consent",
     "load_face_model",

@@ -21,6 +21,7 @@ from likeness.nets.identity_simswap import SimSwapIdentity, SimSwapIdentityConfi
 from likeness.nets.inversion import Inversion, InversionConfig
 from likeness.nets.onnx_graph import OnnxIdentity, OnnxIdentityConfig
 from likeness.nets.regions import RegionNet, RegionsConfig
+from likeness.nets.speech import Speech, SpeechConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
 from likeness.synthesize.onnx_swap import (
@@ -59,6 +60,7 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "regions": (RegionNet, RegionsConfig),
     "simswap": (SimSwap, SimSwapConfig),
     "spacetime": (Spacetime, SpacetimeConfig),
+    "speech": (Speech, SpeechConfig),
     "stylegan": (Stylegan, StyleganConfig),
 }
 """Class and settings class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import sys
@@ -9,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,35 @@ import torch
 
 from likeness import config as settings
 from likeness.composite import composite
-from likeness.condition.guide import select
 from likeness.decode import Decoder, open_clip
 from likeness.encode import EncodeConfig, Signed, encode
+from likeness.errors import ConfigError, TrackError
 from likeness.fit import FitConfig, fit
-from likeness.fit.transfer import Transfer, TransferConfig, transfer
+from likeness.fit.edit import Curve, Edit, EditConfig
+from likeness.fit.transfer import TransferConfig
+from likeness.importers.arkit import performance_of_capture, read_arkit
+from likeness.methods.editing import arrange
 from likeness.methods.protocol import Method
 from likeness.methods.reenact import CPU, PortraitBundle, Reenact, open_portrait
+from likeness.performance import Performance, performance_of
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
-from likeness.provenance.permission import permit_synthesis
+from likeness.provenance.permission import Permission, permit_synthesis
+from likeness.staging import DRIVERS_TIME, Audio, StageConfig, Staged, stage
 from likeness.store import cache_shots, cached_shots, load_bundle, load_face_model, load_shot
 from likeness.track import TrackConfig, track
 from likeness.types import (
     Clip,
     FaceParams,
+    Ints,
     Progress,
     Shot,
     Timeline,
     Window,
-    check,
     silent,
 )
 
+_LOG = logging.getLogger(__name__)
 _REVISION = 3
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 8
@@ -71,6 +78,12 @@ class RunReport:
     """Where the signed manifest is: embedded, or the name of the file that holds it."""
     clamped: dict[str, float] = field(default_factory=dict)
     """Share of frames in which a value was held back to what the target has shown."""
+    clamped_share: tuple[float, ...] = ()
+    """Per frame, the share of the driver's values that were held back."""
+    beyond: int = 0
+    """Frames after the end of the shorter performance, which went on back and forth or stood."""
+    warnings: tuple[str, ...] = ()
+    """What went beyond the target's clip, in words."""
 
     def json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -110,6 +123,25 @@ def analyse(
     )
     cache_shots(clip, digest, shots)
     return shots
+
+
+def choose_shot(shots: Sequence[Shot], face: str) -> Shot:
+    """Return the person that `--face` names.
+
+    Args:
+        shots: from `analyse`, largest face first.
+        face: largest, or a number from 0 on.
+
+    Raises:
+        TrackError: there are fewer people.
+    """
+    number = 0 if face == "largest" else int(face)
+    if number >= len(shots):
+        raise TrackError(
+            f"--face {number} was asked for, and {shots[0].clip.path.name} shows {len(shots)} "
+            f"people or scenes; expected a number from 0 to {len(shots) - 1}, largest face first"
+        )
+    return shots[number]
 
 
 def run(
@@ -168,23 +200,80 @@ def _side_by_side(
                 painted.cancel()
 
 
-def target_frames(portrait: PortraitBundle, count: int) -> Iterator[tuple[Window, torch.Tensor]]:
+def target_frames(
+    portrait: PortraitBundle, timeline: Timeline, played: Ints | None = None
+) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield what lies under and around the portrait, (n,3,H,W) per window.
 
-    The target's own frames where its clip is still there and long enough, else the plate: changing
-    from one to the other in the middle would be a jump.
+    The target's own frames, by time stamp, where its clip is still there and long enough, else the
+    plate: changing from one to the other in the middle would be a jump.
 
     Args:
         portrait: the target.
-        count: frames of the output.
+        timeline: of the output.
+        played: (M,) frame of the target's clip under each frame of the output, where time stamps
+            do not tell.
     """
-    clip = portrait.shot.clip
+    clip, count = portrait.shot.clip, len(timeline)
     windows = [Window(i, min(i + _WINDOW, count)) for i in range(0, count, _WINDOW)]
-    if len(clip) < count or not clip.path.exists():
+    times = (timeline.pts - timeline.pts[0]) * float(timeline.time_base)
+    kept = (clip.pts - clip.pts[0]) * float(clip.time_base)
+    lasting = float(clip.last_duration * clip.time_base)
+    late = played is None and times[-1] >= kept[-1] + lasting
+    if late or not clip.path.exists():
         yield from ((window, portrait.plate.expand(len(window), -1, -1, -1)) for window in windows)
         return
+    # The frame that is on screen at that moment; half a millisecond forgives rounded time stamps.
+    shown = np.searchsorted(kept, times + 5e-4, "right") - 1 if played is None else played
     with Decoder(clip) as decoder:
-        yield from ((window, decoder.read(window)) for window in windows)
+        for window in windows:
+            wanted = shown[window.start : window.stop]
+            if np.array_equal(wanted, np.arange(wanted[0], wanted[0] + len(wanted))):
+                yield window, decoder.read(Window(int(wanted[0]), int(wanted[-1]) + 1))
+            else:
+                singles = [decoder.read(Window(int(i), int(i) + 1)) for i in wanted]
+                yield window, torch.cat(singles)
+
+
+def play(
+    portrait: PortraitBundle,
+    params: FaceParams,
+    timeline: Timeline,
+    output: Path,
+    permission: Permission,
+    *,
+    ingredients: Sequence[Ingredient] = (),
+    stated: Any = None,
+    encoding: EncodeConfig | None = None,
+    progress: Progress = silent,
+    played: Ints | None = None,
+    own: FaceParams | None = None,
+) -> Signed:
+    """Write a video in which a portrait does what params say.
+
+    Args:
+        portrait: the target.
+        params: one per frame of the timeline; their shape may differ from the portrait's, which
+            changes its identity.
+        timeline: of the output, with its sound.
+        output: file to write.
+        permission: who agreed.
+        ingredients: what it is made from.
+        stated: settings to state in the manifest, as JSON values.
+        encoding: codec and quality.
+        progress: called as ("synthesize", done, total).
+        played: as in `target_frames`.
+        own: what the target does in the frames beneath, where these are its own clip in its own
+            time; they lend their body then.
+    """
+    if not np.array_equal(params.shape, portrait.guide.mesh.shape):
+        mesh = replace(portrait.guide.mesh, shape=params.shape)
+        portrait, own = replace(portrait, guide=replace(portrait.guide, mesh=mesh)), None
+    if played is not None or not portrait.shot.clip.path.exists():
+        own = None
+    method = Reenact(portrait, params, permission, tuple(ingredients), stated or {}, own)
+    frames = target_frames(portrait, timeline, played)
+    return run(method, frames, output, portrait.shot.clip, timeline, encoding, progress)
 
 
 @dataclass(frozen=True)
@@ -194,6 +283,13 @@ class ReenactConfig:
     transfer: TransferConfig = field(default_factory=TransferConfig)
     analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
+    edit: EditConfig = field(default_factory=EditConfig)
+    audio: Audio | None = None
+    """Whose sound lies under the output; None takes it from whose timeline it runs on."""
+    neutral_driver: str | None = None
+    """Moment in which the driver's face does nothing: a frame ("120") or seconds ("4.8s")."""
+    neutral_target: str | None = None
+    """The same of the target."""
 
 
 def reenact(
@@ -203,68 +299,96 @@ def reenact(
     config: ReenactConfig | None = None,
     progress: Progress = silent,
     *,
+    edits: Sequence[Edit | Curve] = (),
     consents: Sequence[Consent] = (),
     device: torch.device = CPU,
 ) -> RunReport:
-    """Let a portrait do what a driver does.
+    """Let a portrait do what a driver does, wholly or in part, with edits by hand on top.
 
     Args:
         bundle: NAME.bundle of `likeness train reenact`.
-        driver: clip or NAME.shot that gives the motion; None plays the target's own performance.
-        output: video to write, on the driver's timeline and with its sound.
+        driver: clip, NAME.shot or ARKit capture (.csv) that gives the motion; None plays the
+            target's own performance.
+        output: video to write.
         config: settings.
         progress: called as (stage, done, total).
+        edits: changes by hand.
         consents: records besides those in the bundle: a newer one of the target, the driver's.
         device: where the generator runs.
 
     Raises:
         ConsentError: the target's consent is missing, over or revoked, or does not cover this.
-        BundleError, MediaError, TrackError, FitError: an input is not usable.
+        BundleError, MediaError, TrackError, FitError, ConfigError: an input is not usable.
     """
     config = config or ReenactConfig()
     began = time.monotonic()
     portrait = open_portrait(load_bundle(bundle), device)
     # Before the driver is analyzed, which takes time; its own clip is looked at below.
     permission = permit_synthesis(portrait.people, "reenact", consents)
-    if driver is None:
-        shot, moved = portrait.shot, Transfer(portrait.shot.params, {})
-    else:
+    own, motion = performance_of(portrait.shot, "target"), None
+    if driver is not None and driver.suffix.lower() == ".csv":
+        motion = performance_of_capture(read_arkit(driver), portrait.target, driver)
+    elif driver is not None:
         shot = analyse(driver, config.analyse, progress)[0]
         permission = permit_synthesis(portrait.people, "reenact", consents, shot.clip)
-        moved = transfer(shot.params, portrait.target, config.transfer)
-    target, clip = portrait.shot.clip, shot.clip
-    ingredients = (
-        Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
-        Ingredient("target", target.path.name, target.digest),
-        Ingredient("driver", clip.path.name, clip.digest),
+        motion = performance_of(shot, "driver")
+    how = _stage_config(config, portrait, own, motion)
+    arranged = arrange(portrait, own, motion, how.transfer)
+    how = replace(how, transfer=arranged.transfer)
+    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits)
+    used = (Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")), own.ingredient)
+    signed = play(
+        arranged.portrait,
+        staged.params,
+        staged.timeline,
+        output,
+        permission,
+        ingredients=(*used, motion.ingredient) if motion else used,
+        stated={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
+        encoding=config.encode,
+        progress=progress,
+        played=arranged.shown,
+        own=own.params if motion is None or how.transfer.mode not in DRIVERS_TIME else None,
     )
-    params = _over_clip(moved.params, shot)
-    method = Reenact(portrait, params, permission, ingredients, settings.to_json(config))
-    frames, timeline = target_frames(portrait, len(clip)), Timeline.of(clip, clip)
-    signed = run(method, frames, output, target, timeline, config.encode, progress)
+    return _report(output, staged, signed, time.monotonic() - began)
+
+
+def _stage_config(
+    config: ReenactConfig, portrait: PortraitBundle, own: Performance, driver: Performance | None
+) -> StageConfig:
+    """Turn moments that a person named into frames."""
+    chosen = config.transfer
+    try:
+        if config.neutral_driver is not None and driver is not None:
+            chosen = replace(chosen, neutral_driver=driver.frame_at(config.neutral_driver))
+        if config.neutral_target is not None:
+            first = portrait.shot.track.start + int(portrait.seen[0])
+            frame = own.frame_at(config.neutral_target) - first
+            chosen = replace(chosen, neutral_target=frame)
+    except ValueError as error:
+        raise ConfigError(
+            f"a neutral frame cannot be read ({error}); expected a frame of the clip, such as 120, "
+            "or seconds, such as 4.8s"
+        ) from error
+    return StageConfig(chosen, config.edit, config.audio)
+
+
+def _report(output: Path, staged: Staged, signed: Signed, seconds: float) -> RunReport:
+    for warning in staged.warnings:
+        _LOG.warning("%s", warning)
+    moved = staged.transfer
     return RunReport(
         str(output),
-        len(clip),
-        _unseen(shot),
-        time.monotonic() - began,
+        len(staged.timeline),
+        tuple(int(i) for i in np.flatnonzero(staged.guessed)),
+        seconds,
         peak_rss_mb(),
         signed.where,
-        moved.clamped,
+        moved.clamped if moved else {},
+        tuple(round(float(share), 4) for share in moved.clamped_share) if moved else (),
+        staged.beyond,
+        staged.warnings,
     )
-
-
-def _unseen(shot: Shot) -> tuple[int, ...]:
-    """Frames of a shot's clip in which its face was not seen."""
-    unseen = np.ones(len(shot.clip), bool)
-    unseen[shot.track.start : shot.track.start + len(shot.track)] = ~shot.track.observed
-    return tuple(int(i) for i in np.flatnonzero(unseen))
-
-
-def _over_clip(params: FaceParams, shot: Shot) -> FaceParams:
-    """Stretch a shot's params over its whole clip: before and after it, the face holds still."""
-    check(len(params) == len(shot.track), "params and track differ in length")
-    frames = np.arange(len(shot.clip)) - shot.track.start
-    return select(params, frames.clip(0, len(params) - 1))
 
 
 def peak_rss_mb() -> float:

@@ -138,6 +138,18 @@ class Clip:
             yield Window(start, min(start + length, len(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound file, or the sound of a clip, as facts, without samples."""
+
+    path: Path
+    digest: str
+    """sha256 of the file's bytes, hexadecimal."""
+    audio: tuple[AudioTrack, ...]
+    seconds: float
+    """Duration of the first track."""
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """When each written frame is shown, and which sound lies under it."""
@@ -145,8 +157,10 @@ class Timeline:
     pts: Ints
     time_base: Fraction
     last_duration: int
-    sound: Clip | None
-    """The clip whose audio packets are copied; None for silence."""
+    sound: Clip | Sound | None
+    """Whose audio packets are copied; None for silence."""
+    sound_until: Fraction | None = None
+    """Seconds from which on no packet is copied; None copies all of them."""
 
     def __post_init__(self) -> None:
         _check_shape("pts", self.pts, (None,))

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,7 +12,13 @@ from likeness.errors import BundleError, ConfigError, TrackError
 from likeness.methods.evaluation import evaluate_self
 from likeness.methods.protocol import METHODS
 from likeness.methods.reenact import open_portrait
-from likeness.methods.reenact_tasks import FastConfig, PaperConfig, background, rarity
+from likeness.methods.reenact_tasks import (
+    PIX2PIX,
+    FastConfig,
+    PaperConfig,
+    background,
+    rarity,
+)
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.store import load_bundle
 from likeness.training.data import fill_bank
@@ -21,12 +29,11 @@ SMALL = ReenactTraining(
     steps=25,
     fast=FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8)),
     paper=PaperConfig(width=4, window=3),
+    pix2pix=replace(PIX2PIX, width=4),
 )
 
 
 def _small(**changes: object) -> ReenactTraining:
-    from dataclasses import replace
-
     return replace(SMALL, **changes)  # type: ignore[arg-type]
 
 
@@ -78,8 +85,8 @@ def test_self_evaluation_wants_its_own_clip(trained: tuple[Path, Bundle], plain_
         evaluate_self(trained[0], plain_clip)
 
 
-def test_both_presets_are_repeatable(actor_shot: Shot, tmp_path: Path) -> None:
-    for preset in ("fast", "paper"):
+def test_all_networks_are_repeatable(actor_shot: Shot, tmp_path: Path) -> None:
+    for preset in ("fast", "paper", "pix2pix"):
         config = _small(preset=preset, steps=2, holdout="none")
         one = train_portrait(actor_shot, tmp_path / f"{preset}1.bundle", config)
         two = train_portrait(actor_shot, tmp_path / f"{preset}2.bundle", config)
@@ -91,6 +98,21 @@ def test_both_presets_are_repeatable(actor_shot: Shot, tmp_path: Path) -> None:
         assert drawn.isfinite().all()
 
 
+@pytest.mark.parametrize(("guides", "channels"), [("color", 3), ("correspondence", 6), ("gaze", 9)])
+def test_the_network_is_told_as_many_guides_as_asked(
+    guides: Literal["color", "correspondence", "gaze"],
+    channels: int,
+    actor_shot: Shot,
+    tmp_path: Path,
+) -> None:
+    paper = replace(SMALL.paper, guides=guides)
+    config = _small(preset="paper", paper=paper, steps=1, holdout="none")
+    portrait = open_portrait(train_portrait(actor_shot, tmp_path / "p.bundle", config))
+    told = portrait.condition(portrait.shot.params, Window(0, 2))
+    assert told.maps.shape == (2, 3 * channels, 64, 64)
+    assert portrait.draw(told).isfinite().all()
+
+
 def test_without_holdout_there_is_nothing_to_judge(actor_shot: Shot, tmp_path: Path) -> None:
     path = tmp_path / "all.bundle"
     train_portrait(actor_shot, path, _small(steps=1, holdout="none"))
@@ -99,8 +121,6 @@ def test_without_holdout_there_is_nothing_to_judge(actor_shot: Shot, tmp_path: P
 
 
 def test_too_few_faces_are_refused(actor_shot: Shot, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     track = replace(actor_shot.track, observed=np.arange(48) < 5)
     with pytest.raises(TrackError, match="5 frames"):
         train_portrait(replace(actor_shot, track=track), tmp_path / "no.bundle", SMALL)

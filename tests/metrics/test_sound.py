@@ -1,10 +1,16 @@
 """Lip and sound offsets on made-up speech."""
 
+import functools
+
 import numpy as np
 import pytest
 
+from likeness.actor import Motion
+from likeness.actor.voice import speak
+from likeness.decode import open_clip
+from likeness.decode.sound import read_sound
 from likeness.errors import ContractError
-from likeness.metrics import sound
+from likeness.metrics import lips, sound
 
 
 def speech(seconds=8.0, rate=1000.0, seed=0):
@@ -55,9 +61,12 @@ def test_strangers_have_no_offset():
     times, lips = seen(speech(seed=1), 0.0)
     silence = np.zeros(8000)
     assert sound.av_offset_ms(sound.at_rate(times, lips), sound.envelope(silence, 1000)) is None
-    noise = np.random.default_rng(0).normal(size=1600).astype(np.float32)
-    assert sound.lag_seconds(sound.at_rate(times, lips), noise) is None
-    assert sound.lag_seconds(noise[:150], noise[:150]) is None
+    lips = sound.at_rate(times, lips)
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(0, 0.2, 8 * 16000)
+        found = sound.sync_offset(lips, sound.envelope(noise, 16000))
+        assert found is None or found.confidence < 0.25
+    assert sound.lag_seconds(lips[:150], lips[:150]) is None
 
 
 def test_frames_without_a_face_are_bridged():
@@ -69,14 +78,65 @@ def test_frames_without_a_face_are_bridged():
     assert len(sound.at_rate(times, np.full(len(times), np.nan))) == 0
 
 
-def test_envelope_follows_level_and_folds_channels():
-    rate = 8000
+def test_envelope_follows_level_per_band_and_folds_channels():
+    rate = 16000
     t = np.arange(2 * rate) / rate
     tone = np.sin(2 * np.pi * 200 * t) * np.where(t < 1, 0.1, 0.4)
     loudness = sound.envelope(np.stack([tone, tone], -1), rate)
-    assert len(loudness) == 2 * sound.RATE
-    # Four times the amplitude is twice the compressed loudness.
-    assert loudness[300] / loudness[100] == pytest.approx(2, rel=0.01)
-    assert loudness[100] == pytest.approx((0.1**2 / 2) ** 0.25, rel=0.01)
+    assert loudness.shape == (len(sound.BANDS), 2 * sound.RATE)
+    # Sixteen times the power, above a floor of a hundredth of the mean.
+    power = np.array([0.1**2, 0.4**2]) / 2
+    expected = np.log(power + 0.01 * power.mean())
+    np.testing.assert_allclose(loudness[0, [100, 300]], expected, atol=0.02)
+    assert (loudness[1:, 100].max(0) < expected[0] - 4).all()
     with pytest.raises(ContractError, match="rate"):
         sound.envelope(tone, 0)
+
+
+@pytest.mark.parametrize("shift", [-200, -90, 0, 60, 200])
+def test_shifts_of_an_actors_voice_are_recovered(shift):
+    motion = Motion.from_seed(7, 6.0)
+    samples, late = speak(motion), round(shift * 16)
+    moved = np.concatenate([np.zeros(max(0, late)), samples[max(0, -late) :]])
+    shown = (np.arange(len(motion)) + 0.5) / motion.fps
+    lips = sound.at_rate(shown, motion.column("jawOpen"))
+    found = sound.sync_offset(lips, sound.envelope(moved, 16000))
+    assert found is not None
+    assert found.ms == pytest.approx(shift, abs=20)
+    assert found.confidence > 0.3
+
+
+@functools.cache
+def lips_of_real_speech(path):
+    return lips.seen(open_clip(path))
+
+
+@pytest.mark.parametrize("shift", [-200, -100, 0, 100, 200])
+def test_shifts_of_real_speech_are_recovered(shared_data, shift):
+    path = shared_data / "clips" / "man_speech_dim_5s.mp4"
+    if not path.exists():
+        pytest.skip(f"no {path.name} among the test data")
+    samples, late = read_sound(path), shift * 16
+    moved = np.concatenate([np.zeros(max(0, late)), samples[max(0, -late) :]])
+    opened = lips_of_real_speech(str(path))
+    own = sound.sync_offset(opened, sound.envelope(samples, 16000))
+    found = sound.sync_offset(opened, sound.envelope(moved, 16000))
+    assert own is not None
+    assert found is not None
+    # Whether the recording itself is in step is not known; natural speech gives 0 to 50 ms.
+    assert own.ms == pytest.approx(20, abs=30)
+    assert found.ms - own.ms == pytest.approx(shift, abs=20)
+
+
+def test_another_text_is_compared_with_its_own_lips():
+    motions = [Motion.from_seed(seed, 6.0) for seed in (7, 8)]
+    sounds = [sound.envelope(speak(motion), 16000) for motion in motions]
+    shown = (np.arange(150) + 0.5) / 25
+    lips = [sound.at_rate(shown, motion.column("jawOpen")) for motion in motions]
+    found = sound.sync_offset(lips[0], sounds[0], lips[1], sounds[1])
+    assert found is not None
+    assert found.against == "own lips"
+    same = sound.sync_offset(lips[0], sounds[0], lips[0], sounds[0])
+    assert same is not None
+    assert same.against == "reference"
+    assert same.ms == pytest.approx(0, abs=1e-3)

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from likeness.smoothing import local_quadratic, noise_level, smooth_signal
 from likeness.track.measure import (
     INNER_LIPS,
     IRIS_CENTERS,
@@ -15,7 +16,6 @@ from likeness.track.measure import (
     iris_offsets,
     mouth_openness,
 )
-from likeness.track.smooth import local_quadratic, noise_level, smooth_signal
 
 _FRAMES = 300
 

@@ -13,6 +13,7 @@ from likeness.cli import (
     consent,
     demo,
     doctor,
+    dub,
     evaluate,
     export,
     models,
@@ -43,6 +44,7 @@ def build() -> App:
     app.command(track.track, help_epilogue=track.EXAMPLE)
     app.command(train.app)
     app.command(reenact.reenact, help_epilogue=reenact.EXAMPLE)
+    app.command(dub.dub, help_epilogue=dub.EXAMPLE)
     app.command(evaluate.app)
     app.command(verify.verify, help_epilogue=verify.EXAMPLE)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions, device
+from likeness.cli.options import LongOptions, consents, device, foreseen
 from likeness.cli.progress import show_progress
 
 app = App(name="evaluate", help="Measure a portrait, or one video against another.")
@@ -16,30 +16,56 @@ app = App(name="evaluate", help="Measure a portrait, or one video against anothe
 
 @app.command(
     name="self",
-    help_epilogue="Example: likeness evaluate self anna.bundle anna.mp4 --json",
+    help_epilogue="Example: likeness evaluate self anna.bundle anna.mp4 --sheet look.png --json",
 )
 def self_(
     bundle: Path,
     clip: Path,
     /,
     *,
+    sheet: Path | None = None,
+    report: Path | None = None,
+    consent: tuple[Path, ...] = (),
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Let a portrait repeat frames that training never saw, and compare with the real ones.
 
-    PSNR in dB on the portrait's square; the face keys count inside the face only. The baselines are
-    the training frame with the nearest landmarks.
+    PSNR in dB on the portrait's square; keys of face, eyes and mouth count inside these only. The
+    baselines are the training frame with the nearest landmarks. Measuring asks for no consent;
+    pictures of a real person do.
 
     Args:
         bundle: A portrait that was trained with --holdout last-third.
         clip: The clip that it was trained on.
+        sheet: Picture to write: real above synthetic, at spread frames and at the worst ones.
+        report: HTML page to write: the numbers, the sheet, and curves over the frames.
+        consent: A newer record of the person shown than the one in the bundle.
     """
-    from likeness.methods.evaluation import evaluate_self
+    from likeness.decode import open_clip
+    from likeness.methods.evaluation import judge_self
+    from likeness.methods.evaluation_page import self_manifest, write_page, write_sheet
+    from likeness.provenance.permission import permit_synthesis
+    from likeness.store import load_bundle
+
+    outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
+    records = consents(consent)
+
+    def ask() -> Any:
+        return permit_synthesis(load_bundle(bundle).people, "reenact", records)
 
     if options.dry_run:
-        return {"plan": {"bundle": bundle, "clip": clip}}
+        asked = {"consent": foreseen(ask)} if outputs else {}
+        return {"plan": {"bundle": bundle, "clip": clip, **outputs, **asked}}
+    # Asked before the work, which takes minutes.
+    permission = ask() if outputs else None
     with show_progress(options.progress) as progress:
-        return evaluate_self(bundle, clip, progress, device(options)).json()
+        judgement = judge_self(bundle, clip, progress, device(options))
+    if permission is not None:
+        target = open_clip(clip)
+        for name, path in outputs.items():
+            write = write_sheet if name == "sheet" else write_page
+            write(judgement, path, target, self_manifest(path, bundle, target, permission))
+    return {**judgement.report.json(), **outputs}
 
 
 @app.command(
@@ -50,17 +76,32 @@ def pair(
     reference: Path,
     /,
     *,
+    sheet: Path | None = None,
+    report: Path | None = None,
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
-    """Compare two aligned videos frame by frame.
+    """Compare two videos of one performance, frame by frame.
+
+    They start together; frames are paired by their time stamps over the time that both last, and
+    the larger pictures are shrunk to the size of the smaller. What has no partner is counted.
 
     Args:
         output: The video to judge.
         reference: What it should look like.
+        sheet: Picture to write: reference above output, at spread frames and at the worst ones.
+        report: HTML page to write: the numbers, the sheet, and curves over the frames.
     """
-    from likeness.methods.evaluation import evaluate_pair
+    from likeness.decode import open_clip
+    from likeness.methods.evaluation import judge_pair
+    from likeness.methods.evaluation_page import pair_manifest, write_page, write_sheet
 
+    outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
     if options.dry_run:
-        return {"plan": {"output": output, "reference": reference}}
+        return {"plan": {"output": output, "reference": reference, **outputs}}
     with show_progress(options.progress) as progress:
-        return evaluate_pair(output, reference, progress=progress).json()
+        judgement = judge_pair(output, reference, progress)
+    for name, path in outputs.items():
+        result, real = open_clip(output), open_clip(reference)
+        write = write_sheet if name == "sheet" else write_page
+        write(judgement, path, real, pair_manifest(path, result, real))
+    return {**judgement.report.json(), **outputs}

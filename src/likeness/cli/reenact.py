@@ -1,15 +1,26 @@
-"""`likeness reenact`: let a driver move a portrait."""
+"""`likeness reenact`: let a driver move a portrait, wholly or in part, or move it by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
 
-EXAMPLE = "Example: likeness reenact anna.bundle ben.mp4 -o anna_as_ben.mp4"
+if TYPE_CHECKING:
+    from likeness.fit.edit import Curve, Edit
+
+EXAMPLE = """Examples:
+
+- likeness reenact anna.bundle ben.mp4 -o anna_as_ben.mp4
+- likeness reenact anna.bundle ben.mp4 -o anna_talks.mp4 --transfer mouth --audio driver
+- likeness reenact anna.bundle -o anna_smiles.mp4 --edit smile=0.6 --edit yaw=+12
+- likeness reenact anna.bundle -o anna_blinks.mp4 --edit blink=1@2.0-2.2 --edit gaze_x=-8
+"""
 
 
 def reenact(
@@ -18,25 +29,40 @@ def reenact(
     /,
     *,
     output: Output,
-    transfer: Literal["full"] = "full",
+    transfer: Literal["full", "expression", "pose", "gaze", "mouth"] | None = None,
     absolute: bool = False,
+    edit: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)] = (),
+    edits: Path | None = None,
+    audio: Literal["driver", "target", "none"] | None = None,
+    neutral_driver: str | None = None,
+    neutral_target: str | None = None,
     consent: tuple[Path, ...] = (),
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
-    """Put the driver's pose, expression, gaze and blinks on the person of a portrait.
+    """Put a driver's performance, or a part of it, on the person of a portrait; or edit by hand.
 
-    The output runs on the driver's timeline. The exit code is 3 if the driver's
-    face was not seen in some frames; they are listed.
+    With transfer full or pose the output runs on the driver's timeline, otherwise on the target's.
+    The exit code is 3 if a face was not seen in some frames; they are listed.
 
     Args:
         bundle: A portrait from likeness train reenact.
-        driver: A clip or a .shot; without it the target's own performance is used.
+        driver: A clip, a .shot, or an ARKit capture (.csv); without it the target's own performance
+            is used.
         output: The video to write; its ending chooses the container.
-        transfer: What is taken from the driver: full is pose, expression, gaze and blinks.
+        transfer: What is taken from the driver: everything, the expression (with blinks), the
+            head's pose, the gaze, or the mouth alone; the rest stays the target's. [default: full]
         absolute: Copy the driver's values instead of adding its change from rest.
+        edit: Change a value by hand: smile=0.6 sets, yaw=+12 adds, yaw==-12 sets a negative value,
+            blink=1@2.0-2.2 holds for a while. Degrees, millimetres, weights from 0 to 1. Repeat it.
+        edits: A table of keys to change values by, as likeness track --csv writes it.
+        audio: Whose sound lies under the output. [default: of whose timeline it runs on]
+        neutral_driver: When the driver's face does nothing: a frame (120) or seconds (4.8s).
+            [default: found]
+        neutral_target: The same of the target. [default: found]
         consent: Records besides the bundle's: a newer one of the target, the driver's. Repeat it.
     """
     from likeness.encode import EncodeConfig
+    from likeness.fit.edit import EditConfig
     from likeness.fit.transfer import TransferConfig
     from likeness.pipeline import ReenactConfig
     from likeness.pipeline import reenact as run
@@ -44,23 +70,47 @@ def reenact(
     from likeness.store import read_bundle_index
 
     config = ReenactConfig(
-        settings(TransferConfig, "transfer", options, {"absolute": absolute or None}),
+        settings(
+            TransferConfig, "transfer", options, {"mode": transfer, "absolute": absolute or None}
+        ),
         analysis(options),
         settings(EncodeConfig, "encode", options),
+        settings(EditConfig, "edits", options),
+        audio,
+        neutral_driver,
+        neutral_target,
     )
     records = consents(consent)
+    changes = _changes(edit, edits)
     if options.dry_run:
         people = read_bundle_index(bundle).people
         plan = {
             "bundle": bundle,
             "driver": driver,
             "output": output,
-            "transfer": transfer,
+            "transfer": config.transfer.mode,
+            "edits": [str(change) for change in changes],
             "consent": foreseen(lambda: permit_synthesis(people, "reenact", records)),
         }
         return {"plan": plan, "settings": config}
     with show_progress(options.progress) as progress:
         report = run(
-            bundle, driver, output, config, progress, consents=records, device=device(options)
+            bundle,
+            driver,
+            output,
+            config,
+            progress,
+            edits=changes,
+            consents=records,
+            device=device(options),
         )
     return {**report.json(), "fps": report.frames / report.seconds}
+
+
+def _changes(edit: tuple[str, ...], edits: Path | None) -> list[Edit | Curve]:
+    """Read what shall be changed by hand: the table first, then what was typed."""
+    from likeness.fit.edit import curves_of, parse_edit
+    from likeness.store import read_table
+
+    curves = curves_of(read_table(edits)) if edits else ()
+    return [*curves, *(parse_edit(text) for text in edit)]

@@ -24,6 +24,7 @@ def track(
     output: Output,
     overlay: Path | None = None,
     csv: Path | None = None,
+    arkit: Path | None = None,
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Track every face in a clip and fit pose, expression, gaze, identity and light.
@@ -35,7 +36,9 @@ def track(
         clip: A video file or picture sequence.
         output: The NAME.shot folder to write.
         overlay: Also write a video with mesh, points and gaze drawn over the frames.
-        csv: Also write a table of the performance, a line per frame.
+        csv: Also write a table of the performance, a line per frame; changed by hand, it can be
+            given to likeness reenact --edits.
+        arkit: Also write the performance as a phone's face capture (Live Link Face CSV).
     """
     from likeness.decode import open_clip
     from likeness.pipeline import analyse
@@ -43,7 +46,7 @@ def track(
 
     config = analysis(options)
     opened = open_clip(clip)
-    outputs = {"output": output, "overlay": overlay, "csv": csv}
+    outputs = {"output": output, "overlay": overlay, "csv": csv, "arkit": arkit}
     if options.dry_run:
         return {"plan": outputs, "frames": len(opened), "settings": to_json(config)}
     # Whoever asks for tracking wants it done, and its speed told, whatever was kept before.
@@ -61,6 +64,12 @@ def track(
     if csv:
         for i, shot in enumerate(shots):
             write_table(shot, numbered(csv, i))
+    if arkit:
+        from likeness.importers.arkit import capture_of, write_arkit
+        from likeness.performance import performance_of
+
+        for i, shot in enumerate(shots):
+            write_arkit(capture_of(performance_of(shot, "target")), numbered(arkit, i))
     return {**_facts(opened, shots, seconds), **outputs}
 
 

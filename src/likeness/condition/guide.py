@@ -150,23 +150,27 @@ class Guide:
             code=torch.from_numpy(self.code(params)),
         )
 
-    def from_window(self, params: FaceParams, length: int) -> Condition:
+    def from_window(
+        self, params: FaceParams, length: int, channels: int = len(GUIDE_NAMES)
+    ) -> Condition:
         """Tell the space-time generator about N frames (Deep Video Portraits, section 5.2).
 
         Args:
             params: N + length - 1 frames; the first `length - 1` only lead in.
             length: guide frames per answer, the current one last.
+            channels: guide channels per frame, the first so many of GUIDE_NAMES.
 
         Returns:
-            Maps (N, 9*length, side, side), oldest frame first.
+            Maps (N, channels*length, side, side), oldest frame first.
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         colors = lit_colors(self.mesh, posed, self.albedo, self.light)
         guides, _ = paint(self.mesh, posed, colors, self.side, self.side)
-        frames = torch.from_numpy(guides)
+        frames = torch.from_numpy(guides[:, :channels])
         count = len(params) - length + 1
         stacked = torch.cat([frames[age : age + count] for age in range(length)], 1)
-        names = tuple(f"{name}_{age - length + 1}" for age in range(length) for name in GUIDE_NAMES)
+        kept = GUIDE_NAMES[:channels]
+        names = tuple(f"{name}_{age - length + 1}" for age in range(length) for name in kept)
         return Condition(self.crop(count), stacked, names)
 
 

@@ -75,7 +75,7 @@ class VideoSink:
         try:
             self._container = self._open_output(output)
             self._video = self._add_video(codec, coder)
-            self._sound = _Sound(self._open, job.timeline.sound, self._container, late)
+            self._sound = _Sound(self._open, job.timeline, self._container, late)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             self.discard()
             raise MediaError(f"{output} cannot be written ({error})") from error
@@ -198,10 +198,12 @@ class _Sound:
     """Copies the packets of a clip's audio tracks, bit for bit, with their time stamps."""
 
     def __init__(
-        self, opened: ExitStack, sound: Clip | None, output: OutputContainer, late: Fraction
+        self, opened: ExitStack, timeline: Timeline, output: OutputContainer, late: Fraction
     ) -> None:
+        sound = timeline.sound
         self._output = output
         self._late = late
+        self._until = timeline.sound_until
         self._streams: dict[int, AudioStream] = {}
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._waiting: Packet[AudioStream] | None = None
@@ -232,6 +234,12 @@ class _Sound:
             packet.dts = None if packet.dts is None else packet.dts + ticks
         return packet
 
+    def _beyond(self, packet: Packet[AudioStream]) -> bool:
+        """Tell whether a packet starts where the sound has been cut off."""
+        if self._until is None or packet.pts is None:
+            return False
+        return packet.pts * packet.time_base >= self._until
+
     def copy_until(self, seconds: Fraction | None) -> None:
         """Write the packets up to a time, or all that are left."""
         while True:
@@ -239,7 +247,7 @@ class _Sound:
             self._waiting = None
             if packet is None:
                 return
-            if packet.size == 0:
+            if packet.size == 0 or self._beyond(packet):
                 continue
             start = packet.dts if packet.dts is not None else packet.pts
             if seconds is not None and start is not None and start * packet.time_base > seconds:

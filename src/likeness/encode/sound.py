@@ -1,14 +1,85 @@
-"""Write samples as a sound file that containers can take over packet by packet."""
+"""Sound out: samples as a file, and sound that a container cannot copy, coded anew."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 
 from likeness.errors import MediaError
-from likeness.types import Floats
+from likeness.types import AudioTrack, Floats, Sound
+
+COPIED: Mapping[str, frozenset[str]] = {
+    ".mp4": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "libopus"}),
+    ".m4v": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}),
+    ".webm": frozenset({"opus", "libopus", "vorbis", "libvorbis"}),
+}
+"""Codecs that a container takes over packet by packet and players expect in it; the others take
+any. PCM is legal in MP4, but no browser plays it."""
+_CODERS = {".webm": ("libopus", "matroska", 48000)}
+_AAC = ("aac", "ipod", None)
+_BITS_PER_CHANNEL = 96000
+_LARGEST_RATE = 96000
+
+
+def can_copy(sound: Sound, suffix: str) -> bool:
+    """Tell whether a container (.mp4, .mkv, ...) takes over all tracks of a sound bit for bit."""
+    suffix = suffix.lower()
+    return suffix not in COPIED or all(track.codec in COPIED[suffix] for track in sound.audio)
+
+
+def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
+    """Code the first track anew, into a file whose packets a container can take over.
+
+    Args:
+        sound: what to code.
+        folder: where the file is written.
+        suffix: ending of the container that shall hold it: .webm gets Opus, the others AAC.
+
+    Returns:
+        The new file, with the sound at the same moments.
+
+    Raises:
+        MediaError: the sound cannot be decoded, or the file not written.
+    """
+    coder, kind, fixed_rate = _CODERS.get(suffix.lower(), _AAC)
+    track = sound.audio[0]
+    rate = fixed_rate or min(track.sample_rate, _LARGEST_RATE)
+    channels = min(track.channels, 2)
+    output = folder / f"sound.{'m4a' if kind == 'ipod' else 'mka'}"
+    try:
+        with ExitStack() as opened:
+            source = opened.enter_context(av.open(str(sound.path), "r"))
+            written = opened.enter_context(av.open(str(output), "w", format=kind))
+            layout = "mono" if channels == 1 else "stereo"
+            stream = written.add_stream(coder, rate=rate, layout=layout)
+            stream.bit_rate = _BITS_PER_CHANNEL * channels
+            resampler = av.AudioResampler(stream.format, layout, rate)
+            for frame in source.decode(source.streams[track.index]):
+                _code(written, stream, resampler, frame)
+            _code(written, stream, resampler, None)
+            written.mux(stream.encode(None))
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise MediaError(
+            f"the sound of {sound.path.name} cannot be coded as {coder} ({error}); give it as .wav "
+            "or .m4a, or choose .mkv, which holds any"
+        ) from error
+    coded = AudioTrack(0, "opus" if coder == "libopus" else coder, rate, channels)
+    return Sound(output, sound.digest, (coded,), sound.seconds)
+
+
+def _code(
+    written: av.container.OutputContainer,
+    stream: AudioStream,
+    resampler: av.AudioResampler,
+    frame: av.AudioFrame | None,
+) -> None:
+    for piece in resampler.resample(frame):
+        written.mux(stream.encode(piece))
 
 
 def write_sound(

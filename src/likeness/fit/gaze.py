@@ -50,16 +50,31 @@ def solve_gaze(
     Returns:
         (N,2,2) per eye (yaw, pitch) radians; zeros where the model has no eyeballs.
     """
-    count = len(landmarks)
     if model.eye_centers is None:
-        return np.zeros((count, 2, 2), np.float32)
+        return np.zeros((len(landmarks), 2, 2), np.float32)
+    gaze = gaze_angles(landmarks, params, model, size).astype(np.float64)
+    return _hold(gaze, eye_openness(landmarks) > _CLOSED).astype(np.float32)
+
+
+def gaze_angles(
+    landmarks: Floats, params: FaceParams, model: FaceModel, size: tuple[int, int]
+) -> Floats:
+    """Find gaze angles as `solve_gaze` does, each frame for itself: nothing is held.
+
+    Args:
+        landmarks: (N,478,3) tracked, pixels; NaN where there is no face.
+        params, model, size: as in `solve_gaze`; the model has eyeballs.
+
+    Returns:
+        (N,2,2) per eye (yaw, pitch) radians; of no use where an eye is closed, NaN without a face.
+    """
     rotation = rotation_matrix(params.rotation).astype(np.float64)
     eyes = (
         np.einsum("nij,ej->nei", rotation, model.eyes(params.shape)) + params.translation[:, None]
     )
     iris = landmarks[:, IRISES, :2].mean(2) + _lid_shift(landmarks, params, model, size)
     center = np.array([size[1] / 2, size[0] / 2])
-    ray = np.concatenate([(iris - center) / params.focal, np.ones((count, 2, 1))], -1)
+    ray = np.concatenate([(iris - center) / params.focal, np.ones((len(landmarks), 2, 1))], -1)
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
     radius = float(np.sqrt(model.eye_radius**2 - model.iris_radius**2))
     along = (ray * eyes).sum(-1)
@@ -71,10 +86,8 @@ def solve_gaze(
     yaw = np.arctan2(direction[..., 0], -direction[..., 2])
     pitch = np.arcsin(np.clip(direction[..., 1], -1, 1))
     gaze = np.clip(np.stack([yaw, pitch], -1), -_LIMIT, _LIMIT)
-    is_open = eye_openness(landmarks) > _CLOSED
     both = gaze.mean(1, keepdims=True)
-    gaze = both + _OWN * (gaze - both)
-    return _hold(gaze, is_open).astype(np.float32)
+    return np.asarray(both + _OWN * (gaze - both), np.float32)
 
 
 def eye_openness(landmarks: Floats) -> Floats:

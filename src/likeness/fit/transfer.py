@@ -1,32 +1,70 @@
 """The driver's motion on the target's identity (Deep Video Portraits, section 4.2).
 
-Identity, albedo and light stay the target's; pose, expression and gaze come from the driver.
-Relative transfer moves the target from its own rest by what the driver moves from theirs: people
-hold their heads and mouths differently, and a copied rest would be a lasting error. Everything is
-then held within what the target's clip has shown, because a generator draws nothing unseen.
+Identity, albedo and light stay the target's; of pose, expression and gaze, the driver gives those
+that the mode names, and the rest is what the target did itself. Relative transfer moves the target
+from its own rest by what the driver moves from theirs: people hold their heads and mouths
+differently, and a copied rest would be a lasting error. What is taken is then held within what the
+target's clip has shown, because a generator draws nothing unseen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likeness import geometry
-from likeness.errors import ContractError
-from likeness.types import FaceParams, Floats
+from likeness.controls import GAZE, POSE, Values, control_names, controls_of, with_controls
+from likeness.errors import ConfigError, ContractError
+from likeness.fit.parts import PARTS, Part, belongs, one_sided
+from likeness.fit.resample import resample
+from likeness.fit.seen import Seen, shares, warnings_of
+from likeness.fit.steady import steadied
+from likeness.types import Bools, FaceParams, Floats, check
+
+Mode = Literal["full", "expression", "pose", "gaze", "mouth"]
+
+TAKES: Mapping[Mode, tuple[Part | Literal["pose"], ...]] = {
+    "full": ("pose", *PARTS),
+    "expression": ("mouth", "brows", "lids", "nose"),
+    "pose": ("pose",),
+    "gaze": ("gaze",),
+    "mouth": ("mouth",),
+}
+"""What each mode takes from the driver; "gaze" is the eyes and the skin that follows them."""
 
 _BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+_PARTING = ("jawOpen", "mouthLowerDown", "mouthUpperUp")
+"""Beginnings of what parts the lips."""
 
 
 @dataclass(frozen=True)
 class TransferConfig:
     """How the driver's motion is taken over."""
 
+    mode: Mode = "full"
+    """What is taken from the driver; the rest stays the target's own performance."""
     absolute: bool = False
     """Copy the driver's values instead of their change from rest."""
+    smooth: float = 1.0
+    """How much of the driver's jitter is smoothed away: a factor on its own noise level; 0 takes
+    the driver as measured."""
     margin: float = 0.1
     """How far beyond the target's seen range a value may go, in units of that range."""
+    neutral_driver: int | None = None
+    """Frame of the driver in which the face does nothing; None finds one."""
+    neutral_target: int | None = None
+    """Frame of the target in which the face does nothing; None finds one."""
+    beyond: Literal["loop", "hold"] = "loop"
+    """What the shorter performance does when it is over: go back and forth, or stand still."""
+
+    def __post_init__(self) -> None:
+        for name in ("margin", "smooth"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +75,28 @@ class Transfer:
     """M frames of the target's identity doing the driver's motion."""
     clamped: dict[str, float]
     """Share of frames in which each value was held back; only values that ever were."""
+    clamped_share: Floats
+    """(M,) share of the taken values that were held back, per frame."""
+    warnings: tuple[str, ...] = ()
+    """The same in words, most frequent first."""
 
 
 def rest_frame(params: FaceParams) -> int:
     """Return the frame that comes nearest to doing nothing.
 
-    The frame whose expression, gaze and pose are nearest to their medians over the clip, with lids
-    and lips pulled toward open and closed: a median mouth of a speaker is half open.
+    One-sided weights rest low: each is compared with its own tenth percentile, because a median
+    mouth of a speaker is half open and a median face of a comedian is a grimace. What goes both
+    ways (detail modes, gaze, pose) is compared with its median.
     """
     expression = params.expression
-    still = np.median(expression, 0)
-    names = params.expression_names
-    for name in (*_BLINKS, "jawOpen"):
-        if name in names:
-            column = names.index(name)
-            still[column] = np.percentile(expression[:, column], 10)
-    distance = np.square(expression - still).sum(1)
+    still = np.where(
+        one_sided(params.expression_names),
+        np.percentile(expression, 10, axis=0),
+        np.median(expression, 0),
+    )
+    # Parted lips count most: a mouth that starts half open stays so through all closures.
+    parting = np.array([name.startswith(_PARTING) for name in params.expression_names])
+    distance = np.abs(expression - still) @ np.where(parting, 4.0, 1.0)
     for values, unit in (
         (params.rotation, np.deg2rad(10)),
         (params.gaze.reshape(len(params), -1), np.deg2rad(10)),
@@ -63,59 +107,147 @@ def rest_frame(params: FaceParams) -> int:
 
 
 def transfer(
-    driver: FaceParams, target: FaceParams, config: TransferConfig | None = None
+    driver: FaceParams,
+    target: FaceParams,
+    config: TransferConfig | None = None,
+    own: FaceParams | None = None,
+    at: Values | None = None,
 ) -> Transfer:
-    """Let the target do what the driver does: pose, expression, gaze and blinks.
+    """Let the target do what the driver does, wholly or in part.
 
     Args:
-        driver: M frames that give the motion.
+        driver: N frames that give the motion.
         target: the target's clip: its identity, its rest and its seen range.
         config: settings.
+        own: M frames of what the target does itself on the output's timeline, for what is not
+            taken from the driver; the target's clip where its length is the output's.
+        at: (M,) fractional driver frames on the output's timeline; the driver's own by default.
 
     Returns:
-        M frames with the target's shape, albedo, focal and mean light.
+        M frames with the target's shape, albedo and focal.
+
+    Raises:
+        ContractError: the two were fitted with different face models, or the model's coefficients
+            tell no part of the face and a part was asked for.
+    """
+    config = config or TransferConfig()
+    moved, sides = retarget(driver, target, config)
+    if at is not None:
+        moved = resample(moved, at)
+        sides = sides[np.round(at).astype(np.int64)]
+    if own is None:
+        own = target if config.mode != "full" else moved
+    params = combine(moved, own, config.mode)
+    names, takes = control_names(target), taken(config.mode, target.expression_names)
+    return Transfer(
+        params,
+        shares(sides, names, takes),
+        (sides[:, takes] != 0).mean(1, dtype=np.float32),
+        warnings_of(sides, names, takes),
+    )
+
+
+def taken(mode: Mode, expression_names: tuple[str, ...]) -> Bools:
+    """Tell for each of K controls whether a mode takes it from the driver, (K,)."""
+    what = TAKES[mode]
+    pose, gaze = np.full(len(POSE), "pose" in what), np.full(len(GAZE), "gaze" in what)
+    if mode in ("full", "pose"):
+        # Whole or nothing: this needs no names that tell parts of the face.
+        expression = np.full(len(expression_names), mode == "full")
+    else:
+        expression = belongs(expression_names, [part for part in what if part != "pose"])
+    return np.concatenate([pose, gaze, expression])
+
+
+def combine(moved: FaceParams, own: FaceParams, mode: Mode) -> FaceParams:
+    """Take what the mode names from one performance and the rest from another, frame by frame.
+
+    Args:
+        moved: M frames of the driver's motion on the target's identity.
+        own: M frames of the target's own performance.
+        mode: what is taken.
+    """
+    check(
+        len(moved) == len(own),
+        f"the driver's motion has {len(moved)} frames and the target's {len(own)}; expected both "
+        "on one timeline",
+    )
+    takes = taken(mode, own.expression_names)
+    pose, gaze, expression = takes[0], takes[len(POSE)], takes[len(POSE) + len(GAZE) :]
+    return replace(
+        own,
+        expression=np.where(expression, moved.expression, own.expression),
+        rotation=moved.rotation if pose else own.rotation,
+        translation=moved.translation if pose else own.translation,
+        gaze=moved.gaze if gaze else own.gaze,
+    )
+
+
+def retarget(
+    driver: FaceParams, target: FaceParams, config: TransferConfig
+) -> tuple[FaceParams, NDArray[np.int8]]:
+    """Put all of the driver's motion on the target's identity, held within what it has shown.
+
+    Returns:
+        N frames with the target's shape, albedo, focal and mean light, and (N,K) which controls
+        were held back: 1 from above, -1 from below.
 
     Raises:
         ContractError: the two were fitted with different face models.
     """
-    config = config or TransferConfig()
     if driver.expression_names != target.expression_names:
         raise ContractError(
             f"driver was fitted with face model {driver.model!r}, target with {target.model!r}; "
             "expected the same; track one of them again with the other's model"
         )
+    driver = steadied(driver, config.smooth)
     if config.absolute:
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
-        moved = _relative(driver, target)
-    held = [
-        _hold(values, seen, config.margin)
-        for values, seen in zip(
-            moved,
-            (target.expression, target.rotation, target.translation, target.gaze),
-            strict=True,
-        )
-    ]
-    (expression, _), (rotation, _), (translation, _), (gaze, _) = held
-    light = np.repeat(target.light.mean(0, keepdims=True), len(driver), 0)
+        moved = _relative(driver, target, _rests(driver, target, config))
+    expression, rotation, translation, gaze = moved
     params = replace(
         target,
         expression=expression,
         rotation=rotation,
         translation=translation,
         gaze=gaze,
-        light=light,
+        light=np.repeat(target.light.mean(0, keepdims=True), len(driver), 0),
     )
-    return Transfer(params, _shares(target, [share for _, share in held]))
+    seen, values = Seen.of(target), controls_of(params)
+    held = with_controls(params, seen.held(values, config.margin))
+    return held, seen.sides(values, config.margin)
 
 
-def _relative(driver: FaceParams, target: FaceParams) -> tuple[Floats, Floats, Floats, Floats]:
+def _rests(driver: FaceParams, target: FaceParams, config: TransferConfig) -> tuple[int, int]:
+    found = []
+    for who, params, chosen in (
+        ("driver", driver, config.neutral_driver),
+        ("target", target, config.neutral_target),
+    ):
+        if chosen is not None and not 0 <= chosen < len(params):
+            raise ConfigError(
+                f"neutral_{who} is frame {chosen}; the {who} has frames 0 to {len(params) - 1}"
+            )
+        found.append(rest_frame(params) if chosen is None else chosen)
+    return found[0], found[1]
+
+
+def _relative(
+    driver: FaceParams, target: FaceParams, rests: tuple[int, int]
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Change from the driver's rest, applied to the target's rest.
 
     delta = delta_d - delta_d0 + delta_t0; R = R_d R_d0^T R_t0; t = t_d - t_d0 + t_t0.
     """
-    d, t = rest_frame(driver), rest_frame(target)
-    expression = driver.expression - driver.expression[d] + target.expression[t]
+    d, t = rests
+    rest_d, rest_t = driver.expression[d], target.expression[t]
+    expression = driver.expression - rest_d + rest_t
+    # A weight that cannot go below 0 goes there together: lips that the driver closes from a parted
+    # rest are closed on the target, wherever its own rest is.
+    below = one_sided(driver.expression_names) & (driver.expression < rest_d)
+    share = driver.expression / np.maximum(rest_d, 1e-6)
+    expression = np.where(below, rest_t * share, expression)
     for name in _BLINKS:
         if name in target.expression_names:
             column = target.expression_names.index(name)
@@ -123,8 +255,8 @@ def _relative(driver: FaceParams, target: FaceParams) -> tuple[Floats, Floats, F
                 driver.expression[:, column], target.expression[:, column], d, t
             )
     turned = geometry.rotation_matrix(driver.rotation)
-    rests = geometry.rotation_matrix(np.stack([driver.rotation[d], target.rotation[t]]))
-    rotation = geometry.axis_angle(turned @ rests[0].T @ rests[1])
+    first = geometry.rotation_matrix(np.stack([driver.rotation[d], target.rotation[t]]))
+    rotation = geometry.axis_angle(turned @ first[0].T @ first[1])
     translation = driver.translation - driver.translation[d] + target.translation[t]
     gaze = driver.gaze - driver.gaze[d] + target.gaze[t]
     return expression, rotation, translation, gaze
@@ -142,26 +274,3 @@ def _stretched(driver: Floats, target: Floats, d: int, t: int) -> Floats:
     # A driver who never blinks has no closed end; do not blow up noise.
     stretched: Floats = target[t] + min(float(gain), 3.0) * (driver - driver[d])
     return stretched
-
-
-def _hold(values: Floats, seen: Floats, margin: float) -> tuple[Floats, Floats]:
-    """Clamp per coefficient to the seen range; also return the share of frames clamped."""
-    low, high = np.percentile(seen, 0.2, axis=0), np.percentile(seen, 99.8, axis=0)
-    slack = margin * (high - low)
-    held = np.clip(values, low - slack, high + slack).astype(np.float32)
-    return held, (np.abs(held - values) > 1e-4).mean(0)
-
-
-def _shares(target: FaceParams, shares: list[Floats]) -> dict[str, float]:
-    names = [
-        list(target.expression_names),
-        ["rotation_x", "rotation_y", "rotation_z"],
-        ["translation_x", "translation_y", "translation_z"],
-        ["right_gaze_x", "right_gaze_y", "left_gaze_x", "left_gaze_y"],
-    ]
-    flat = [
-        (name, float(share))
-        for group, values in zip(names, shares, strict=True)
-        for name, share in zip(group, values.reshape(-1), strict=True)
-    ]
-    return {name: share for name, share in flat if share > 0}

@@ -1,10 +1,12 @@
-"""Judging portraits: on frames that training never saw, and any two aligned videos."""
+"""Judging portraits: on frames that training never saw, and any two videos of one performance."""
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +14,58 @@ import torch
 
 from likeness import geometry
 from likeness.condition.crop import cut
+from likeness.condition.guide import select
 from likeness.decode import open_clip, stream
-from likeness.errors import BundleError, ConfigError, MediaError
-from likeness.methods.reenact import CPU, PortraitBundle, open_portrait
+from likeness.errors import BundleError, ConfigError
+from likeness.fit.gaze import gaze_angles
+from likeness.methods.judged import Judged, JudgedPortrait
+from likeness.methods.reenact import CPU, open_portrait
+from likeness.metrics.aligned import common_size, match_frames, stream_pairs
+from likeness.metrics.exhibits import Exhibits
+from likeness.metrics.lips import heard, middles
 from likeness.metrics.motion import nearest_frames
 from likeness.metrics.pair import PairEvaluation, PairReport
 from likeness.metrics.self_reenactment import SelfEvaluation, SelfReport
-from likeness.store import load_bundle
+from likeness.store import load_bundle, load_face_model
 from likeness.track.config import TrackConfig
-from likeness.track.landmarks import Reader, open_reader
+from likeness.track.landmarks import open_reader, read_largest
 from likeness.training.data import FrameBank, fill_bank
-from likeness.types import Clip, Floats, Progress, Window, silent
+from likeness.types import Clip, FaceParams, Floats, Progress, Window, silent
+
+log = logging.getLogger(__name__)
 
 _WINDOW = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What an evaluation found, and what it looked at."""
+
+    report: SelfReport | PairReport
+    series: Mapping[str, Floats]
+    """Numbers per frame by name."""
+    exhibits: Exhibits
 
 
 def evaluate_self(
     bundle: Path, clip: Path, progress: Progress = silent, device: torch.device = CPU
 ) -> SelfReport:
+    """Return the report of `judge_self`."""
+    report = judge_self(bundle, clip, progress, device).report
+    assert isinstance(report, SelfReport)  # noqa: S101 - what judge_self makes
+    return report
+
+
+def evaluate_pair(output: Path, reference: Path, progress: Progress = silent) -> PairReport:
+    """Return the report of `judge_pair`."""
+    report = judge_pair(output, reference, progress).report
+    assert isinstance(report, PairReport)  # noqa: S101 - what judge_pair makes
+    return report
+
+
+def judge_self(
+    bundle: Path, clip: Path, progress: Progress = silent, device: torch.device = CPU
+) -> Judgement:
     """Let a portrait repeat the frames of its own clip that training never saw.
 
     Each held-out frame is drawn from its own fitted params and compared with the real crop; both
@@ -45,109 +81,151 @@ def evaluate_self(
         BundleError: the bundle is no portrait or belongs to another clip.
         ConfigError: it was trained without a holdout.
     """
-    portrait = open_portrait(load_bundle(bundle), device)
-    found = open_clip(clip)
-    shot = portrait.shot
+    judged = JudgedPortrait(open_portrait(load_bundle(bundle), device))
+    found, shot = open_clip(clip), judged.shot
     if found.digest != shot.clip.digest:
         raise BundleError(
             f"{clip.name} is not the clip that {bundle.name} was trained on "
             f"(digest {found.digest[:12]}, expected {shot.clip.digest[:12]}); give that clip"
         )
-    held = Window(len(portrait.seen), len(shot.track))
-    if len(held) == 0:
+    if len(judged.seen) == len(shot.track):
         raise ConfigError(
             f"{bundle.name} was trained on the whole clip; expected held-out frames: train it with "
             "--holdout last-third"
         )
+    return judge(judged, found, progress)
+
+
+def judge(judged: Judged, clip: Clip, progress: Progress = silent) -> Judgement:
+    """Judge any method by the frames of its own clip that it never saw.
+
+    Args:
+        judged: the method.
+        clip: the clip of its shot.
+        progress: called as ("frames" | "evaluate", done, total).
+    """
+    shot = judged.shot
     with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
         bank = fill_bank(
-            found,
-            portrait.guide.crop(len(shot.track)),
-            portrait.seen + shot.track.start,
+            clip,
+            judged.crop(len(shot.track)),
+            judged.seen + shot.track.start,
             Path(folder) / "training.crops",
             progress,
         )
-        return _judge(portrait, found, held, bank, progress)
+        return _judge(judged, clip, bank, progress)
 
 
-def _judge(
-    portrait: PortraitBundle, clip: Clip, held: Window, bank: FrameBank, progress: Progress
-) -> SelfReport:
-    shot = portrait.shot
-    landmarks = _in_crop(shot.track.landmarks, portrait.guide.crop_from_frame)
-    nearest = nearest_frames(landmarks[portrait.seen], landmarks[held.start : held.stop])
-    evaluation = SelfEvaluation()
+def _judge(judged: Judged, clip: Clip, bank: FrameBank, progress: Progress) -> Judgement:
+    shot, held = judged.shot, Window(len(judged.seen), len(judged.shot.track))
+    crop_from_frame = judged.crop(1).crop_from_frame
+    landmarks = _mapped(shot.track.landmarks, crop_from_frame)
+    nearest = nearest_frames(landmarks[judged.seen], landmarks[held.start : held.stop])
+    evaluation, exhibits = SelfEvaluation(), Exhibits(len(held))
+    look = _Look(shot.params, crop_from_frame, clip.size)
     seconds: list[float] = []
-    config = TrackConfig(max_faces=1)
-    readers = (open_reader(config), open_reader(config))
-    span = Window(held.start + shot.track.start, held.stop + shot.track.start)
-    try:
-        for window, frames in stream(clip, _WINDOW, span):
-            rows = Window(window.start - shot.track.start, window.stop - shot.track.start)
-            real = cut(frames, portrait.guide.crop(len(rows)))
+    first = shot.track.start
+    with _Readers() as read:
+        for window, frames in stream(clip, _WINDOW, Window(held.start + first, held.stop + first)):
+            rows = Window(window.start - first, window.stop - first)
+            real = cut(frames, judged.crop(len(rows)))
             began = time.perf_counter()
-            result = portrait.draw(portrait.condition(shot.params, rows))
+            result = judged.repeat(rows, frames)
             seconds.append((time.perf_counter() - began) / len(rows))
-            evaluation.add(
-                real,
-                result,
-                _read(readers[0], real),
-                _read(readers[1], result),
-                bank.crops(nearest[rows.start - held.start : rows.stop - held.start]),
-            )
+            seen = read(real, result)
+            nearby = bank.crops(nearest[rows.start - held.start : rows.stop - held.start])
+            evaluation.add(real, result, *seen, nearby, gazes=look(seen, rows))
+            scores = evaluation.latest("psnr_face")
+            exhibits.add([f"frame {i}" for i in window], real, result, seen[0], scores)
             progress("evaluate", rows.stop - held.start, len(held))
-    finally:
-        for reader in readers:
-            reader.close()
-    return evaluation.result(float(np.median(seconds)))
+    report = evaluation.result(float(np.median(seconds)))
+    return Judgement(report, evaluation.series(), exhibits)
 
 
-def evaluate_pair(output: Path, reference: Path, progress: Progress = silent) -> PairReport:
-    """Compare two aligned videos frame by frame.
+def judge_pair(output: Path, reference: Path, progress: Progress = silent) -> Judgement:
+    """Compare two videos of one performance.
+
+    They start together; frames are paired by their time stamps over the time that both last
+    (`metrics.aligned.match_frames`), the larger pictures shrunk to the size of the smaller.
 
     Args:
         output: the video to judge.
-        reference: what it should look like: as many frames of the same size.
+        reference: what it should look like.
         progress: called as ("evaluate", done, total).
 
     Raises:
-        MediaError: the videos differ in size or number of frames.
+        MediaError: a video cannot be read, or they show pictures of different shape.
     """
     result, real = open_clip(output), open_clip(reference)
-    if result.size != real.size or len(result) != len(real):
-        raise MediaError(
-            f"{output.name} has {len(result)} frames of {result.size[1]}x{result.size[0]}, "
-            f"{reference.name} {len(real)} of {real.size[1]}x{real.size[0]}; expected equal ones"
+    frames = match_frames(result, real)
+    total = len(frames[0])
+    left_out = {
+        "output": len(result) - len(np.unique(frames[0])),
+        "reference": len(real) - len(np.unique(frames[1])),
+    }
+    if any(left_out.values()):
+        log.warning(
+            "%s and %s differ in length or rate: %d pairs of frames are compared, %d and %d frames "
+            "are left out",
+            *(output.name, reference.name, total, left_out["output"], left_out["reference"]),
         )
-    evaluation = PairEvaluation()
-    config = TrackConfig(max_faces=1)
-    readers = (open_reader(config), open_reader(config))
-    try:
-        pairs: Iterator[tuple[tuple[Window, torch.Tensor], tuple[Window, torch.Tensor]]] = zip(
-            stream(real, _WINDOW), stream(result, _WINDOW), strict=True
-        )
-        for (window, expected), (_, drawn) in pairs:
-            evaluation.add(expected, drawn, _read(readers[0], expected), _read(readers[1], drawn))
-            progress("evaluate", window.stop, len(real))
-    finally:
-        for reader in readers:
+    if result.size != real.size:
+        log.warning("compared at %dx%d, the smaller size", *reversed(common_size(result, real)))
+    evaluation, exhibits, done = PairEvaluation(), Exhibits(total), 0
+    with _Readers() as read:
+        for drawn, expected in stream_pairs((result, real), frames, _WINDOW):
+            seen = read(expected, drawn)
+            evaluation.add(expected, drawn, *seen)
+            scores = evaluation.latest("psnr_face")
+            names = [f"frame {i}" for i in frames[0][done : done + len(drawn)]]
+            exhibits.add(names, expected, drawn, seen[0], scores)
+            done += len(drawn)
+            progress("evaluate", done, total)
+    report = evaluation.result(middles(result)[frames[0]], heard(result), heard(real), left_out)
+    return Judgement(report, evaluation.series(), exhibits)
+
+
+class _Readers:
+    """Two trackers side by side, each following its own video; a context manager."""
+
+    def __enter__(self) -> _Readers:
+        config = TrackConfig(max_faces=1)
+        self._readers = (open_reader(config), open_reader(config))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for reader in self._readers:
             reader.close()
-    return evaluation.result()
+
+    def __call__(self, real: torch.Tensor, result: torch.Tensor) -> tuple[Floats, Floats]:
+        """Return (n,478,3) landmarks of the first face per frame, NaN where there is none."""
+        return read_largest(self._readers[0], real), read_largest(self._readers[1], result)
 
 
-def _read(reader: Reader, frames: torch.Tensor) -> Floats:
-    """(n,478,3) landmarks of the first face per frame, NaN where there is none."""
-    landmarks = np.full((len(frames), 478, 3), np.nan, np.float32)
-    images = (frames.permute(0, 2, 3, 1) * 255 + 0.5).to(torch.uint8).numpy()
-    for n, image in enumerate(images):
-        faces = reader.read(np.ascontiguousarray(image))
-        if faces:
-            landmarks[n] = faces[0].landmarks
-    return landmarks
+class _Look:
+    """Gaze by the fit's own eyeballs, from landmarks in a crop."""
+
+    def __init__(self, params: FaceParams, crop_from_frame: Floats, size: tuple[int, int]) -> None:
+        self._params, self._size = params, size
+        self._model = load_face_model(params.model)
+        self._frame_from_crop = geometry.invert(crop_from_frame)
+
+    def __call__(
+        self, landmarks: tuple[Floats, Floats], rows: Window
+    ) -> tuple[Floats, Floats] | None:
+        """Return (n,2,2) angles of both pairs of eyes in the fitted head; NaN without a face."""
+        if self._model.eye_centers is None:
+            return None
+        params = select(self._params, np.arange(rows.start, rows.stop))
+        real, result = (
+            gaze_angles(_mapped(seen, self._frame_from_crop), params, self._model, self._size)
+            for seen in landmarks
+        )
+        return real, result
 
 
-def _in_crop(landmarks: Floats, crop_from_frame: Floats) -> Floats:
-    xy = geometry.apply(crop_from_frame, landmarks[..., :2])
-    depth = landmarks[..., 2:] * np.sqrt(np.linalg.det(crop_from_frame[:, :2]))
+def _mapped(landmarks: Floats, to_from: Floats) -> Floats:
+    xy = geometry.apply(to_from, landmarks[..., :2])
+    depth = landmarks[..., 2:] * np.sqrt(np.linalg.det(to_from[:, :2, :2]))
     mapped: Floats = np.concatenate([xy, depth], -1).astype(np.float32)
     return mapped

@@ -16,7 +16,8 @@ from likeness.condition.gallery import Gallery
 from likeness.condition.guide import Beneath, Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
-from likeness.methods.protocol import METHODS
+from likeness.methods.editors import EDITORS
+from likeness.methods.protocol import METHODS, Editor
 from likeness.networks import build, prepared
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
 from likeness.provenance.permission import Permission
@@ -34,9 +35,12 @@ from likeness.types import (
     Shot,
     Weights,
     Window,
+    check,
 )
 
 CPU = torch.device("cpu")
+_PARTS = ("generator", "gallery")
+"""What a bundle with a network holds, besides the plate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,10 @@ class PortraitBundle:
     seen: Ints
     """(M,) frames of the shot that training used."""
     guide: Guide
-    gallery: Gallery
-    generator: nn.Module
+    gallery: Gallery | None
+    """Keyframes; None for an editor."""
+    generator: nn.Module | None
+    """The network; None for an editor."""
     plate: torch.Tensor
     """(3,H,W) the target's scene as a full frame, median over the clip."""
     people: tuple[Mapping[str, Any], ...] = ()
@@ -57,6 +63,8 @@ class PortraitBundle:
     """Where the generator runs."""
     compiled: PortraitCPU | None = None
     """The same generator as compiled loops, where it runs on a CPU."""
+    editor: Editor | None = None
+    """What paints into the target's own frames, for methods that draw no frames of their own."""
 
     @property
     def target(self) -> FaceParams:
@@ -65,6 +73,9 @@ class PortraitBundle:
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Return (N,3,h,w) RGB in [0,1], on the CPU."""
+        if self.editor is not None:
+            return self.editor.draw(condition)
+        assert self.generator is not None  # noqa: S101 - there is one or the other
         if self.compiled and condition.keyframes is not None and condition.code is not None:
             return self.compiled(condition.keyframes, condition.maps, condition.code).clamp_(0, 1)
         condition = condition.to(self.device)
@@ -76,29 +87,46 @@ class PortraitBundle:
                 drawn = self.generator(condition.keyframes, condition.maps, condition.code)
             return cast(torch.Tensor, drawn).clamp(0, 1).cpu()
 
-    def settle(self, params: FaceParams) -> Ints:
-        """(N,) keyframes that lend the body over a whole performance."""
+    def settle(self, params: FaceParams) -> Ints | None:
+        """(N,) keyframes that lend the body over a whole performance; None where there are none."""
+        if self.gallery is None or isinstance(self.generator, Spacetime):
+            return None
         return self.guide.settle(self.gallery, params)
 
     def condition(
-        self, params: FaceParams, window: Window, lent: Ints | Beneath | None = None
+        self,
+        params: FaceParams,
+        window: Window,
+        crops: torch.Tensor | None = None,
+        *,
+        own: FaceParams | None = None,
+        lent: Ints | None = None,
     ) -> Condition:
         """Tell the generator about a window of params.
 
         Args:
-            params: the whole performance.
-            window: the part to draw.
-            lent: what `settle` says of `params`, found anew without it; or the frames of the
-                window that are painted over.
+            params: a timeline of wanted faces.
+            window: frames of it.
+            crops: (N,3,h,w) the target's own frames there; an editor needs them.
+            own: what the target does in the crops; with both, a portrait takes the body from there.
+            lent: what `settle` says of `params`, found anew without it.
         """
+        if self.editor is not None:
+            check(crops is not None, f"{self.method} changes frames, expected the target's own")
+            assert crops is not None  # noqa: S101 - narrows the type after the check
+            return self.editor.condition(params, window, crops)
+        assert self.gallery is not None  # noqa: S101 - there is one or the other
         if isinstance(self.generator, Spacetime):
-            length = self.generator.config.window
-            frames = np.arange(window.start - length + 1, window.stop).clip(0)
-            return self.guide.from_window(select(params, frames), length)
+            shape = self.generator.config
+            frames = np.arange(window.start - shape.window + 1, window.stop).clip(0)
+            return self.guide.from_window(select(params, frames), shape.window, shape.channels)
         frames = np.arange(window.start, window.stop)
-        if not isinstance(lent, Beneath):
-            lent = (self.settle(params) if lent is None else lent)[frames]
-        return self.guide.from_keyframes(self.gallery, select(params, frames), lent)
+        wanted = select(params, frames)
+        if crops is not None and own is not None:
+            return self.guide.from_keyframes(self.gallery, wanted, Beneath(crops, own))
+        lent = self.settle(params) if lent is None else lent
+        assert lent is not None  # noqa: S101 - there is a gallery
+        return self.guide.from_keyframes(self.gallery, wanted, lent[frames])
 
 
 def guide_of(shot: Shot, seen: Ints, crop_from_frame: Floats, side: int) -> Guide:
@@ -122,12 +150,19 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
             "train a portrait with `likeness train reenact`"
         )
     recipe = METHODS[bundle.method]
-    missing = {"generator", "gallery", "plate"} - set(bundle.networks)
+    edits = EDITORS.get(bundle.method)
+    missing = set(edits.parts if edits else _PARTS) | {"plate"}
+    missing -= set(bundle.networks)
     if missing:
         raise BundleError(f"the bundle lacks {', '.join(sorted(missing))}; train it again")
     seen = np.arange(*bundle.training["frames"], dtype=np.int64)
     crop_from_frame = np.array(bundle.input["crop_from_frame"], np.float32)
     guide = guide_of(bundle.shot, seen, crop_from_frame, int(bundle.input["size"]))
+    plate = bundle.networks["plate"].tensors["picture"].float() / 255
+    if edits:
+        editor = edits.open(bundle.networks, guide, bundle.shot)
+        known = (bundle.method, bundle.shot, seen, guide, None, None, plate, bundle.people)
+        return PortraitBundle(*known, editor=editor)
     kept = bundle.networks["gallery"].tensors
     times = kept["times"].numpy()
     gallery = guide.gallery(select(bundle.shot.params, times), kept["pictures"], times)
@@ -143,7 +178,7 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
         guide,
         gallery,
         generator,
-        bundle.networks["plate"].tensors["picture"].float() / 255,
+        plate,
         bundle.people,
         device,
         compiled,
@@ -163,12 +198,13 @@ class Reenact:
     settings: Mapping[str, Any] = field(default_factory=dict)
     own: FaceParams | None = None
     """What the target does in the N frames beneath, where these are the target's own clip."""
-    lent: Ints = field(init=False)
+    lent: Ints | None = field(init=False)
     """(N,) keyframes that lend the body where no frame beneath does."""
 
     def __post_init__(self) -> None:
         # Settled over the whole performance, so that every window is drawn alike.
-        object.__setattr__(self, "lent", self.portrait.settle(self.params))
+        lent = self.portrait.settle(self.params) if self.own is None else None
+        object.__setattr__(self, "lent", lent)
 
     def manifest(self, title: str) -> Manifest:
         """State what the output is made from."""
@@ -185,16 +221,19 @@ class Reenact:
         )
 
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
-        """Paint guides and choose keyframes; decoded frames lend the body where they are own."""
-        if self.own is None:
-            return self.portrait.condition(self.params, window, self.lent)
+        """Paint guides and choose keyframes; the target's own frames lend body or more."""
+        if self.own is None and self.portrait.editor is None:
+            return self.portrait.condition(self.params, window, lent=self.lent)
         crops = cut(frames, self.portrait.guide.crop(len(window)))
-        below = select(self.own, np.arange(window.start, window.stop))
-        return self.portrait.condition(self.params, window, Beneath(crops, below))
+        rows = np.arange(window.start, window.stop)
+        own = None if self.own is None else select(self.own, rows)
+        return self.portrait.condition(self.params, window, crops, own=own)
 
     def synthesize(self, condition: Condition) -> Layer:
         """Draw the crop; it covers the square, softly where the square ends inside the frame."""
         rgb = self.portrait.draw(condition)
+        if self.portrait.editor is not None:
+            return Layer(condition.crop, rgb, self.portrait.editor.alpha(condition))
         alpha = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
         return Layer(condition.crop, rgb, alpha)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch.nn import functional
 
 from likeness.condition.gallery import KEYFRAMES, Features, Gallery, distances
 from likeness.condition.guide import Guide, select
-from likeness.synthesize.discriminators import LIGHT, PAPER, PatchDiscriminator
+from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscriminator
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.training import losses
@@ -19,6 +21,9 @@ from likeness.training.data import FrameBank
 from likeness.training.loop import Losses
 from likeness.types import Condition, FaceParams, Floats, Ints
 
+GuideImages = Literal["color", "correspondence", "gaze"]
+GUIDE_CHANNELS: Mapping[GuideImages, int] = {"color": 3, "correspondence": 6, "gaze": 9}
+"""Guide channels up to and including each of the three guide images."""
 _NOISE = 0.03
 """Departure from the median, in [0,1], that noise and compression cause on a still wall."""
 
@@ -59,7 +64,12 @@ class PaperConfig:
     batch: int = 2
     """16 in the paper, on a GPU."""
     window: int = 11
+    """Guide frames that the network sees at once, the current one last."""
     width: int = 64
+    refine: bool = True
+    """Two convolutions before each doubling."""
+    guides: GuideImages = "gaze"
+    """Last guide image that is told: color alone, correspondence besides, or gaze too."""
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     constant: bool = True
@@ -67,6 +77,10 @@ class PaperConfig:
     """The paper keeps no moving average."""
     reconstruction: float = 100.0
     """Weight of L1 against the adversarial loss."""
+
+
+PIX2PIX = PaperConfig(window=1, refine=False)
+"""Plain image-to-image translation (Isola et al. 2017): one frame in, no refinement blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,14 +217,18 @@ class PaperTask:
 
     def __init__(self, material: Material, config: PaperConfig) -> None:
         self.material, self.config = material, config
-        side = material.guide.side
+        channels = GUIDE_CHANNELS[config.guides]
         self.generator = Spacetime(
-            SpacetimeConfig(size=side, window=config.window, width=config.width)
+            SpacetimeConfig(
+                size=material.guide.side,
+                window=config.window,
+                channels=channels,
+                width=config.width,
+                refine=config.refine,
+            )
         )
         self.critic: nn.Module | None = PatchDiscriminator(
-            PAPER
-            if config.window == 11 and config.width == 64
-            else type(PAPER)(channels=9 * config.window, width=config.width)
+            PatchConfig(channels=channels * config.window, width=config.width)
         )
         _place(material.device, self.generator, self.critic)
 
@@ -220,7 +238,9 @@ class PaperTask:
         chosen = random.choice(len(material.bank), self.config.batch)
         stacks = [
             material.guide.from_window(
-                select(material.params, np.arange(row - length + 1, row + 1).clip(0)), length
+                select(material.params, np.arange(row - length + 1, row + 1).clip(0)),
+                length,
+                GUIDE_CHANNELS[self.config.guides],
             )
             for row in material.rows[chosen]
         ]

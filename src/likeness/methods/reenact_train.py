@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -17,8 +17,16 @@ from likeness.condition.body import Bodies
 from likeness.condition.guide import Guide, select
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, TrackError
+from likeness.methods.protocol import METHODS
 from likeness.methods.reenact import guide_of, weights_of
-from likeness.methods.reenact_tasks import FastConfig, FastTask, Material, PaperConfig, PaperTask
+from likeness.methods.reenact_tasks import (
+    PIX2PIX,
+    FastConfig,
+    FastTask,
+    Material,
+    PaperConfig,
+    PaperTask,
+)
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
 from likeness.store import save_bundle
@@ -36,13 +44,16 @@ from likeness.types import (
     silent,
 )
 
+Preset = Literal["fast", "paper", "pix2pix"]
+
 
 @dataclass(frozen=True)
 class ReenactTraining:
     """Settings of `likeness train reenact`."""
 
-    preset: Literal["fast", "paper"] = "fast"
-    """`fast` warps keyframes and suits a CPU; `paper` is the network of Deep Video Portraits."""
+    preset: Preset = "fast"
+    """`fast` warps keyframes and suits a CPU; `paper` is the network of Deep Video Portraits,
+    `pix2pix` the same on single frames."""
     size: int = 256
     """Side of the portrait in pixels."""
     scale: float = 1.7
@@ -59,12 +70,21 @@ class ReenactTraining:
     """Of all randomness."""
     fast: FastConfig = field(default_factory=FastConfig)
     paper: PaperConfig = field(default_factory=PaperConfig)
+    pix2pix: PaperConfig = PIX2PIX
 
     def __post_init__(self) -> None:
         if self.size % 32 or self.size < 64:
             raise ConfigError(f"size is {self.size}, expected a multiple of 32 from 64 on")
-        if self.preset not in ("fast", "paper"):
-            raise ConfigError(f"preset is {self.preset!r}, expected 'fast' or 'paper'")
+        if self.preset not in get_args(Preset):
+            known = ", ".join(get_args(Preset))
+            raise ConfigError(f"preset is {self.preset!r}, expected one of {known}")
+
+    @property
+    def recipe(self) -> FastConfig | PaperConfig:
+        """Settings of the chosen network."""
+        if self.preset == "fast":
+            return self.fast
+        return self.paper if self.preset == "paper" else self.pix2pix
 
 
 def train_portrait(
@@ -109,11 +129,13 @@ def train_portrait(
     material = _material(guide, shot, bank, rows, config.fast.keyframes, where)
     task = _task(material, config)
     outcome = train(task, _loop(config), work, digest, resume, progress)
-    network = "portrait" if config.preset == "fast" else "spacetime"
+    method = f"reenact.{config.preset}"
     bundle = Bundle(
-        method=f"reenact.{config.preset}",
+        method=method,
         networks={
-            "generator": weights_of(network, task.generator.config, outcome.weights),
+            "generator": weights_of(
+                METHODS[method].network, task.generator.config, outcome.weights
+            ),
             "gallery": _kept(material),
             "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)}),
         },
@@ -130,7 +152,7 @@ def train_portrait(
 
 
 def _loop(config: ReenactTraining) -> LoopConfig:
-    rates = config.fast if config.preset == "fast" else config.paper
+    rates = config.recipe
     return LoopConfig(
         minutes=config.minutes,
         steps=config.steps,
@@ -179,9 +201,12 @@ def _usable(shot: Shot, stop: int, most: int) -> Ints:
 
 
 def _task(material: Material, config: ReenactTraining) -> FastTask | PaperTask:
-    if config.preset == "paper":
-        return PaperTask(material, config.paper)
-    return FastTask(material, config.fast)
+    recipe = config.recipe
+    return (
+        FastTask(material, recipe)
+        if isinstance(recipe, FastConfig)
+        else PaperTask(material, recipe)
+    )
 
 
 def _material(

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from likeness.metrics import image, motion
+from likeness.metrics.fidelity import Fidelity, FrameMeasures
 from likeness.metrics.sound import at_rate, av_offset_ms
-from likeness.metrics.summary import mean
-from likeness.metrics.temporal import WarpedDifference
-from likeness.track.measure import mouth_openness
 from likeness.types import Floats, check
+
+_WHO = {"result": "result", "reference": "real"}
 
 
 @dataclass(frozen=True, slots=True)
-class PairReport:
-    """Means over all frames; None where a number cannot be told."""
+class PairReport(Fidelity):
+    """A result against its reference."""
 
-    frames: int
-    psnr: float | None
-    ssim: float | None
-    landmark_error_px: float | None
-    temporal_error: float | None
     av_offset_ms: float | None
     """How late the sound comes after the lips (`sound.av_offset_ms`)."""
-
-    def json(self) -> dict[str, Any]:
-        """Return the report as JSON values, under the names of its fields."""
-        return dataclasses.asdict(self)
+    left_out: Mapping[str, int]
+    """Frames of the `output` and of the `reference` that have no partner in the other."""
 
 
 class PairEvaluation:
     """Collects a PairReport from consecutive windows of frames."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, list[Floats]] = {}
-        self._temporal = WarpedDifference()
+        self._measures = FrameMeasures()
 
     def add(
         self,
@@ -48,57 +37,42 @@ class PairEvaluation:
         landmarks_reference: Floats | None = None,
         landmarks_result: Floats | None = None,
     ) -> None:
-        """Take the next n frames, in order.
-
-        Args:
-            reference, result: (n,3,H,W) RGB in [0,1].
-            landmarks_reference, landmarks_result: (n,478,3) pixels, NaN for frames without a face;
-                None when there is no face at all.
-
-        Raises:
-            ContractError: shapes differ.
-        """
-        n = len(reference)
-        missing = np.full((n, 478, 3), np.nan, np.float32)
-        real = missing if landmarks_reference is None else landmarks_reference
-        found = missing if landmarks_result is None else landmarks_result
-        columns = {
-            "psnr": image.psnr(result, reference),
-            "ssim": image.ssim(result, reference),
-            "landmark_error_px": motion.landmark_error(found, real),
-            "mouth_reference": mouth_openness(real),
-            "mouth_result": mouth_openness(found),
-        }
-        self._temporal.add(result, reference)
-        for name, values in columns.items():
-            self._columns.setdefault(name, []).append(values)
+        """Take the next n frames, in order; arguments as in `FrameMeasures.add`."""
+        self._measures.add(reference, result, landmarks_reference, landmarks_result)
 
     def series(self) -> dict[str, Floats]:
-        """Return per-frame numbers by name, (T,) each."""
-        return {name: np.concatenate(parts) for name, parts in self._columns.items()}
+        """Return per-frame numbers by name, as `FrameMeasures.series`."""
+        return self._measures.series()
+
+    def latest(self, name: str) -> Floats:
+        """Return (n,...) numbers of the frames that were added last."""
+        return self._measures.latest(name)
 
     def result(
         self,
         times: Floats | None = None,
         sound_result: Floats | None = None,
         sound_reference: Floats | None = None,
+        left_out: Mapping[str, int] | None = None,
     ) -> PairReport:
         """Sum up.
 
         Args:
-            times: (T,) seconds at which frames are shown; needed to compare with sound.
-            sound_result, sound_reference: `sound.envelope` of either clip from time 0; None when it
+            times: (T,) seconds at which frames are shown (`lips.middles`); needed to compare with
+                sound.
+            sound_result, sound_reference: `lips.heard` of either clip; None when it
                 has no sound. With the result's alone its sound is compared with its own lips.
+            left_out: frames without a partner, of `output` and `reference`; none by default.
 
         Raises:
             ContractError: no frames were added, or times and frames differ in number.
         """
-        check(bool(self._columns), "nothing was added to the evaluation, expected frames")
+        fields = self._measures.summary()
         of = self.series()
         offset = None
         if times is not None and sound_result is not None:
             check(len(times) == len(of["psnr"]), f"{len(times)} times for {len(of['psnr'])} frames")
-            lips = {name: at_rate(times, of[f"mouth_{name}"]) for name in ("result", "reference")}
+            lips = {name: at_rate(times, of[f"mouth_{key}"]) for name, key in _WHO.items()}
             offset = av_offset_ms(
                 lips["result"],
                 sound_result,
@@ -106,10 +80,7 @@ class PairEvaluation:
                 sound_reference,
             )
         return PairReport(
-            frames=len(of["psnr"]),
-            psnr=mean(of["psnr"]),
-            ssim=mean(of["ssim"]),
-            landmark_error_px=mean(of["landmark_error_px"]),
-            temporal_error=self._temporal.value(),
+            **fields,
             av_offset_ms=offset,
+            left_out=dict(left_out or {"output": 0, "reference": 0}),
         )

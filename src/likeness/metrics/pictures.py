@@ -47,7 +47,7 @@ def contact_sheet(
     """Lay pictures out on one sheet.
 
     Args:
-        rows: either named rows of pictures, (n,3,h,w) each and all of one size, the name written
+        rows: either named rows of pictures, (n,3,h,w) each and all of one width, the name written
             before its row; or one (n,3,h,w) stack that is broken into rows of `columns`.
         labels: written above the columns of named rows, or under each picture of a stack.
         columns: pictures per row of a stack.
@@ -56,27 +56,17 @@ def contact_sheet(
         PNG bytes.
 
     Raises:
-        ContractError: sizes differ, nothing is given, or there are more labels than pictures.
+        ContractError: widths differ, nothing is given, or there are more labels than pictures.
     """
     if isinstance(rows, Tensor):
         return _stack_sheet(rows, labels, columns)
-    check(bool(rows), "a contact sheet of no rows")
-    sizes = {tuple(pictures.shape[1:]) for pictures in rows.values()}
-    check(len(sizes) == 1, f"rows of pictures of sizes {sorted(sizes)}, expected one size")
-    (_, h, w) = sizes.pop()
-    most = max(len(pictures) for pictures in rows.values())
-    check(len(labels) <= most, f"{len(labels)} labels for {most} columns")
-    margin = 12 + 8 * max(len(name) for name in rows) if any(rows) else 0
-    top = _LABEL if labels else 0
-    sheet = _paper(top + len(rows) * (h + _GAP) + _GAP, margin + most * (w + _GAP) + _GAP)
-    texts = [(margin + _GAP + i * (w + _GAP), 2, label) for i, label in enumerate(labels)]
-    for index, (name, pictures) in enumerate(rows.items()):
-        y = top + _GAP + index * (h + _GAP)
-        texts.append((_GAP, y + h // 2 - 7, name))
-        for column, picture in enumerate(pictures):
-            x = margin + _GAP + column * (w + _GAP)
-            sheet[y : y + h, x : x + w] = _bytes_of(picture)
-    return _png(_written(sheet, texts))
+    return _png(_row_sheet(rows, labels))
+
+
+def sheet_picture(rows: Mapping[str, Tensor], labels: Sequence[str] = ()) -> Tensor:
+    """Lay named rows out as `contact_sheet` does, and return (3,H,W) RGB in [0,1]."""
+    sheet = torch.from_numpy(_row_sheet(rows, labels).copy())
+    return sheet.permute(2, 0, 1).float() / 255
 
 
 def curves(
@@ -125,6 +115,29 @@ def figure_png(figure: Figure) -> bytes:
     # No software tag: the same numbers give the same bytes.
     figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _row_sheet(rows: Mapping[str, Tensor], labels: Sequence[str]) -> _Bytes:
+    check(bool(rows), "a contact sheet of no rows")
+    widths = {pictures.shape[-1] for pictures in rows.values()}
+    check(len(widths) == 1, f"rows of pictures of widths {sorted(widths)}, expected one size")
+    w = widths.pop()
+    most = max(len(pictures) for pictures in rows.values())
+    check(len(labels) <= most, f"{len(labels)} labels for {most} columns")
+    margin = 12 + 8 * max(len(name) for name in rows) if any(rows) else 0
+    top = _LABEL if labels else 0
+    heights = [pictures.shape[-2] + _GAP for pictures in rows.values()]
+    sheet = _paper(top + sum(heights) + _GAP, margin + most * (w + _GAP) + _GAP)
+    texts = [(margin + _GAP + i * (w + _GAP), 2, label) for i, label in enumerate(labels)]
+    y = top + _GAP
+    for name, pictures in rows.items():
+        h = pictures.shape[-2]
+        texts.append((_GAP, y + h // 2 - 7, name))
+        for column, picture in enumerate(pictures):
+            x = margin + _GAP + column * (w + _GAP)
+            sheet[y : y + h, x : x + w] = _bytes_of(picture)
+        y += h + _GAP
+    return _written(sheet, texts)
 
 
 def _stack_sheet(pictures: Tensor, labels: Sequence[str], columns: int) -> bytes:

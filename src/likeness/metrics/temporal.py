@@ -7,8 +7,6 @@ The motion is the real clip's, estimated by OpenCV's dense inverse search flow (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +31,11 @@ def flow(of: Tensor, to: Tensor) -> Floats:
         (h,w,2) displacement x y in pixels: pixel p of the first is at p + flow(p) in the second.
     """
     a, b = ((luma(p[None])[0] * 255).round().clamp(0, 255).byte().numpy() for p in (of, to))
-    found: Floats = _estimator().calc(np.ascontiguousarray(a), np.ascontiguousarray(b), None)
+    # Loaded on first use: OpenCV takes a while. An estimator holds state and serves one thread.
+    import cv2
+
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found: Floats = estimator.calc(np.ascontiguousarray(a), np.ascontiguousarray(b), None)
     return found
 
 
@@ -117,10 +119,20 @@ class WarpedDifference:
 
     def value(self) -> float | None:
         """Return E(result) - E(real); None for fewer than two frames."""
-        if not self._squares:
-            return None
-        result, real = np.sqrt(np.nanmean(np.array(self._squares, np.float64), axis=0))
-        return float(result - real)
+        return difference_of_roots(self.squares())
+
+    def squares(self) -> Floats:
+        """Return (n-1,2) mean squared unexplained change per pair of frames: result, real."""
+        return np.array(self._squares, np.float32).reshape(-1, 2)
+
+
+def difference_of_roots(squares: Floats) -> float | None:
+    """Return E(result) - E(real) from (n,2) mean squares; None where none are known."""
+    known = squares[np.isfinite(squares).all(-1)].astype(np.float64)
+    if not len(known):
+        return None
+    result, real = np.sqrt(known.mean(0))
+    return float(result - real)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +203,3 @@ def _reduced(pictures: Tensor) -> Tensor:
     """Shrink (n,3,h,w) by a whole factor until the longest side is at most 512."""
     factor = -(-max(pictures.shape[-2:]) // _LONGEST_SIDE)
     return pictures if factor == 1 else functional.avg_pool2d(pictures, factor)
-
-
-@cache
-def _estimator() -> Any:
-    # Loaded on first use: OpenCV takes a while, and only this measure needs it.
-    import cv2
-
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

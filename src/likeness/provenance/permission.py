@@ -19,7 +19,7 @@ from likeness.provenance.reading import read_manifest
 from likeness.provenance.revoked import revoked_numbers
 
 if TYPE_CHECKING:
-    from likeness.types import Clip
+    from likeness.types import Clip, Sound
 
 NO_CONSENT = "none needed"
 """What stands for the consent of a procedural actor."""
@@ -62,7 +62,7 @@ def permit_synthesis(
     people: Sequence[Mapping[str, Any]],
     method: str,
     consents: Sequence[Consent] = (),
-    driver: Clip | None = None,
+    driver: Clip | Sound | None = None,
     day: date | None = None,
 ) -> Permission:
     """Permit to let a bundle's people be seen, or refuse.
@@ -71,8 +71,9 @@ def permit_synthesis(
         people: What the bundle carries.
         method: What is to be made.
         consents: Further records: a newer one of the target, one of the driver.
-        driver: Whose motion is used; None for the target's own. A driver's consent is needed where
-            the target's record asks for consenting drivers, and checked wherever it is given.
+        driver: Whose motion or voice is used; None for the target's own. A driver's consent is
+            needed where the target's record asks for consenting drivers, and checked wherever it is
+            given.
         day: When; today unless given.
 
     Raises:
@@ -90,7 +91,7 @@ def permit_synthesis(
     return Permission(shown)
 
 
-def actor_in(clip: Clip) -> int | None:
+def actor_in(clip: Clip | Sound) -> int | None:
     """Return the number of the procedural actor that a clip shows for certain, or None.
 
     The clip's manifest must be valid, signed on this machine, and say that all it shows are actors.
@@ -110,7 +111,7 @@ def actor_in(clip: Clip) -> int | None:
 
 
 def _person(
-    clip: Clip, role: str, method: str, consents: Sequence[Consent], day: date
+    clip: Clip | Sound, role: str, method: str, consents: Sequence[Consent], day: date
 ) -> Mapping[str, Any]:
     """Return the entry of a person in a clip."""
     ours = [record for record in consents if record.role == role]

@@ -16,7 +16,7 @@ from likeness.store.shots import (
     shot_cache,
 )
 from likeness.store.states import load_state, save_state
-from likeness.store.tables import write_table
+from likeness.store.tables import read_table, write_table
 
 __all__ = [
     "cache_shots",
@@ -27,6 +27,7 @@ __all__ = [
     "load_shot",
     "load_state",
     "read_bundle_index",
+    "read_table",
     "save_bundle",
     "save_face_model",
     "save_shot",

@@ -1,18 +1,22 @@
-"""A shot as a table for people and spreadsheets: one line per frame, degrees and seconds."""
+"""A performance as a table for people and spreadsheets: one line per frame, degrees and seconds."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from likeness.controls import ANGLES, GAZE, POSITION, Values, control_names, controls_of
 from likeness.errors import BundleError
-from likeness.geometry import euler_from_rotation, rotation_matrix
 from likeness.types import Shot
 
-POSE = ("yaw", "pitch", "roll", "x_mm", "y_mm", "z_mm")
-GAZE = ("gaze_right_yaw", "gaze_right_pitch", "gaze_left_yaw", "gaze_left_pitch")
+_DECIMALS = {**dict.fromkeys((*ANGLES, *GAZE), 4), **dict.fromkeys(POSITION, 3)}
+"""Ten-thousandths of a degree and thousandths of a millimetre: what single precision still tells
+apart, so that a table that is read and written again is the same."""
+_WEIGHT_DECIMALS = 6
+_MOST_COLUMNS = 2000
 
 
 def write_table(shot: Shot, path: Path) -> None:
@@ -24,10 +28,8 @@ def write_table(shot: Shot, path: Path) -> None:
     Raises:
         BundleError: the file cannot be written.
     """
-    params = shot.params
-    angles = np.degrees(np.stack(euler_from_rotation(rotation_matrix(params.rotation)), -1))
-    gaze = np.degrees(params.gaze.reshape(len(params), 4))
-    values = np.concatenate([angles, params.translation, gaze, params.expression], axis=1)
+    names = control_names(shot.params)
+    decimals = [_DECIMALS.get(name, _WEIGHT_DECIMALS) for name in names]
     frames = np.arange(shot.track.start, shot.track.start + len(shot.track))
     seconds = (shot.clip.pts[frames] - shot.clip.pts[0]) * float(shot.clip.time_base)
     path = Path(path)
@@ -35,14 +37,55 @@ def write_table(shot: Shot, path: Path) -> None:
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(
-                ["frame", "seconds", "observed", *POSE, *GAZE, *params.expression_names]
-            )
-            for i, row in enumerate(values):
+            writer.writerow(["frame", "seconds", "observed", *names])
+            for i, row in enumerate(controls_of(shot.params)):
                 facts = [int(frames[i]), f"{seconds[i]:.6f}", int(shot.track.observed[i])]
-                writer.writerow([*facts, *(f"{value:.5g}" for value in row)])
+                writer.writerow([*facts, *map(_printed, row, decimals)])
         temporary.replace(path)
     except OSError as error:
         raise BundleError(f"{path} cannot be written ({error.strerror})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> Mapping[str, Values]:
+    """Read a table as columns of numbers by name; an empty cell is NaN.
+
+    Raises:
+        BundleError: the file cannot be read, or a cell is no number.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BundleError(f"{path} cannot be read as CSV ({error})") from error
+    header = [name.strip() for name in rows[0]] if rows else []
+    if len(rows) < 2 or len(set(header)) != len(header) or len(header) > _MOST_COLUMNS:
+        raise BundleError(
+            f"{path} has {len(rows)} lines and {len(set(header))} different column names of "
+            f"{len(header)}; expected a line of names, each once, and lines of numbers"
+        )
+    values = np.full((len(rows) - 1, len(header)), np.nan)
+    for i, row in enumerate(rows[1:]):
+        for j, cell in enumerate(row[: len(header)]):
+            if cell.strip():
+                values[i, j] = _number(path, i + 2, header[j], cell)
+    return {name: values[:, j] for j, name in enumerate(header)}
+
+
+def _number(path: Path, line: int, column: str, cell: str) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise BundleError(
+            f"{path}, line {line}: {column} is {cell!r}; expected a number or nothing"
+        )
+    return number
+
+
+def _printed(value: float, decimals: int) -> str:
+    # Adding zero turns -0 into 0.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"

@@ -9,12 +9,13 @@ import torch
 
 from likeness.decode import stream
 from likeness.errors import TrackError
+from likeness.smoothing import smooth_signal
 from likeness.track.config import TrackConfig
 from likeness.track.detect import Image
 from likeness.track.landmarks import open_reader
 from likeness.track.link import CutDetector, Linker
 from likeness.track.measure import eye_openness, face_height, iris_offsets, mouth_openness
-from likeness.track.smooth import smooth_signal, smooth_track
+from likeness.track.smooth import smooth_track
 from likeness.types import Clip, FaceTrack, Progress, silent
 
 __all__ = [

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from likeness.errors import BackendError
 from likeness.track.config import TrackConfig
@@ -184,6 +186,25 @@ def open_reader(config: TrackConfig) -> Reader:
         BackendError: the backend's library or model is not usable here.
     """
     return TaskReader(config) if config.backend == "task" else BundledReader(config)
+
+
+def read_largest(reader: Reader, frames: Tensor) -> Floats:
+    """Read the first face of each of a run of frames.
+
+    Args:
+        reader: one that finds one face; it follows that face from frame to frame.
+        frames: (n,3,H,W) RGB in [0,1].
+
+    Returns:
+        (n,478,3) landmarks, NaN where there is no face.
+    """
+    landmarks = np.full((len(frames), LANDMARKS, 3), np.nan, np.float32)
+    images = (frames.permute(0, 2, 3, 1) * 255 + 0.5).to(torch.uint8).numpy()
+    for n, image in enumerate(images):
+        faces = reader.read(np.ascontiguousarray(image))
+        if faces:
+            landmarks[n] = faces[0].landmarks
+    return landmarks
 
 
 class _Mesh:

@@ -1,28 +1,12 @@
-"""Take the jitter out of tracks without delaying them: symmetric filters that adapt.
-
-Each landmark coordinate is filtered by local quadratics (Savitzky and Golay 1964) of several
-lengths. Symmetric windows have zero phase, so nothing lags. Where a long window disagrees with the
-measured signal by more than the signal's own noise, a shorter one takes over (the bias-variance
-choice of Lepski 1991), down to the measurement itself; so blinks and plosives keep their depth.
-"""
+"""Take the jitter out of tracks without delaying them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
-from scipy.signal import savgol_coeffs
-
+from likeness.smoothing import smooth_signal
 from likeness.track.link import boxes_of
-from likeness.types import FaceTrack, Floats
-
-Values = NDArray[np.float64]
-
-_HALF_WIDTHS = (7, 4, 2)
-_TRUST = 0.8
-"""Misfits below this many noise deviations are taken for noise."""
+from likeness.types import FaceTrack
 
 _JITTER = 1.5e-3
 
@@ -40,80 +24,3 @@ def smooth_track(track: FaceTrack, strength: float = 1.0) -> FaceTrack:
     extent = float((track.boxes[:, 2:] - track.boxes[:, :2]).mean())
     landmarks = smooth_signal(track.landmarks, strength, limit=_JITTER * extent)
     return replace(track, landmarks=landmarks, boxes=boxes_of(landmarks))
-
-
-def smooth_signal(values: Floats, strength: float = 1.0, limit: float = np.inf) -> Floats:
-    """Smooth (N,...) signals along their first axis with zero lag.
-
-    Args:
-        values: (N,...) samples at even times.
-        strength: factor on the noise level; larger smooths faster motion too.
-        limit: largest noise deviation that is believed, in the units of `values`.
-
-    Returns:
-        (N,...) float32.
-    """
-    flat = np.asarray(values, np.float64).reshape(len(values), -1)
-    noise = strength * np.minimum(noise_level(flat), limit)
-    result = flat.copy()
-    # From short to long: each longer window replaces the answer so far where it fits the data.
-    for half in reversed([h for h in _HALF_WIDTHS if 2 * h + 1 <= len(flat)]):
-        long = local_quadratic(flat, half)
-        misfit = _misfit(flat - long, half) / np.maximum(noise, 1e-9)
-        trust = _fade(misfit)
-        result = trust * long + (1 - trust) * result
-    return result.reshape(values.shape).astype(np.float32)
-
-
-def noise_level(values: Values) -> Values:
-    """Estimate each column's noise deviation from third differences in its calm stretches.
-
-    Third differences of white noise have variance 1 + 9 + 9 + 1 = 20 times its own; steady motion
-    hardly enters them. Lively faces move most of the time, so the level is the lower fifth of the
-    local levels over 15 frames, not their median; 1.25 makes that right for white noise alone.
-
-    Args:
-        values: (N,K) with N >= 5.
-
-    Returns:
-        (K,) deviations.
-    """
-    third = np.diff(values, 3, axis=0)
-    length = min(15, len(third) - 1 + len(third) % 2)
-    local = np.sqrt(uniform_filter1d(third**2, length, axis=0, mode="nearest") / 20.0)
-    deviation: Values = 1.25 * np.quantile(local, 0.2, axis=0)
-    return deviation
-
-
-def local_quadratic(values: Values, half: int) -> Values:
-    """Filter (N,K) columns by least-squares quadratics over 2 half + 1 samples.
-
-    Ends are extended by point reflection, which continues straight lines.
-    """
-    kernel = savgol_coeffs(2 * half + 1, 2)
-    head = 2 * values[:1] - values[half:0:-1]
-    tail = 2 * values[-1:] - values[-2 : -half - 2 : -1]
-    padded = np.concatenate([head, values, tail])
-    count = len(values)
-    smoothed = np.zeros_like(values)
-    for i, weight in enumerate(kernel):
-        smoothed += weight * padded[i : i + count]
-    return smoothed
-
-
-def _misfit(residual: Values, half: int) -> Values:
-    """Local size of (N,K) residuals: what lasts over three frames counts, and spreads sideways.
-
-    Averaging over three frames sets a blink apart from white noise; the running maximum covers the
-    whole of the event with the short window, not only its peak.
-    """
-    mean = gaussian_filter1d(residual, 0.7, axis=0, mode="nearest")
-    spread: Values = maximum_filter1d(np.abs(mean), 2 * max(1, half // 2) + 1, axis=0)
-    return spread
-
-
-def _fade(misfit: Values) -> Values:
-    """Return 1 below `_TRUST`, 0 above twice that, smooth between."""
-    x = np.clip(2 - misfit / _TRUST, 0, 1)
-    weight: Values = x * x * (3 - 2 * x)
-    return weight

@@ -1,0 +1,86 @@
+"""`likeness dub`: a portrait's mouth follows new speech."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
+from likeness.cli.progress import show_progress
+
+EXAMPLE = """Examples:
+
+- likeness dub anna.bundle voice_actor.mp4 -o anna_in_french.mp4
+- likeness dub anna.bundle speech.wav -o anna_says.mp4
+- likeness dub anna.bundle interview.mp4 -o anna_says.mp4 --face 1
+"""
+
+
+def dub(
+    bundle: Path,
+    speech: Path,
+    /,
+    *,
+    output: Output,
+    by: Annotated[Literal["auto", "face", "sound"] | None, Parameter(name="--from")] = None,
+    face: str | None = None,
+    absolute: bool = False,
+    minutes: float | None = None,
+    consent: tuple[Path, ...] = (),
+    options: LongOptions = LongOptions(),  # noqa: B008  # frozen
+) -> Mapping[str, Any]:
+    """Let only the mouth follow new speech, and lay its sound under the target's clip.
+
+    The output runs on the target's timeline: longer speech is cut, after shorter speech the mouth
+    rests. The exit code is 3 if a face was not seen in some frames; they are listed.
+
+    Args:
+        bundle: A portrait from likeness train reenact; its clip has to be where it was.
+        speech: A clip in which somebody speaks, or a sound file.
+        output: The video to write; its ending chooses the container.
+        by: What moves the mouth: the face in the new clip, its sound alone, or the face where there
+            is one. By sound, the target's own clip has to hold speech to learn from. [default:
+            auto]
+        face: Who speaks in the new clip: largest, or a number from 0 on in the order of likeness
+            track. [default: largest]
+        absolute: Copy the speaker's mouth instead of adding its change from rest.
+        minutes: Time for learning the target's voice, once per clip. [default: 1]
+        consent: Records besides the bundle's: a newer one of the target, the speaker's. Repeat it.
+    """
+    from likeness.dubbing import DubConfig
+    from likeness.dubbing import dub as run
+    from likeness.encode import EncodeConfig
+    from likeness.fit.transfer import TransferConfig
+    from likeness.methods.dub_speech import SpeechTraining
+    from likeness.provenance.permission import permit_synthesis
+    from likeness.store import read_bundle_index
+
+    taken = {"mode": "mouth", "absolute": absolute or None}
+    learned = {"minutes": minutes, "seed": options.seed}
+    config = DubConfig(
+        by or "auto",
+        face or "largest",
+        settings(TransferConfig, "transfer", options, taken),
+        settings(SpeechTraining, "speech", options, learned),
+        analysis(options),
+        settings(EncodeConfig, "encode", options),
+    )
+    records = consents(consent)
+    if options.dry_run:
+        people = read_bundle_index(bundle).people
+        plan = {
+            "bundle": bundle,
+            "speech": speech,
+            "output": output,
+            "by": config.by,
+            "consent": foreseen(lambda: permit_synthesis(people, "dub", records)),
+        }
+        return {"plan": plan, "settings": config}
+    with show_progress(options.progress) as progress:
+        report = run(
+            bundle, speech, output, config, progress, consents=records, device=device(options)
+        )
+    return {**report.json(), "fps": report.frames / report.seconds}

@@ -1,0 +1,71 @@
+"""Params as a table of named values: what a person edits, a spreadsheet holds, a warning names.
+
+Convention:
+    Angles are degrees here and radians in FaceParams. yaw > 0 turns the face toward image right,
+    pitch > 0 nods down, roll > 0 tilts clockwise in the image; head position in millimetres in
+    camera axes; gaze per eye, yaw > 0 toward image right, pitch > 0 down; expression weights 0 at
+    rest, 1 at full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.geometry import (
+    axis_angle,
+    euler_from_rotation,
+    rotation_from_euler,
+    rotation_matrix,
+)
+from likeness.types import FaceParams, check
+
+Values = NDArray[np.float64]
+"""(N,K) controls; double precision, so that degrees come back as they went in."""
+
+ANGLES = ("yaw", "pitch", "roll")
+POSITION = ("x_mm", "y_mm", "z_mm")
+POSE = (*ANGLES, *POSITION)
+GAZE = ("gaze_right_yaw", "gaze_right_pitch", "gaze_left_yaw", "gaze_left_pitch")
+
+
+def control_names(params: FaceParams) -> tuple[str, ...]:
+    """Name the K columns of `controls_of`: pose, gaze, expression."""
+    return (*POSE, *GAZE, *params.expression_names)
+
+
+def controls_of(params: FaceParams) -> Values:
+    """Return (N,K) values of pose, gaze and expression in the units of this module."""
+    angles = np.degrees(np.stack(euler_from_rotation(rotation_matrix(params.rotation)), -1))
+    gaze = np.degrees(params.gaze.reshape(len(params), 4))
+    columns = [angles, params.translation, gaze, params.expression]
+    return np.concatenate(columns, axis=1, dtype=np.float64)
+
+
+def with_controls(params: FaceParams, values: Values) -> FaceParams:
+    """Return params that have these values; what is unchanged stays as it is, bit for bit.
+
+    Args:
+        params: N frames.
+        values: (N,K) in the columns of `control_names`.
+    """
+    before = controls_of(params)
+    check(values.shape == before.shape, f"values have shape {values.shape}, not {before.shape}")
+    a, b = len(POSE), len(POSE) + len(GAZE)
+    yaw, pitch, roll = np.radians(values[:, :3]).T
+    turned = (values[:, :3] != before[:, :3]).any(1)
+    rotation = params.rotation.copy()
+    if turned.any():
+        angles = rotation_from_euler(yaw[turned], pitch[turned], roll[turned])
+        rotation[turned] = axis_angle(angles)
+    looked = values[:, a:b] != before[:, a:b]
+    gaze = np.where(looked, np.radians(values[:, a:b]), params.gaze.reshape(-1, 4))
+    return replace(
+        params,
+        rotation=rotation,
+        translation=values[:, 3:a].astype(np.float32),
+        gaze=gaze.astype(np.float32).reshape(-1, 2, 2),
+        expression=values[:, b:].astype(np.float32),
+    )

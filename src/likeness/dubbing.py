@@ -1,0 +1,356 @@
+"""Dubbing: somebody's mouth, or sound alone, moves the mouth of a portrait, in step with it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from likeness import config as settings
+from likeness.condition.crop import whole_square
+from likeness.controls import Values
+from likeness.decode import open_clip
+from likeness.decode.sound import SPEECH_RATE, has_pictures, open_sound, read_sound
+from likeness.encode import EncodeConfig
+from likeness.encode.sound import can_copy, recode
+from likeness.errors import ConfigError, MediaError, TrackError
+from likeness.fit.transfer import Transfer, TransferConfig, transfer
+from likeness.methods.dub import Dub
+from likeness.methods.dub_speech import SpeechTraining, mouth_columns, speech_of, spoken
+from likeness.methods.dub_timing import keep_closures, lip_gap, resting_after
+from likeness.methods.reenact import CPU, PortraitBundle, open_portrait
+from likeness.metrics.lips import heard, middles, seen
+from likeness.metrics.sound import Offset, at_rate, sync_offset
+from likeness.performance import Performance, performance_of
+from likeness.pipeline import (
+    AnalyseConfig,
+    RunReport,
+    analyse,
+    choose_shot,
+    peak_rss_mb,
+    run,
+    target_frames,
+)
+from likeness.provenance.consent import Consent
+from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.permission import permit_synthesis
+from likeness.store import load_bundle, load_face_model
+from likeness.track.measure import mouth_openness
+from likeness.types import Bools, Clip, FaceParams, Progress, Shot, Sound, Timeline, silent
+
+log = logging.getLogger(__name__)
+
+By = Literal["auto", "face", "sound"]
+
+
+@dataclass(frozen=True)
+class DubConfig:
+    """Settings of `likeness dub`."""
+
+    by: By = "auto"
+    """What moves the mouth: the face in the new clip, its sound alone, or the face where there is
+    one."""
+    face: str = "largest"
+    """Who speaks in the new clip: largest, or the number of a person as likeness track counts."""
+    transfer: TransferConfig = field(default_factory=lambda: TransferConfig(mode="mouth"))
+    speech: SpeechTraining = field(default_factory=SpeechTraining)
+    analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+
+    def __post_init__(self) -> None:
+        if self.transfer.mode != "mouth":
+            raise ConfigError(
+                f"transfer.mode is {self.transfer.mode!r} in a dub; expected 'mouth'. For more of "
+                "the driver use likeness reenact"
+            )
+        if self.face != "largest" and not self.face.isdecimal():
+            raise ConfigError(f"face is {self.face!r}; expected largest, or a number from 0 on")
+
+
+@dataclass(frozen=True)
+class DubReport(RunReport):
+    """What `likeness dub` has to say."""
+
+    driven_by: Literal["face", "sound"] = "face"
+    sound: Literal["copied", "coded anew", "none"] = "none"
+    """How the new sound came into the output; copied is bit for bit."""
+    sound_cut_seconds: float = 0.0
+    """How much of the new sound is left out, because the target's clip ends before it."""
+    av_offset_ms: float | None = None
+    """How late the sound comes after the lips, measured in the written file; None where it can't
+    be told."""
+    av_offset_confidence: float | None = None
+    av_offset_against: str | None = None
+    """The "reference" is the dubbing actor; "own lips" compares the sound with the lips it gave."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mouth:
+    """What the target's mouth shall do over its clip, and where that comes from."""
+
+    moved: Transfer
+    guessed: Bools
+    """(M,) frames in which the speaker's face was not seen."""
+    ends: float
+    """Seconds from the target's first frame at which the speech is over."""
+    begins: Fraction
+    """Moment of the new sound's own clock that goes with the target's first frame."""
+    shot: Shot | None
+    """The speaker, where a face was followed."""
+
+
+def dub(
+    bundle: Path,
+    speech: Path,
+    output: Path,
+    config: DubConfig | None = None,
+    progress: Progress = silent,
+    *,
+    consents: Sequence[Consent] = (),
+    device: torch.device = CPU,
+) -> DubReport:
+    """Let the mouth of a portrait's clip follow new speech, and lay that under it.
+
+    The output runs on the target's timeline. Speech that is longer is cut; after speech that is
+    shorter the mouth rests. Pixels outside the lower face are those that were decoded.
+
+    Args:
+        bundle: NAME.bundle of `likeness train reenact`; its clip has to be where it was.
+        speech: a clip in which somebody speaks, or a sound file.
+        output: video to write.
+        config: settings.
+        progress: called as (stage, done, total).
+        consents: records besides those in the bundle: a newer one of the target, the speaker's.
+        device: where the generator runs.
+
+    Raises:
+        ConsentError: the target's consent is missing, over or revoked, or does not cover dubbing.
+        MediaError: the target's clip is gone, or speech or output are not usable; by sound alone
+            also if the target's clip holds no speech to learn from.
+        BundleError, TrackError, FitError, ConfigError: an input is not usable.
+    """
+    config = config or DubConfig()
+    began = time.monotonic()
+    portrait = open_portrait(load_bundle(bundle), device)
+    # Before the speaker is analyzed, which takes time; their own consent is looked at below.
+    permit_synthesis(portrait.people, "dub", consents)
+    clip = portrait.shot.clip
+    if not clip.path.exists():
+        raise MediaError(
+            f"{clip.path} is gone, and dubbing paints into its frames; put it back where it was"
+        )
+    speaker = _speaker(speech, config, progress)
+    heard_file = speaker.clip.path if speaker else speech
+    sound = _sound(heard_file)
+    permission = permit_synthesis(
+        portrait.people, "dub", consents, speaker.clip if speaker else sound
+    )
+    own = performance_of(portrait.shot, "target")
+    if speaker:
+        mouth = by_face(portrait, own, speaker, config.transfer)
+    else:
+        mouth = by_sound(portrait, own, speech, config.speech, progress)
+    params, resting = resting_after(mouth.moved.params, own.seconds, mouth.ends, portrait.target)
+    used = (
+        Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
+        own.ingredient,
+        Ingredient("driver" if speaker else "sound", heard_file.name, _digest(speaker, sound)),
+    )
+    stated = settings.to_json(config)
+    method = Dub(portrait, own.params, params, ~own.guessed, permission, used, stated)
+    with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
+        laid, how = _laid(sound, output, Path(folder))
+        timeline = _timeline(own, mouth, laid)
+        frames = target_frames(portrait, timeline)
+        signed = run(method, frames, output, clip, timeline, config.encode, progress)
+    offset = measure(output, portrait, mouth.shot, progress) if laid else None
+    cut = max(0.0, sound.seconds - float(mouth.begins) - clip.seconds) if sound else 0.0
+    warnings = (*mouth.moved.warnings, *_told(clip, sound, cut, resting, how, output))
+    for warning in warnings:
+        log.warning("%s", warning)
+    return DubReport(
+        output=str(output),
+        frames=len(timeline),
+        fallback_frames=tuple(int(i) for i in np.flatnonzero(mouth.guessed | own.guessed)),
+        seconds=time.monotonic() - began,
+        peak_rss_mb=peak_rss_mb(),
+        manifest=signed.where,
+        clamped=mouth.moved.clamped,
+        clamped_share=tuple(round(float(share), 4) for share in mouth.moved.clamped_share),
+        beyond=resting,
+        warnings=warnings,
+        driven_by="face" if speaker else "sound",
+        sound=how,
+        sound_cut_seconds=round(cut, 3),
+        av_offset_ms=round(offset.ms, 1) if offset else None,
+        av_offset_confidence=round(offset.confidence, 3) if offset else None,
+        av_offset_against=offset.against if offset else None,
+    )
+
+
+def _digest(speaker: Shot | None, sound: Sound | None) -> str:
+    if speaker:
+        return speaker.clip.digest
+    return sound.digest if sound else ""
+
+
+def _speaker(speech: Path, config: DubConfig, progress: Progress) -> Shot | None:
+    """Find who speaks in the new clip; None where sound alone shall move the mouth."""
+    if config.by == "sound":
+        return None
+    pictures = speech.suffix == ".shot" or has_pictures(speech)
+    if not pictures and config.by == "auto":
+        return None
+    if not pictures:
+        raise MediaError(
+            f"{speech.name} has no pictures, and --from face was asked for; give a clip in which "
+            "the speaker's face is seen, or leave the flag out to dub by sound alone"
+        )
+    try:
+        return choose_shot(analyse(speech, config.analyse, progress), config.face)
+    except TrackError as error:
+        if config.by == "face":
+            raise
+        log.warning("%s; dubbing by sound alone", error)
+        return None
+
+
+def by_face(
+    portrait: PortraitBundle, own: Performance, speaker: Shot, config: TransferConfig
+) -> Mouth:
+    """Take the mouth's part of a speaker's expression, on the target's timeline."""
+    theirs = performance_of(speaker, "driver")
+    at = theirs.positions(own.seconds, "hold")
+    gap = lip_gap(theirs.params, load_face_model(theirs.params.model))
+    at = keep_closures(at, gap)
+    moved = transfer(theirs.params, portrait.target, config, own.params, at)
+    clip = speaker.clip
+    return Mouth(
+        moved,
+        theirs.guessed[np.round(at).astype(np.int64)],
+        clip.seconds,
+        int(clip.pts[0]) * clip.time_base,
+        speaker,
+    )
+
+
+def by_sound(
+    portrait: PortraitBundle,
+    own: Performance,
+    speech: Path,
+    config: SpeechTraining,
+    progress: Progress = silent,
+) -> Mouth:
+    """Let the target's own way of speaking answer to a sound."""
+    samples = read_sound(speech)
+    if len(samples) == 0:
+        raise MediaError(f"the sound of {speech.name} is empty; expected speech")
+    model = load_face_model(own.params.model)
+    network = speech_of(portrait.shot, model, config, portrait.people, progress)
+    shown = own.seconds + _half_a_frame(own)
+    expression = own.params.expression.copy()
+    columns = mouth_columns(own.params)
+    expression[:, columns] = spoken(network, samples, shown)
+    wanted: FaceParams = replace(own.params, expression=expression)
+    how = TransferConfig(mode="mouth", absolute=True)
+    moved = transfer(wanted, portrait.target, how, own.params)
+    nothing = np.zeros(len(own), np.bool_)
+    return Mouth(moved, nothing, len(samples) / SPEECH_RATE, Fraction(0), None)
+
+
+def _half_a_frame(own: Performance) -> Values:
+    """(M,) seconds from when each frame appears to the middle of its time on screen."""
+    ends = np.append(own.seconds[1:], own.seconds[-1] + _last(own.timeline))
+    return np.asarray((ends - own.seconds) / 2, np.float64)
+
+
+def _last(timeline: Timeline) -> float:
+    return float(timeline.last_duration * timeline.time_base)
+
+
+def _sound(speech: Path) -> Sound | None:
+    """The new sound; None, with a warning, where a clip of a face has none."""
+    try:
+        return open_sound(speech)
+    except MediaError:
+        if not has_pictures(speech):
+            raise
+        log.warning("%s has no sound; the output will be silent", speech.name)
+        return None
+
+
+def _laid(
+    sound: Sound | None, output: Path, folder: Path
+) -> tuple[Sound | None, Literal["copied", "coded anew", "none"]]:
+    if sound is None or output.suffix.lower() not in (".mp4", ".mov", ".m4v", ".mkv", ".webm"):
+        return None, "none"
+    if can_copy(sound, output.suffix):
+        return sound, "copied"
+    return recode(sound, folder, output.suffix), "coded anew"
+
+
+def _timeline(own: Performance, mouth: Mouth, sound: Sound | None) -> Timeline:
+    """The target's times, moved to where the new sound's clock starts, so that it can be copied."""
+    was = own.timeline
+    pts = was.pts - was.pts[0] + round(mouth.begins / was.time_base)
+    until = (int(pts[-1]) + was.last_duration) * was.time_base
+    return Timeline(pts, was.time_base, was.last_duration, sound, until)
+
+
+def _told(
+    clip: Clip, sound: Sound | None, cut: float, resting: int, how: str, output: Path
+) -> tuple[str, ...]:
+    """Say what became of speech of another length, and of sound that a container can't copy."""
+    told = []
+    if sound is None:
+        told.append("the new clip has no sound, so the output is silent")
+    if cut > 0.05:
+        told.append(
+            f"the new sound is {cut:.2f} s longer than {clip.path.name} ({clip.seconds:.2f} s) and "
+            "was cut there; dub a longer part of the target to keep it"
+        )
+    if resting:
+        told.append(f"the speech ends early: the mouth rests in the last {resting} frames")
+    if sound and how == "coded anew":
+        codec = sound.audio[0].codec
+        told.append(
+            f"{output.suffix} does not take {codec} as it is, so the sound was coded anew; .mkv "
+            "or .mov keep it bit for bit"
+        )
+    return tuple(told)
+
+
+def measure(
+    output: Path, portrait: PortraitBundle, speaker: Shot | None, progress: Progress = silent
+) -> Offset | None:
+    """Measure in a written dub how late the sound comes after the lips.
+
+    Against the speaker where a face was followed: same sound, and lips that did the same.
+
+    Args:
+        output: the dub.
+        portrait: whose face it shows.
+        speaker: who was followed.
+        progress: called as ("listen", done, total).
+    """
+    result = open_clip(output)
+    sound = heard(result)
+    if sound is None:
+        return None
+    square = whole_square(portrait.guide.crop(1), result.size)
+    lips = seen(result, square, progress)
+    if speaker is None or not speaker.clip.path.exists():
+        return sync_offset(lips, sound)
+    opened = np.full(len(speaker.clip), np.nan, np.float32)
+    track = speaker.track
+    opened[track.start : track.start + len(track)] = mouth_openness(track.landmarks)
+    theirs = at_rate(middles(speaker.clip), opened)
+    return sync_offset(lips, sound, theirs, heard(speaker.clip))

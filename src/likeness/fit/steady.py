@@ -1,0 +1,40 @@
+"""Take the jitter out of a performance without blunting blinks and plosives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from likeness.controls import ANGLES, GAZE, POSITION, control_names, controls_of, with_controls
+from likeness.fit.parts import part_of
+from likeness.smoothing import smooth_signal
+from likeness.types import FaceParams
+
+_JITTER = {
+    **dict.fromkeys(ANGLES, 0.3),
+    **dict.fromkeys(POSITION, 2.0),
+    **dict.fromkeys(GAZE, 1.0),
+}
+"""Degrees and millimetres; what deviates by more from frame to frame is motion, not jitter."""
+_WEIGHT_JITTER = 0.03
+_MOUTH = 0.5
+"""The mouth is smoothed half as much: a closure of the lips lasts for one or two frames."""
+_FEWEST = 5
+
+
+def steadied(params: FaceParams, strength: float) -> FaceParams:
+    """Return the performance with its jitter smoothed away, and nothing delayed.
+
+    Args:
+        params: N frames.
+        strength: factor on the jitter that a smoother course may differ by; 0 changes nothing.
+    """
+    if strength <= 0 or len(params) < _FEWEST:
+        return params
+    names, values = control_names(params), controls_of(params)
+    limits = np.array([_JITTER.get(name, _WEIGHT_JITTER) for name in names])
+    strengths = strength * np.array([_MOUTH if part_of(name) == "mouth" else 1 for name in names])
+    smooth = smooth_signal(values.astype(np.float32), strengths, limits).astype(np.float64)
+    # Local quadratics may swing below zero beside a blink; a weight that was within its limits
+    # stays within what was measured around it.
+    low, high = values.min(0), values.max(0)
+    return with_controls(params, np.clip(smooth, low, high))

@@ -1,0 +1,255 @@
+"""ARKit face captures as Live Link Face writes them: a CSV of 52 weights and 9 angles a frame.
+
+The columns are Timecode (HH:MM:SS:FF.fff, frames of the capture's rate), BlendShapeCount (61, or
+0 in a row in which the phone saw no face), 52 weights under ARKit's names with a capital first
+letter, then yaw, pitch and roll of head, left and right eye in radians.
+
+Convention:
+    ARKit's face axes as seen from the camera: x image right, y up, z out of the face; angles turn
+    right-handed about y (yaw), x (pitch) and z (roll). Yaw and pitch then have the signs of
+    `likeness.geometry`, roll the opposite one. Left is the person's left in both.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from likeness.controls import Values, controls_of, with_controls
+from likeness.errors import MediaError
+from likeness.performance import Performance
+from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.types import Bools, FaceParams, Ints, Timeline
+
+SHAPES = (
+    "EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft", "EyeLookOutLeft", "EyeLookUpLeft",
+    "EyeSquintLeft", "EyeWideLeft", "EyeBlinkRight", "EyeLookDownRight", "EyeLookInRight",
+    "EyeLookOutRight", "EyeLookUpRight", "EyeSquintRight", "EyeWideRight", "JawForward",
+    "JawRight", "JawLeft", "JawOpen", "MouthClose", "MouthFunnel", "MouthPucker", "MouthRight",
+    "MouthLeft", "MouthSmileLeft", "MouthSmileRight", "MouthFrownLeft", "MouthFrownRight",
+    "MouthDimpleLeft", "MouthDimpleRight", "MouthStretchLeft", "MouthStretchRight",
+    "MouthRollLower", "MouthRollUpper", "MouthShrugLower", "MouthShrugUpper", "MouthPressLeft",
+    "MouthPressRight", "MouthLowerDownLeft", "MouthLowerDownRight", "MouthUpperUpLeft",
+    "MouthUpperUpRight", "BrowDownLeft", "BrowDownRight", "BrowInnerUp", "BrowOuterUpLeft",
+    "BrowOuterUpRight", "CheekPuff", "CheekSquintLeft", "CheekSquintRight", "NoseSneerLeft",
+    "NoseSneerRight", "TongueOut",
+)  # fmt: skip
+"""In the order of the file."""
+ANGLES = (
+    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
+    "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
+)  # fmt: skip
+COLUMNS = (*SHAPES, *ANGLES)
+
+_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d):(\d+)(?:\.(\d{1,3}))?")
+_RATES = (24, 25, 30, 50, 60)
+_RATE = 60
+"""What the app captures at unless told otherwise."""
+_DECIMALS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """N frames of a phone's face capture, as the file has them."""
+
+    ticks: Ints
+    """(N,) thousandths of a frame since midnight, increasing."""
+    rate: int
+    """Frames per second that the timecodes count in."""
+    values: Values
+    """(N,61) in the order of `COLUMNS`; double precision, so that it prints as it was read."""
+    seen: Bools
+    """(N,) False where the phone saw no face; such rows repeat the one before."""
+
+    def __len__(self) -> int:
+        return len(self.ticks)
+
+
+def read_arkit(path: Path, rate: int | None = None) -> Capture:
+    """Read a face capture.
+
+    Args:
+        path: the CSV; columns may stand in any order, and names may begin with a small letter.
+        rate: frames per second of the timecodes; by default the least usual rate that holds all
+            frame numbers, 60 where the file is shorter than a second.
+
+    Raises:
+        MediaError: the file cannot be read or is no such capture.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MediaError(f"{path} cannot be read as CSV ({error})") from error
+    header = [name.strip()[:1].upper() + name.strip()[1:] for name in rows[0]] if rows else []
+    header = ["BlendShapeCount" if name == "BlendshapeCount" else name for name in header]
+    missing = [name for name in ("Timecode", "BlendShapeCount", *SHAPES) if name not in header]
+    if missing:
+        more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+        raise MediaError(
+            f"{path} lacks the columns {', '.join(missing[:4])}{more}; expected a face capture as "
+            "Live Link Face writes it"
+        )
+    times, values, seen = _rows(path, header, rows[1:])
+    rate = rate or _rate_of(times)
+    ticks = np.array([_ticks(time, rate) for time in times], np.int64)
+    # A phone that stutters repeats a timecode; the later row is of no moment of its own.
+    fresh = np.concatenate([[True], ticks[1:] > np.maximum.accumulate(ticks)[:-1]])
+    return Capture(ticks[fresh], rate, values[fresh], seen[fresh])
+
+
+def write_arkit(capture: Capture, path: Path) -> None:
+    """Write a face capture; reading it again and writing it gives the same bytes.
+
+    Raises:
+        MediaError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS])
+            for tick, row, seen in zip(capture.ticks, capture.values, capture.seen, strict=True):
+                count = len(COLUMNS) if seen else 0
+                # Adding zero turns -0 into 0.
+                cells = [f"{value:.{_DECIMALS}f}" for value in np.round(row, _DECIMALS) + 0.0]
+                writer.writerow([_timecode(int(tick), capture.rate), count, *cells])
+        temporary.replace(path)
+    except OSError as error:
+        raise MediaError(f"{path} cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def capture_of(performance: Performance) -> Capture:
+    """Return what a phone would have captured of a performance; detail modes are left out.
+
+    Raises:
+        MediaError: the face model does not have ARKit's expressions.
+    """
+    params = performance.params
+    _expect_names(params)
+    controls = controls_of(params)
+    angles = np.radians(controls[:, :3]) * [1, 1, -1]
+    eyes = params.gaze.astype(np.float64)
+    roll = np.zeros(len(params))
+    right, left = (np.column_stack([eyes[:, i], roll]) for i in (0, 1))
+    shapes = np.stack([params.column(_ours(name)) for name in SHAPES], 1)
+    return Capture(
+        np.round(performance.seconds * _RATE * 1000).astype(np.int64),
+        _RATE,
+        np.concatenate([shapes, angles, left, right], 1, dtype=np.float64),
+        ~performance.guessed,
+    )
+
+
+def performance_of_capture(capture: Capture, like: FaceParams, path: Path) -> Performance:
+    """Return the motion of a capture in the terms of a target's face model.
+
+    Args:
+        capture: N frames.
+        like: the target: its face model, identity, focal length, and the middle of where its head
+            is, because a capture says nothing of position.
+        path: the file, for manifests.
+
+    Raises:
+        MediaError: the face model does not have ARKit's expressions.
+    """
+    _expect_names(like)
+    n = len(capture)
+    params = replace(
+        like,
+        expression=np.zeros((n, len(like.expression_names)), np.float32),
+        rotation=np.zeros((n, 3), np.float32),
+        translation=np.repeat(np.median(like.translation, 0, keepdims=True), n, 0),
+        light=np.repeat(like.light.mean(0, keepdims=True), n, 0),
+        gaze=np.zeros((n, 2, 2), np.float32),
+    )
+    controls = controls_of(params)
+    shapes, angles = np.split(capture.values, [len(SHAPES)], 1)
+    head, left, right = np.split(np.degrees(angles), 3, 1)
+    controls[:, :3] = head * [1, 1, -1]
+    controls[:, 6:8], controls[:, 8:10] = right[:, :2], left[:, :2]
+    for column, name in enumerate(SHAPES):
+        controls[:, 10 + like.expression_names.index(_ours(name))] = shapes[:, column]
+    pts = capture.ticks - capture.ticks[0]
+    base = Fraction(1, capture.rate * 1000)
+    last = int(np.median(np.diff(pts))) if n > 1 else 1000
+    ingredient = Ingredient("driver", path.name, sha256_of(path))
+    timeline = Timeline(pts, base, last, None)
+    return Performance(with_controls(params, controls), timeline, ~capture.seen, ingredient)
+
+
+def _rows(
+    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[tuple[int, ...]], Values, Bools]:
+    """Return timecodes as (h, m, s, frames, thousandths), values and what was seen."""
+    column = {name: index for index, name in enumerate(header)}
+    shapes, angles = [column[name] for name in SHAPES], [column.get(name) for name in ANGLES]
+    times, values, seen = [], [], []
+    last = np.zeros(len(COLUMNS))
+    for line, cells in enumerate(rows, 2):
+        row = [*cells, *[""] * (len(header) - len(cells))]
+        found = _TIMECODE.fullmatch(row[column["Timecode"]].strip())
+        if found is None:
+            raise MediaError(f"{path}, line {line}: no timecode HH:MM:SS:FF.fff; found {row[:1]}")
+        numbers = [row[index] for index in shapes]
+        full = all(cell.strip() for cell in numbers)
+        if full:
+            turns = ["0" if index is None else row[index].strip() or "0" for index in angles]
+            last = _numbers(path, line, [*numbers, *turns])
+        thousandths = (found[5] or "0").ljust(3, "0")
+        times.append(tuple(int(part) for part in (*found.groups()[:4], thousandths)))
+        values.append(last)
+        seen.append(full and row[column["BlendShapeCount"]].strip() != "0")
+    if not times:
+        raise MediaError(f"{path} has no frames below its header")
+    return times, np.array(values), np.array(seen)
+
+
+def _numbers(path: Path, line: int, cells: Sequence[str]) -> Values:
+    try:
+        numbers = np.array([float(cell) for cell in cells])
+    except ValueError as error:
+        raise MediaError(f"{path}, line {line}: {error}; expected numbers") from error
+    if not np.isfinite(numbers).all():
+        raise MediaError(f"{path}, line {line}: a value is not finite; expected numbers")
+    return numbers
+
+
+def _rate_of(times: Sequence[tuple[int, ...]]) -> int:
+    if times[0][:3] == times[-1][:3]:
+        return max(_RATE, max(time[3] for time in times) + 1)
+    most = max(time[3] for time in times)
+    return next((rate for rate in _RATES if rate > most), most + 1)
+
+
+def _ticks(time: tuple[int, ...], rate: int) -> int:
+    hours, minutes, seconds, frames, thousandths = time
+    return ((hours * 60 + minutes) * 60 + seconds) * rate * 1000 + frames * 1000 + thousandths
+
+
+def _timecode(ticks: int, rate: int) -> str:
+    seconds, rest = divmod(ticks, rate * 1000)
+    frames, thousandths = divmod(rest, 1000)
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours:02}:{minutes:02}:{seconds % 60:02}:{frames:02}.{thousandths:03}"
+
+
+def _ours(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _expect_names(params: FaceParams) -> None:
+    missing = [name for name in map(_ours, SHAPES) if name not in params.expression_names]
+    if missing:
+        raise MediaError(
+            f"face model {params.model!r} has no expression called {missing[0]}; expected ARKit's "
+            "52. Track the clip with the model that comes with likeness"
+        )

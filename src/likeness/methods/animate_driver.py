@@ -1,0 +1,144 @@
+"""What the driver's own pixels give: the inside of the mouth, and wrinkles as a ratio of pictures.
+
+Bringing Portraits to Life, sections on hidden regions and on fine detail: the mouth's interior
+comes from the driving frame; wrinkles are transferred as the ratio of the driving frame to the
+driver at rest (the expression ratio image of Liu, Shan and Zhang, SIGGRAPH 2001).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from likeness.decode import Decoder
+from likeness.face3d.model import FaceModel
+from likeness.face3d.raster import interpolate, rasterize
+from likeness.types import Clip, Floats, Ints, Shot, Window
+
+ATLAS = 192
+"""Side of the map that faces are flattened to, pixels: a wrinkle is 2 to 8 wide."""
+_FINE, _COARSE = 1.3, 6.0
+"""Band of the ratio, as deviations of two Gaussians in pixels of the atlas."""
+_NOISE, _OUTLIER = 0.015, 0.30
+"""Log ratios below are the camera's noise; those above are misplaced edges, no wrinkles."""
+_KEEP_OFF = {"eyes": 5.0, "lips": 6.0, "right_brow": 5.0, "left_brow": 5.0, "nose": 0.0}
+"""Regions with sharp edges that a misplaced landmark would double, and how far to keep off."""
+_NEUTRALS = 7
+_EPSILON = 0.04
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class DriverFrames:
+    """Frames of the driver's clip by index, for several threads."""
+
+    def __init__(self, clip: Clip) -> None:
+        self._decoder = Decoder(clip)
+        self._lock = threading.Lock()
+
+    def read(self, index: int) -> Floats:
+        """Return frame `index` as (H,W,3) RGB in [0,1]."""
+        with self._lock:
+            frame = self._decoder.read(Window(index, index + 1))
+        return np.ascontiguousarray(frame[0].permute(1, 2, 0).numpy())
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._decoder.close()
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """The face flattened: the mean face seen from the front, the same for everybody."""
+
+    places: Floats
+    """(V,2) of the vertices, pixels of the atlas."""
+    ids: Ints
+    weights: Floats
+    triangles: Ints
+    trust: Floats
+    """(a,a) in [0,1]: where wrinkles can be read."""
+
+    @staticmethod
+    def of(model: FaceModel) -> Atlas:
+        """Flatten a face model."""
+        import cv2
+
+        flat = model.mean[:, :2]
+        low, high = flat.min(0), flat.max(0)
+        scale = (ATLAS - 4) / float((high - low).max())
+        places = ((flat - (low + high) / 2) * scale + ATLAS / 2).astype(np.float32)
+        deep = np.concatenate([places, np.ones((len(places), 1), np.float32)], 1)
+        ids, weights = rasterize(deep, model.triangles, (ATLAS, ATLAS))
+        trust = (ids >= 0).astype(np.float32)
+        # The outline slides along the cheek when a head turns: keep off it, too.
+        trust = np.asarray(cv2.erode(trust, np.ones((15, 15))), np.float32)
+        for name, margin in _KEEP_OFF.items():
+            mask = np.zeros((ATLAS, ATLAS), np.uint8)
+            hull = cv2.convexHull(places[model.regions[name]].astype(np.int32))
+            cv2.fillConvexPoly(mask, hull, 1)
+            side = 2 * int(margin) + 1
+            trust *= 1 - np.asarray(cv2.dilate(mask, np.ones((side, side))), np.float32)
+        trust = np.asarray(cv2.GaussianBlur(trust, (0, 0), 3.0), np.float32)
+        return Atlas(places, ids, weights, model.triangles, trust)
+
+    def luma(self, frame: Floats, points: Floats) -> Floats:
+        """Flatten the luma of a frame (H,W,3), whose vertices stand at (V,2) pixels, (a,a)."""
+        import cv2
+
+        low = np.floor(points.min(0) - 2).astype(int).clip(0)
+        high = np.ceil(points.max(0) + 2).astype(int).clip(1)
+        part = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]] @ _LUMA)
+        if min(part.shape) < 2:
+            return np.full((ATLAS, ATLAS), 0.5, np.float32)
+        ways = interpolate(self.ids, self.weights, points - low - 0.5, self.triangles)  # type: ignore[arg-type]
+        x, y = np.ascontiguousarray(ways[..., 0]), np.ascontiguousarray(ways[..., 1])
+        flat = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(flat, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Wrinkles:
+    """Reads how a driver's skin differs from the driver at rest."""
+
+    atlas: Atlas
+    neutral: Floats
+    """(a,a) luma at rest."""
+
+    @staticmethod
+    def of(shot: Shot, frames: DriverFrames, model: FaceModel, rest: int) -> Wrinkles:
+        """Average the frames in which the driver does least."""
+        atlas = Atlas.of(model)
+        change = np.square(shot.params.expression - shot.params.expression[rest]).sum(1)
+        turn = np.square(shot.params.rotation - shot.params.rotation[rest]).sum(1)
+        change = np.where(shot.track.observed, change + 20 * turn, np.inf)
+        change[rest] = 0
+        nearest = np.sort(np.argsort(change, kind="stable")[:_NEUTRALS])
+        flat = [
+            atlas.luma(frames.read(shot.track.start + int(n)), driver_points(shot, int(n), model))
+            for n in nearest
+        ]
+        return Wrinkles(atlas, np.median(np.stack(flat), 0).astype(np.float32))
+
+    def read(self, frame: Floats, points: Floats) -> Floats:
+        """Return (a,a) log ratio of a frame (H,W,3) to rest: the band of wrinkles only."""
+        import cv2
+
+        now = self.atlas.luma(frame, points)
+        ratio = np.log((now + _EPSILON) / (self.neutral + _EPSILON))
+        fine = cv2.GaussianBlur(ratio, (0, 0), _FINE) - cv2.GaussianBlur(ratio, (0, 0), _COARSE)
+        sized = np.sign(fine) * np.maximum(np.abs(fine) - _NOISE, 0)
+        # A wrinkle is a soft line; what changes this much is an edge in the wrong place.
+        misplaced = cv2.GaussianBlur((np.abs(ratio) > 2 * _OUTLIER).astype(np.float32), (0, 0), 2)
+        kept = _OUTLIER * np.tanh(sized / _OUTLIER) * (1 - np.clip(2 * misplaced, 0, 1))
+        return np.asarray(kept * self.atlas.trust, np.float32)
+
+
+def driver_points(shot: Shot, index: int, model: FaceModel) -> Floats:
+    """(V,2) tracked places of the face model's vertices in frame `index` of the track."""
+    found = np.zeros((len(model.mean), 2), np.float32)
+    known = np.flatnonzero(model.landmark_vertices[:468] >= 0)
+    found[model.landmark_vertices[known]] = shot.track.landmarks[index, known, :2]
+    return found

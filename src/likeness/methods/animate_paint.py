@@ -1,0 +1,84 @@
+"""Painting one frame of an animated photo from its maps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from likeness.methods.animate_photo import Still
+from likeness.types import Floats
+
+_DARK = np.array([0.16, 0.07, 0.06], np.float32)
+"""The inside of a mouth that nobody has seen, in units of white."""
+
+
+def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
+    """Paint one frame.
+
+    I = (1 - a) (W (1 - e - m) + e E + m M) exp(s r) + (1 - a) wall, with W the warped person and its
+    coverage a, E the eyeballs, M the mouth, r the wrinkles.
+
+    Args:
+        still: the photo.
+        maps: (10,h,w) as `animate.MAP_NAMES`.
+        wrinkles: strength s.
+
+    Returns:
+        (3,h,w) RGB in [0,1].
+    """
+    import cv2
+
+    height, width = maps.shape[1:]
+    xs = np.arange(width, dtype=np.float32)[None]
+    ys = np.arange(height, dtype=np.float32)[:, None]
+    person = cv2.remap(
+        still.person, maps[0] + xs, maps[1] + ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    colors, share = person[..., :3], np.clip(person[..., 3:], 0, 1)
+    _fill(colors, still.eyeballs, maps, maps[4])
+    _fill_mouth(colors, still, maps)
+    if wrinkles > 0:
+        open_share = np.clip(maps[4] + maps[5], 0, 1)
+        colors = colors * np.exp(wrinkles * maps[9] * (1 - open_share))[..., None]
+    whole = colors + (1 - share) * still.wall
+    return np.ascontiguousarray(np.clip(whole, 0, 1).transpose(2, 0, 1), np.float32)
+
+
+def _bounds(mask: Floats) -> tuple[slice, slice] | None:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _inside(picture: Floats, maps: Floats, box: tuple[slice, slice]) -> Floats:
+    """Read the photo where the skull stands."""
+    import cv2
+
+    x = maps[2][box] + np.arange(box[1].start, box[1].stop, dtype=np.float32)[None]
+    y = maps[3][box] + np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None]
+    read = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read, np.float32)
+
+
+def _fill(colors: Floats, picture: Floats, maps: Floats, mask: Floats) -> None:
+    """Paint the eyeballs into `colors` (h,w,3)."""
+    box = _bounds(mask)
+    if box is not None:
+        share = mask[box][..., None]
+        colors[box] += share * (_inside(picture, maps, box) - colors[box])
+
+
+def _fill_mouth(colors: Floats, still: Still, maps: Floats) -> None:
+    """Paint the mouth: the photo's own teeth where it shows them, else the driver's mouth."""
+    box = _bounds(maps[5])
+    if box is None:
+        return
+    layered = np.concatenate([still.picture, still.teeth[..., None]], -1)
+    own = _inside(layered, maps, box)
+    theirs = maps[6:9][(slice(None), *box)].transpose(1, 2, 0)
+    light = float(np.median(still.picture @ np.array([0.299, 0.587, 0.114], np.float32)))
+    hidden = np.where(theirs.sum(-1, keepdims=True) > 0, theirs, _DARK * light)
+    known = own[..., 3:]
+    made = known * own[..., :3] + (1 - known) * hidden
+    share = maps[5][box][..., None]
+    colors[box] += share * (made - colors[box])

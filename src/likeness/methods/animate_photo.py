@@ -1,0 +1,200 @@
+"""One photo, made ready to be moved: its person cut out, the wall behind, and eyes without lids.
+
+Bringing Portraits to Life (Averbuch-Elor, Cohen-Or, Kopf, Cohen; ACM TOG 36(6), 2017) lets its warp
+fade to nothing toward the border, so that the background stays still. Here the person is cut out
+first: the warp fades over neck and shoulders, and the wall behind the head is never bent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from likeness.face3d.model import FaceModel
+from likeness.track.matte import person_matte
+from likeness.types import FaceParams, FaceTrack, Floats
+
+EYE_NAMES = ("right", "left")
+IRIS_CENTERS = (468, 473)
+_LASHES = 0.055
+"""Thickness of the upper lashes in units of the eye's width: they belong to the lid."""
+_CLOSED_LIPS = 0.045
+"""Inner lips nearer than this, in units of the mouth's width, show nothing between them."""
+_MIRRORED = 0.92
+"""The hidden top of an iris lies in the lid's shadow: brightness of its mirrored lower part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A photo at the output's size. Positions are its pixels, corner origin."""
+
+    picture: Floats
+    """(h,w,3) RGB in [0,1]."""
+    person: Floats
+    """(h,w,4) RGB times coverage, and coverage: what moves. At rest `person` over `wall` is the
+    picture again, exactly."""
+    wall: Floats
+    """(h,w,3) what stands still, made up where the person hides it."""
+    eyeballs: Floats
+    """(h,w,3) the picture, with lids and lashes around the eyes replaced by more eye."""
+    teeth: Floats
+    """(h,w) 1 where the open mouth shows what is inside, soft toward the lips; else 0."""
+    points: Floats
+    """(478,2) landmarks, the upper lids' moved below the lashes."""
+    scale: float
+    """Output pixels per pixel of the photo as it was tracked."""
+
+
+def prepare_still(
+    picture: torch.Tensor, track: FaceTrack, params: FaceParams, model: FaceModel, scale: float
+) -> Still:
+    """Cut out the person, paint the wall behind, and uncover eyes and mouth.
+
+    Args:
+        picture: (3,h,w) RGB in [0,1] at the output's size.
+        track: one frame, in pixels of the photo as it was tracked.
+        params: what the face does in it.
+        model: the face model of params.
+        scale: output pixels per tracked pixel.
+    """
+    pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy(), np.float32)
+    matte = person_matte((pixels * 255 + 0.5).astype(np.uint8))
+    points = below_lashes(track.landmarks[0, :, :2] * scale, model)
+    wall = fill_holes(pixels, 1 - np.clip(matte * 20, 0, 1))
+    keep = matte[..., None]
+    colors = pixels - (1 - keep) * wall
+    return Still(
+        picture=pixels,
+        person=np.concatenate([colors, keep], -1),
+        wall=wall,
+        eyeballs=uncover_eyes(pixels, points, model),
+        teeth=inner_mouth(points, pixels.shape[:2], model),
+        points=points,
+        scale=scale,
+    )
+
+
+def below_lashes(points: Floats, model: FaceModel) -> Floats:
+    """Move the upper lids' landmarks (478,2) below the lashes, by a quarter of the gap at most."""
+    moved = points.astype(np.float32).copy()
+    for name in EYE_NAMES:
+        upper, lower = model.regions[f"{name}_lid_upper"], model.regions[f"{name}_lid_lower"]
+        corners = points[model.regions[f"{name}_eye_corners"]]
+        width = float(np.linalg.norm(corners[1] - corners[0]))
+        gap = points[lower] - points[upper]
+        length = np.linalg.norm(gap, axis=1, keepdims=True)
+        step = np.minimum(_LASHES * width, length / 4) / np.maximum(length, 1e-6)
+        moved[upper] = points[upper] + step * gap
+    return moved
+
+
+def fill_holes(picture: Floats, known: Floats) -> Floats:
+    """Make up what is unknown from what is known around it, smoothly: push and pull.
+
+    Colors are averaged over ever larger cells, counting known pixels only; each hole is filled from
+    the finest level that knows something there (Gortler et al. 1996, section 3.6).
+
+    Args:
+        picture: (h,w,3).
+        known: (h,w) weight in [0,1]; 0 is a hole.
+
+    Returns:
+        (h,w,3); the picture itself where known is 1.
+    """
+    import cv2
+
+    weight = known[..., None]
+    colors = picture * weight
+    if min(picture.shape[:2]) <= 2 or float(known.min()) >= 1:
+        total = max(float(known.sum()), 1e-6)
+        mean = colors.sum((0, 1)) / total
+        return np.asarray(np.where(weight > 0, colors / np.maximum(weight, 1e-6), mean), np.float32)
+    size = (picture.shape[1], picture.shape[0])
+    half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+    sums = cv2.resize(np.concatenate([colors, weight], -1), half, interpolation=cv2.INTER_AREA)
+    share = np.clip(sums[..., 3] * 2, 0, 1)
+    mean = sums[..., :3] / np.maximum(sums[..., 3:], 1e-6)
+    coarse = fill_holes(np.asarray(mean, np.float32), np.asarray(share, np.float32))
+    behind = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(colors + (1 - weight) * behind, np.float32)
+
+
+def uncover_eyes(picture: Floats, points: Floats, model: FaceModel) -> Floats:
+    """Replace what covers the eyeballs, (h,w,3).
+
+    The hidden top of the iris is mirrored from its lower part, the rest continues the white.
+
+    Args:
+        picture: (h,w,3).
+        points: (478,2) from `below_lashes`.
+        model: names the lids.
+    """
+    bare = picture.copy()
+    for eye, name in enumerate(EYE_NAMES):
+        contour = points[model.regions[f"{name}_eye"]]
+        center = points[IRIS_CENTERS[eye]]
+        rim = points[IRIS_CENTERS[eye] + 1 : IRIS_CENTERS[eye] + 5]
+        radius = float(np.linalg.norm(rim - center, axis=1).mean())
+        low = np.floor(contour.min(0) - 1.2 * radius).astype(int).clip(0)
+        high = np.ceil(contour.max(0) + 1.2 * radius).astype(int)
+        box = (slice(low[1], high[1]), slice(low[0], high[0]))
+        part = np.ascontiguousarray(picture[box])
+        if min(part.shape[:2]) < 3:
+            continue
+        bare[box] = _uncover(part, contour - low, center - low, radius)
+    return bare
+
+
+def _uncover(part: Floats, contour: Floats, center: Floats, radius: float) -> Floats:
+    import cv2
+
+    height, width = part.shape[:2]
+    seen = polygon(contour, (height, width))
+    seen = np.asarray(cv2.erode((seen > 0.99).astype(np.uint8), np.ones((3, 3))), np.float32)
+    ys, xs = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    distance = np.hypot(xs - center[0], ys - center[1])
+    iris = (distance < 1.08 * radius).astype(np.float32)
+    # The white must not bleed into the iris, nor the iris into the white.
+    white = fill_holes(part, seen * (1 - (distance < 1.25 * radius)))
+    x, y = xs - 0.5, (2 * center[1] - ys) - 0.5
+    mirrored = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    there = cv2.remap(seen, x, y, cv2.INTER_LINEAR, borderValue=0) * iris
+    known = np.maximum(seen * iris, there * (1 - seen))
+    colors = np.where(seen[..., None] > 0, part, mirrored * _MIRRORED)
+    inner = fill_holes(np.asarray(colors, np.float32), known)
+    soft = np.clip((1.08 * radius - distance) / max(1.0, 0.16 * radius) + 0.5, 0, 1)[..., None]
+    made = soft * inner + (1 - soft) * white
+    keep = cv2.GaussianBlur(seen, (0, 0), 0.7)[..., None] * seen[..., None]
+    return np.asarray(keep * part + (1 - keep) * made, np.float32)
+
+
+def inner_mouth(points: Floats, size: tuple[int, ...], model: FaceModel) -> Floats:
+    """Return (h,w): where the photo shows the inside of an open mouth, soft toward the lips."""
+    import cv2
+
+    corners = points[model.regions["mouth_corners"]]
+    width = float(np.linalg.norm(corners[1] - corners[0]))
+    upper, lower = (
+        points[model.regions["lip_upper_inner"]],
+        points[model.regions["lip_lower_inner"]],
+    )
+    gap = np.linalg.norm(lower - upper, axis=1).max()
+    if gap < _CLOSED_LIPS * width:
+        return np.zeros(size[:2], np.float32)
+    inside = polygon(points[model.regions["lips_inner"]], (size[0], size[1]))
+    spread = max(0.7, 0.02 * width)
+    soft = np.asarray(cv2.GaussianBlur(inside, (0, 0), spread), np.float32)
+    return np.asarray(np.clip(2 * soft - 1, 0, 1) ** 0.5, np.float32)
+
+
+def polygon(corners: Floats, size: tuple[int, int]) -> Floats:
+    """Fill a polygon (P,2) given in pixels, antialiased: (h,w) coverage in [0,1]."""
+    import cv2
+
+    mask = np.zeros(size, np.uint8)
+    # OpenCV puts pixel centers on whole numbers; four bits are left for fractions.
+    cornered = np.round((corners - 0.5) * 16).astype(np.int32)
+    cv2.fillPoly(mask, [cornered.reshape(-1, 1, 2)], 255, cv2.LINE_AA, 4)
+    return np.asarray(mask, np.float32) / 255

@@ -1,0 +1,80 @@
+"""Dubbing: the mouth follows new speech, everything else stays the target's own frame.
+
+Deep Video Portraits, section 6.2.3 (visual dubbing): the mouth's part of the expression comes from
+the dubbing actor, all else from the target. What the paper paints as a whole frame is laid here
+only over the lower face; the other pixels, and other people, are those that were decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from likeness.composite import soft_rectangle
+from likeness.condition.crop import cut
+from likeness.condition.guide import select
+from likeness.condition.lower_face import lower_face
+from likeness.methods.reenact import PortraitBundle
+from likeness.provenance.manifest import COMPOSITE, Ingredient, Manifest
+from likeness.provenance.permission import Permission
+from likeness.types import Bools, Condition, FaceParams, Layer, Window, check
+
+
+@dataclass(frozen=True, eq=False)
+class Dub:
+    """The method in the pipeline's slots."""
+
+    portrait: PortraitBundle
+    own: FaceParams
+    """What the target does itself, one per frame of its clip."""
+    params: FaceParams
+    """The same with the new mouth."""
+    seen: Bools
+    """(M,) frames in which the target's face was seen; the others stay as they are."""
+    permission: Permission
+    """Who agreed; there is no synthesis without one."""
+    ingredients: tuple[Ingredient, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        found = (len(self.own), len(self.params), len(self.seen))
+        check(len(set(found)) == 1, f"own, params and seen have {found} frames, expected as many")
+
+    def manifest(self, title: str) -> Manifest:
+        """State what the output is made from."""
+        return Manifest(
+            title=title,
+            action="dub",
+            ingredients=self.ingredients,
+            settings=self.settings,
+            people=self.permission.shown,
+            digital_source_type=COMPOSITE,
+        )
+
+    def condition(self, window: Window, frames: torch.Tensor) -> Condition:
+        """Tell the generator about the new faces, and where it may paint."""
+        rows = np.arange(window.start, window.stop)
+        own = select(self.own, rows)
+        crops = cut(frames, self.portrait.guide.crop(len(window)))
+        told = self.portrait.condition(self.params, window, crops, own=own)
+        if self.portrait.editor is not None:
+            return told
+        mask = lower_face(self.portrait.guide, own, select(self.params, rows))
+        mask = mask * torch.from_numpy(self.seen[rows].astype(np.float32))[:, None, None, None]
+        return replace(told, mask=mask)
+
+    def synthesize(self, condition: Condition) -> Layer:
+        """Draw the crop; only the lower face of it is laid over the frame.
+
+        An editor knows better where it has changed something.
+        """
+        if self.portrait.editor is not None:
+            drawn = self.portrait.draw(condition)
+            return Layer(condition.crop, drawn, self.portrait.editor.alpha(condition))
+        assert condition.mask is not None  # noqa: S101 - `condition` sets it
+        inside = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
+        return Layer(condition.crop, self.portrait.draw(condition), condition.mask * inside)
