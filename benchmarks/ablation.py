@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--steps", type=int, help="in place of minutes, for a busy machine")
     parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--consent", type=Path, nargs="*", default=[])
     chosen = parser.parse_args()
@@ -58,7 +59,7 @@ def main() -> None:
     print("| variant | steps |", " | ".join(COLUMNS), "|")
     print("|---" * (2 + len(COLUMNS)) + "|")
     for name in chosen.only:
-        config = replace(VARIANTS[name], minutes=chosen.minutes)
+        config = replace(VARIANTS[name], minutes=chosen.minutes, steps=chosen.steps)
         rounds = 0 if name == UNALIGNED else FitConfig().align_rounds
         shot = analyse(chosen.clip, AnalyseConfig(fit=FitConfig(align_rounds=rounds)))[0]
         with tempfile.TemporaryDirectory() as folder:

@@ -30,8 +30,8 @@ SLOTS = (
 KEYFRAMES = len(SLOTS) + 1
 """Keyframes that a generator is given: the last lends the body."""
 
-_COMPENSATION = 0.18
-"""Exact for the finest wave, which keeps 1/sqrt(3) on average; more than coarser ones need."""
+_COMPENSATION = 0.24
+"""0.18 would be exact for the finest wave; blending several keyframes takes some more."""
 
 
 @dataclass(frozen=True, eq=False)

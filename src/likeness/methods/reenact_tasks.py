@@ -47,7 +47,7 @@ class FastConfig:
     """Weight of the Laplacian-pyramid loss, which keeps texture that a mean would blur."""
     pose: float = 0.3
     """What a step of pose counts against one of the body's looks when a keyframe lends its body."""
-    texture: float = 1.0
+    texture: float = 0.6
     """Weight of the local-contrast loss, which asks for as much detail as there is."""
     correction: float = 1e-3
     """Weight of the mean square of the warps' corrections, in crop pixels."""
