@@ -211,7 +211,21 @@ class Portrait(nn.Module):
             if level < len(self.decode):
                 h = self.decode[level](h)
                 correction = h
-        return self.head(functional.silu(h)), self.flow(correction)
+        return _undotted(self.head(functional.silu(h))), self.flow(correction)
+
+
+def _undotted(answer: Tensor) -> Tensor:
+    """Smooth what four neighboring pixels are told apart, (N,4C,h,w), by [1 2 1]/4 along both axes.
+
+    The filter passes no checkerboard. Without it the loss of local contrast is served by dots along
+    outlines that cannot be placed.
+    """
+    pixels = functional.pixel_shuffle(answer, 2)
+    count = pixels.shape[1]
+    taps = torch.tensor([1.0, 2.0, 1.0], device=answer.device, dtype=answer.dtype) / 4
+    kernel = (taps[:, None] * taps).expand(count, 1, 3, 3)
+    padded = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
+    return functional.pixel_unshuffle(functional.conv2d(padded, kernel, groups=count), 2)
 
 
 def _blur(pictures: Tensor) -> Tensor:
