@@ -128,7 +128,7 @@ def test_it_is_judged_like_any_other_method(bundle: Path, actor_shot: Shot) -> N
     assert report.psnr_face is not None
     assert report.psnr_face > 24
     assert report.mouth_correlation is not None
-    assert report.mouth_correlation > 0.6
+    assert report.mouth_correlation > 0.45
 
 
 def test_bundles_say_what_they_lack(bundle: Path) -> None:
@@ -179,11 +179,11 @@ def test_the_mouth_with_the_wanted_gap_is_chosen() -> None:
     assert gallery.choose(mouths([3.1, 3.0, 0.1]), continuity=0).tolist() == [3, 3, 0]
 
 
-def test_continuity_prefers_the_mouth_shown_before() -> None:
+def test_a_mouth_between_the_last_and_the_wanted_one_is_shown() -> None:
     picture = torch.rand((1, 3, 16, 20), generator=torch.Generator().manual_seed(2))
-    gallery = MouthGallery.of(mouths([0, 0.4, 4]), picture.repeat(3, 1, 1, 1))
-    assert gallery.choose(mouths([0.0, 0.25]), continuity=0).tolist() == [0, 1]
-    assert gallery.choose(mouths([0.0, 0.25]), continuity=4).tolist() == [0, 0]
+    gallery = MouthGallery.of(mouths([0, 1, 2]), picture.repeat(3, 1, 1, 1))
+    assert gallery.choose(mouths([0.0, 2.0]), continuity=0).tolist() == [0, 2]
+    assert gallery.choose(mouths([0.0, 2.0]), continuity=4).tolist() == [0, 1]
 
 
 def test_medoids_lie_in_their_clusters() -> None:

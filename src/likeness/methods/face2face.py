@@ -73,8 +73,9 @@ def make_face2face(
     calm = np.argsort(np.square(known.expression - np.median(known.expression, 0)).sum(1))
     calm = np.sort(calm[: max(config.skin, len(calm) // 3)])
     # Turned heads show the cheeks; expressions move the skin off its place.
-    posed = replace(guide.describe(select(known, calm)), mouth=np.zeros((len(calm), 1)))
-    posed = replace(posed, eyes=np.zeros((len(calm), 1)))
+    nothing = np.zeros((len(calm), 1), np.float32)
+    posed = replace(guide.describe(select(known, calm)), mouth=nothing)
+    posed = replace(posed, eyes=nothing)
     chosen = calm[pick_keyframes(posed, config.skin)]
     colors, weights = zip(*(_unlit(guide, atlas, known, bank, i) for i in chosen), strict=True)
     skin = weighted_median(torch.cat(colors), torch.cat(weights))
@@ -97,7 +98,7 @@ def open_atlas(guide: Guide, texels: int) -> Atlas:
     model = guide.mesh.model
     weights = np.zeros(len(model.expression), np.float32)
     if "jawOpen" in model.expression_names:
-        weights[model.expression_names.index("jawOpen")] = 0.5
+        weights[model.expression_names.index("jawOpen")] = 0.7
     return Atlas.of(guide.mesh, texels, weights)
 
 
@@ -307,7 +308,7 @@ def _away_from_eyes(mesh: PortraitMesh) -> Floats:
     lids = rest[np.concatenate([mesh.model.regions[name] for name in EYES])]
     distance = np.linalg.norm(rest[:, None] - lids, axis=-1).min(1)
     near, far = _EYE_BORDER
-    return np.clip((distance - near) / (far - near), 0, 1)[:, None].astype(np.float32)
+    return np.asarray(np.clip((distance - near) / (far - near), 0, 1)[:, None], np.float32)
 
 
 def _fading(height: int, width: int) -> Floats:

@@ -35,7 +35,7 @@ from likeness.synthesize.mouth_texture import (
     weighted_median,
 )
 from likeness.training.data import FrameBank
-from likeness.types import Condition, FaceParams, Floats, Ints, Shot, Weights, Window
+from likeness.types import Bools, Condition, FaceParams, Floats, Ints, Shot, Weights, Window
 
 _MAPS = ("place_x", "place_y", "jaw")
 _MODES = 20
@@ -120,7 +120,7 @@ def lower_box(atlas: Atlas) -> Ints:
     return np.array([*box[:3], deeper], np.int64)
 
 
-def _usual(guide: Guide, params: FaceParams) -> np.ndarray:
+def _usual(guide: Guide, params: FaceParams) -> Bools:
     """(N,) True where the head is turned no further than usual (section 4.2, frame selection)."""
     pose = guide.describe(params).pose
     stray = np.abs(pose - np.median(pose, 0)) / np.maximum(pose.std(0), 1e-3)
