@@ -34,7 +34,7 @@ class Gallery:
     """The target's kept frames, with what the face does in them."""
 
     pictures: torch.Tensor
-    """(G,3,h,w) RGB in [0,1]."""
+    """(G,3,h,w) uint8, as they rest on disk: a quarter of the memory of floats."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     seen: Floats

@@ -60,7 +60,7 @@ class Guide:
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         described = self.describe(params)
         return Gallery(
-            pictures.float() / 255,
+            pictures,
             np.ascontiguousarray(posed.vertices[..., :2]),
             facing(self.mesh, posed),
             described.pose,
@@ -102,7 +102,7 @@ class Guide:
             crop=self.crop(len(params)),
             maps=torch.from_numpy(np.concatenate([guides, motion], 1)),
             map_names=GUIDE_NAMES + names,
-            keyframes=gallery.pictures[torch.from_numpy(chosen)],
+            keyframes=gallery.pictures[torch.from_numpy(chosen)].float() / 255,
             code=torch.from_numpy(self.code(params)),
         )
 
