@@ -134,8 +134,7 @@ def dub(
 
     Raises:
         ConsentError: the target's consent is missing, over or revoked, or does not cover dubbing.
-        MediaError: the target's clip is gone, or speech or output are not usable; by sound alone
-            also if the target's clip holds no speech to learn from.
+        MediaError: the target's clip is gone or, by sound alone, holds no speech to learn from.
         BundleError, TrackError, FitError, ConfigError: an input is not usable.
     """
     config = config or DubConfig()
