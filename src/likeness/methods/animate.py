@@ -1,10 +1,10 @@
 """One photo brought to life by a driver, without training (Averbuch-Elor et al. 2017).
 
 Paper: Bringing Portraits to Life, ACM TOG 36(6). Its ingredients are here: relative motion
-transfer, a warp that fades away from the head, the mouth's interior from the driving frame, wrinkles as a
-ratio of driving frames. What differs: motion goes over a 3D face fitted to the photo, which turns;
-the person is cut out of the background; eyes and teeth stay with the skull while lids and lips move
-over them. docs/methods/animate.md maps equations to functions.
+transfer, a warp that fades away from the head, the mouth's interior from the driving frame, and
+wrinkles as a ratio of driving frames. What differs: motion goes over a 3D face fitted to the photo,
+which turns; the person is cut out of the background; eyeballs stay with the skull while lids move.
+docs/methods/animate.md maps equations to functions.
 """
 
 from __future__ import annotations
@@ -206,10 +206,10 @@ class Animation:
         """Fetch the inside of the driver's mouth and match its light to the photo's."""
         inside = shown.kinds == MOUTH
         rows, columns = np.nonzero(inside)
-        if not len(rows):
+        if not len(rows) or not self.config.mouth:
             return
         box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-        seen = sample(frame, places[box], inside[box]) if self.config.mouth else 0
+        seen = sample(frame, places[box], inside[box])
         maps[6:9][(slice(None), *box)] = np.transpose(seen * self._gain, (2, 0, 1))
 
     def _match(self, source: DriverFrames) -> Floats:
