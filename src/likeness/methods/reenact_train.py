@@ -145,15 +145,12 @@ def train_portrait(
     crop = portrait_crop(shot.track, shot.clip.size, config.size, config.scale)
     guide = guide_of(shot, seen, crop.crop_from_frame[0], config.size)
     _warn_of_few_pixels(guide, shot.clip)
-    work = output / "resume"
-    digest = settings.digest(config, shot.clip.digest)
-    bank = fill_bank(shot.clip, crop, rows + first, work / f"{digest[:16]}.crops", progress)
+    run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
+    bank = fill_bank(shot.clip, crop, rows + first, run.crops, progress)
     if isinstance(config.recipe, FastConfig | PaperConfig):
         keyframes = config.fast.keyframes
         material = _material(guide, shot, bank, rows, keyframes, device or torch.device("cpu"))
-        networks, learned = _learn(
-            material, shot, seen, config, _Run(work, digest, resume), progress
-        )
+        networks, learned = _learn(material, shot, seen, config, run, progress)
     else:
         networks, learned = make_editor(guide, shot.params, bank, rows, config.recipe), {}
     plate = Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)})
@@ -168,7 +165,7 @@ def train_portrait(
         preview=bank.crops(np.array([len(bank) // 2]))[0],
     )
     save_bundle(bundle, output)
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(run.folder, ignore_errors=True)
     return bundle
 
 
@@ -179,6 +176,11 @@ class _Run:
     folder: Path
     digest: str
     resume: bool
+
+    @property
+    def crops(self) -> Path:
+        """The file that holds the training's frames."""
+        return self.folder / f"{self.digest[:16]}.crops"
 
 
 def _learn(
