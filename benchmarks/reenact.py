@@ -43,15 +43,16 @@ from likeness.condition.guide import select
 from likeness.decode import Decoder, open_clip
 from likeness.doctor import examine
 from likeness.fit.parts import belongs
-from likeness.fit.transfer import TransferConfig, rest_frame
+from likeness.fit.transfer import Mode, TransferConfig, rest_frame
 from likeness.methods.animate import AnimateConfig, Animation, Photo
 from likeness.methods.evaluation import evaluate_pair, judge
 from likeness.methods.judged import Judged, JudgedPortrait
 from likeness.methods.reenact import open_portrait
 from likeness.methods.reenact_tasks import PaperConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import ReenactConfig, analyse, reenact
+from likeness.pipeline import analyse
 from likeness.provenance.consent import Consent, load_consent
+from likeness.reenactment import ReenactConfig, reenact
 from likeness.types import Clip, Crop, FaceTrack, Ints, Shot, Window
 
 PARTS = ("methods", "budget", "conditioning", "window", "length", "cross")
@@ -70,11 +71,12 @@ KEYS = (
     "baseline_nearest_psnr_face",
     "seconds_per_frame",
 )
+_EYES = ("psnr_eyes", "gaze_error_deg", "blink_correlation")
 KEPT = {
-    "face2face": ("psnr_eyes", "gaze_error_deg", "blink_correlation"),
-    "obama": ("psnr_eyes", "gaze_error_deg", "blink_correlation"),
+    "face2face": _EYES,
+    "obama": (*_EYES, "psnr_face", "sharpness_face", "landmark_error_px"),
 }
-"""What an editor leaves as the real frame had it: not its own doing, and marked in the table."""
+"""What an editor leaves wholly or mostly as the real frame had it: in brackets in the table."""
 LENGTHS = (125, 250, 500, 1000, 4000)
 SHOWN = 4
 """Held-out frames per variant in the figure."""
@@ -158,9 +160,10 @@ def self_rows(scene: Scene, part: str, variants: Mapping[str, ReenactTraining]) 
             if part == "methods":
                 show(scene, name, judged)
         kept = KEPT.get(name, ())
-        note = f"keeps the real frame's {', '.join(kept)}" if kept else ""
-        steps = bundle.training.get("steps") if name not in KEPT else None
-        yield Row(scene.name, part, name, config.minutes or 0, steps, numbers, note)
+        note = "paints into the real frames; in brackets what it keeps of them" if kept else ""
+        steps = bundle.training.get("steps") or None
+        minutes = 0.0 if kept else config.minutes or 0.0
+        yield Row(scene.name, part, name, minutes, steps, numbers, note)
 
 
 def numbers_of(judged: Judged, clip: Clip) -> dict[str, float | None]:
@@ -226,48 +229,50 @@ def length(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
 def cross(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
     """Two actors perform one motion: what each method makes of it, against the truth.
 
-    Methods with a pose of their own are asked for everything; editors for the expression, on the
-    target's own pose, eyes and timeline. For both the right answer can be rendered.
+    Methods with a pose of their own are asked for everything; all are asked for the mouth alone on
+    the target's own performance. The right answers are rendered.
     """
-    own, shared, driver = cross_clips(scene)
-    wanted = {True: ("expression", own), False: ("full", shared)}
+    driver, truths = cross_clips(scene)
     for name in [name for name in chosen if name != "animate"]:
-        say(f"cross, {name}")
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
             path = Path(folder) / "portrait.bundle"
             config = replace(scene.plain, preset=name, holdout="none")
             bundle = train_portrait(scene.shot, path, config, progress=tell)
-            mode, truth = wanted[name in KEPT]
-            how = ReenactConfig(transfer=TransferConfig(mode=mode))
-            result = Path(folder) / "result.mp4"
-            reenact(path, driver, result, how, tell)
-            report = evaluate_pair(result, truth, tell).json()
-        numbers = {key: report.get(key) for key in KEYS}
-        note = "expression on the target's own pose" if name in KEPT else "everything"
-        steps = bundle.training.get("steps") if name not in KEPT else None
-        yield Row(scene.name, "cross", name, scene.minutes, steps, numbers, note)
+            for task, truth in truths.items():
+                if task == "full" and name in KEPT:
+                    continue
+                say(f"cross, {name}, {task}")
+                result = Path(folder) / f"{task}.mp4"
+                reenact(path, driver, result, ReenactConfig(TransferConfig(mode=task)), tell)
+                report = evaluate_pair(result, truth, tell).json()
+                numbers = {key: report.get(key) for key in KEYS}
+                steps = bundle.training.get("steps") or None
+                minutes = 0.0 if name in KEPT else scene.minutes
+                yield Row(scene.name, "cross", f"{name}, {task}", minutes, steps, numbers)
 
 
-def cross_clips(scene: Scene) -> tuple[Path, Path, Path]:
-    """Film the truth for editors, the truth for portraits, and the driver."""
-    camera = RenderConfig((scene.shot.clip.size[0], scene.shot.clip.size[1]))
+def cross_clips(scene: Scene) -> tuple[Path, Mapping[Mode, Path]]:
+    """Film the driver, and the target doing the driver's motion, in full and by mouth alone."""
+    camera = RenderConfig(scene.shot.clip.size)
     seconds = float(scene.shot.clip.seconds)
     before = Motion.from_seed(OWN_MOTION, seconds, style="expressive")
     motion = Motion.from_seed(SHARED_MOTION, seconds, style="expressive")
-    moved = belongs(EXPRESSIONS, ["mouth", "nose", "brows"])
+    moved = belongs(EXPRESSIONS, ["mouth"])
     mixed = replace(before, expression=np.where(moved, motion.expression, before.expression))
-    films = (
-        ("truth_expression", TARGET, mixed),
-        ("truth_full", TARGET, motion),
-        ("driver", DRIVER, motion),
-    )
-    paths = []
-    for name, actor, performance in films:
-        path = scene.folder / f"{name}.mp4"
+    films = {
+        "driver": (DRIVER, motion),
+        "full": (TARGET, motion),
+        "mouth": (TARGET, mixed),
+    }
+    for name, (actor, performance) in films.items():
+        path = scene.folder / f"cross_{name}.mp4"
         if not path.exists():
             write_actor_clip(Actor.from_seed(actor), performance, path, camera, progress=tell)
-        paths.append(path)
-    return paths[0], paths[1], paths[2]
+    truths: dict[Mode, Path] = {
+        "full": scene.folder / "cross_full.mp4",
+        "mouth": scene.folder / "cross_mouth.mp4",
+    }
+    return scene.folder / "cross_driver.mp4", truths
 
 
 def show(scene: Scene, variant: str, judged: Judged) -> None:

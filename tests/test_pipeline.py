@@ -13,7 +13,8 @@ from likeness.errors import BundleError, ContractError
 from likeness.fit import landmark_rms
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import analyse, reenact
+from likeness.pipeline import analyse
+from likeness.reenactment import reenact
 from likeness.store import load_face_model, save_bundle
 from likeness.types import Bundle, Shot
 from tests.stage import SIDE, actor, film

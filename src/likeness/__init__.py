@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from likeness.methods.reenact_train import ReenactTraining as ReenactTraining
     from likeness.methods.reenact_train import train_portrait as train_portrait
     from likeness.pipeline import AnalyseConfig as AnalyseConfig
-    from likeness.pipeline import ReenactConfig as ReenactConfig
     from likeness.pipeline import RunReport as RunReport
     from likeness.pipeline import analyse as analyse
-    from likeness.pipeline import reenact as reenact
     from likeness.provenance.consent import Consent as Consent
     from likeness.provenance.consent import load_consent as load_consent
     from likeness.provenance.reading import ManifestReading as ManifestReading
     from likeness.provenance.reading import read_manifest as read_manifest
+    from likeness.reenactment import ReenactConfig as ReenactConfig
+    from likeness.reenactment import reenact as reenact
     from likeness.store import load_bundle as load_bundle
     from likeness.store import load_face_model as load_face_model
     from likeness.store import load_shot as load_shot
@@ -65,9 +65,10 @@ _HOMES = {
         "TrackError",
     ),
     "methods.reenact_train": ("ReenactTraining", "train_portrait"),
-    "pipeline": ("AnalyseConfig", "ReenactConfig", "RunReport", "analyse", "reenact"),
+    "pipeline": ("AnalyseConfig", "RunReport", "analyse"),
     "provenance.consent": ("Consent", "load_consent"),
     "provenance.reading": ("ManifestReading", "read_manifest"),
+    "reenactment": ("ReenactConfig", "reenact"),
     "store": ("load_bundle", "load_face_model", "load_shot", "save_bundle", "save_shot"),
     "types": ("Bundle", "Clip", "FaceParams", "FaceTrack", "Shot", "Timeline", "Window"),
     "verify.report": ("write_report",),

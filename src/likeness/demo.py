@@ -26,7 +26,8 @@ from likeness.methods.evaluation import evaluate_pair, evaluate_self
 from likeness.methods.reenact import CPU
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.metrics.overlay import write_overlay
-from likeness.pipeline import ReenactConfig, RunReport, analyse, peak_rss_mb, reenact
+from likeness.pipeline import RunReport, analyse, peak_rss_mb
+from likeness.reenactment import ReenactConfig, reenact
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
 

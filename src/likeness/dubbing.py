@@ -19,7 +19,7 @@ from likeness.condition.crop import whole_square
 from likeness.controls import Values
 from likeness.decode import open_clip
 from likeness.decode.sound import SPEECH_RATE, has_pictures, open_sound, read_sound
-from likeness.encode import EncodeConfig
+from likeness.encode import EncodeConfig, Signed
 from likeness.encode.sound import can_copy, recode
 from likeness.errors import ConfigError, MediaError, TrackError
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
@@ -44,11 +44,12 @@ from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle, load_face_model
 from likeness.track.measure import mouth_openness
-from likeness.types import Bools, Clip, FaceParams, Progress, Shot, Sound, Timeline, silent
+from likeness.types import Bools, FaceParams, Progress, Shot, Sound, Timeline, silent
 
 log = logging.getLogger(__name__)
 
 By = Literal["auto", "face", "sound"]
+Laid = Literal["copied", "coded anew", "none"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class DubReport(RunReport):
     """What `likeness dub` has to say."""
 
     driven_by: Literal["face", "sound"] = "face"
-    sound: Literal["copied", "coded anew", "none"] = "none"
+    sound: Laid = "none"
     """How the new sound came into the output; copied is bit for bit."""
     sound_cut_seconds: float = 0.0
     """How much of the new sound is left out, because the target's clip ends before it."""
@@ -133,8 +134,7 @@ def dub(
 
     Raises:
         ConsentError: the target's consent is missing, over or revoked, or does not cover dubbing.
-        MediaError: the target's clip is gone, or speech or output are not usable; by sound alone
-            also if the target's clip holds no speech to learn from.
+        MediaError: the target's clip is gone or, by sound alone, holds no speech to learn from.
         BundleError, TrackError, FitError, ConfigError: an input is not usable.
     """
     config = config or DubConfig()
@@ -142,54 +142,98 @@ def dub(
     portrait = open_portrait(load_bundle(bundle), device)
     # Before the speaker is analyzed, which takes time; their own consent is looked at below.
     permit_synthesis(portrait.people, "dub", consents)
-    clip = portrait.shot.clip
-    if not clip.path.exists():
-        raise MediaError(
-            f"{clip.path} is gone, and dubbing paints into its frames; put it back where it was"
-        )
+    _check_frames(portrait)
     speaker = _speaker(speech, config, progress)
     heard_file = speaker.clip.path if speaker else speech
     sound = _sound(heard_file)
-    permission = permit_synthesis(
-        portrait.people, "dub", consents, speaker.clip if speaker else sound
-    )
+    whose = speaker.clip if speaker else sound
+    permission = permit_synthesis(portrait.people, "dub", consents, whose)
     own = performance_of(portrait.shot, "target")
     if speaker:
         mouth = by_face(portrait, own, speaker, config.transfer)
     else:
         mouth = by_sound(portrait, own, speech, config.speech, progress)
     params, resting = resting_after(mouth.moved.params, own.seconds, mouth.ends, portrait.target)
+    by = Ingredient("driver" if speaker else "sound", heard_file.name, _digest(speaker, sound))
     used = (
         Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
         own.ingredient,
-        Ingredient("driver" if speaker else "sound", heard_file.name, _digest(speaker, sound)),
+        by,
     )
-    stated = settings.to_json(config)
-    method = Dub(portrait, own.params, params, ~own.guessed, permission, used, stated)
+    seen_in = ~own.guessed
+    method = Dub(portrait, own.params, params, seen_in, permission, used, settings.to_json(config))
+    written = _write(method, own, mouth, sound, output, config.encode, progress)
+    offset = measure(output, portrait, speaker, progress) if written.how != "none" else None
+    report = _report(output, own, mouth, written, offset, resting)
+    for warning in report.warnings:
+        log.warning("%s", warning)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def _check_frames(portrait: PortraitBundle) -> None:
+    if not portrait.shot.clip.path.exists():
+        raise MediaError(
+            f"{portrait.shot.clip.path} is gone, and dubbing paints into its frames; put it back "
+            "where it was"
+        )
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What became of the output."""
+
+    signed: Signed
+    how: Laid
+    cut: float
+    """Seconds of the new sound that were left out."""
+    codec: str
+    """Of the new sound."""
+
+
+def _write(
+    method: Dub,
+    own: Performance,
+    mouth: Mouth,
+    sound: Sound | None,
+    output: Path,
+    encoding: EncodeConfig,
+    progress: Progress,
+) -> _Written:
+    """Paint and encode; sound that the container can't copy is coded anew beside it first."""
+    clip = method.portrait.shot.clip
     with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
         laid, how = _laid(sound, output, Path(folder))
         timeline = _timeline(own, mouth, laid)
-        frames = target_frames(portrait, timeline)
-        signed = run(method, frames, output, clip, timeline, config.encode, progress)
-    offset = measure(output, portrait, mouth.shot, progress) if laid else None
-    cut = max(0.0, sound.seconds - float(mouth.begins) - clip.seconds) if sound else 0.0
-    warnings = (*mouth.moved.warnings, *_told(clip, sound, cut, resting, how, output))
-    for warning in warnings:
-        log.warning("%s", warning)
+        frames = target_frames(method.portrait, timeline)
+        signed = run(method, frames, output, clip, timeline, encoding, progress)
+    if sound is None:
+        return _Written(signed, how, 0.0, "")
+    cut = max(0.0, sound.seconds - float(mouth.begins) - clip.seconds)
+    return _Written(signed, how, cut, sound.audio[0].codec)
+
+
+def _report(
+    output: Path,
+    own: Performance,
+    mouth: Mouth,
+    written: _Written,
+    offset: Offset | None,
+    resting: int,
+) -> DubReport:
     return DubReport(
         output=str(output),
-        frames=len(timeline),
+        frames=len(own),
         fallback_frames=tuple(int(i) for i in np.flatnonzero(mouth.guessed | own.guessed)),
-        seconds=time.monotonic() - began,
+        seconds=0.0,
         peak_rss_mb=peak_rss_mb(),
-        manifest=signed.where,
+        manifest=written.signed.where,
         clamped=mouth.moved.clamped,
         clamped_share=tuple(round(float(share), 4) for share in mouth.moved.clamped_share),
         beyond=resting,
-        warnings=warnings,
-        driven_by="face" if speaker else "sound",
-        sound=how,
-        sound_cut_seconds=round(cut, 3),
+        warnings=(*mouth.moved.warnings, *_told(own, written, resting, output)),
+        driven_by="face" if mouth.shot else "sound",
+        sound=written.how,
+        sound_cut_seconds=round(written.cut, 3),
         av_offset_ms=round(offset.ms, 1) if offset else None,
         av_offset_confidence=round(offset.confidence, 3) if offset else None,
         av_offset_against=offset.against if offset else None,
@@ -287,9 +331,7 @@ def _sound(speech: Path) -> Sound | None:
         return None
 
 
-def _laid(
-    sound: Sound | None, output: Path, folder: Path
-) -> tuple[Sound | None, Literal["copied", "coded anew", "none"]]:
+def _laid(sound: Sound | None, output: Path, folder: Path) -> tuple[Sound | None, Laid]:
     if sound is None or output.suffix.lower() not in (".mp4", ".mov", ".m4v", ".mkv", ".webm"):
         return None, "none"
     if can_copy(sound, output.suffix):
@@ -305,25 +347,23 @@ def _timeline(own: Performance, mouth: Mouth, sound: Sound | None) -> Timeline:
     return Timeline(pts, was.time_base, was.last_duration, sound, until)
 
 
-def _told(
-    clip: Clip, sound: Sound | None, cut: float, resting: int, how: str, output: Path
-) -> tuple[str, ...]:
+def _told(own: Performance, written: _Written, resting: int, output: Path) -> tuple[str, ...]:
     """Say what became of speech of another length, and of sound that a container can't copy."""
     told = []
-    if sound is None:
-        told.append("the new clip has no sound, so the output is silent")
-    if cut > 0.05:
+    if written.how == "none":
+        told.append("there is no new sound to lay under it, so the output is silent")
+    if written.cut > 0.05:
+        lasts = own.seconds[-1] + _last(own.timeline)
         told.append(
-            f"the new sound is {cut:.2f} s longer than {clip.path.name} ({clip.seconds:.2f} s) and "
-            "was cut there; dub a longer part of the target to keep it"
+            f"the new sound is {written.cut:.2f} s longer than {own.ingredient.name} "
+            f"({lasts:.2f} s) and was cut there; dub a longer part of the target to keep it"
         )
     if resting:
         told.append(f"the speech ends early: the mouth rests in the last {resting} frames")
-    if sound and how == "coded anew":
-        codec = sound.audio[0].codec
+    if written.how == "coded anew":
         told.append(
-            f"{output.suffix} does not take {codec} as it is, so the sound was coded anew; .mkv "
-            "or .mov keep it bit for bit"
+            f"{output.suffix} does not take {written.codec} as it is, so the sound was coded anew; "
+            ".mkv or .mov keep it bit for bit"
         )
     return tuple(told)
 

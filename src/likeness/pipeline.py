@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import resource
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,20 +19,15 @@ from likeness import config as settings
 from likeness.composite import composite
 from likeness.decode import Decoder, open_clip
 from likeness.encode import EncodeConfig, Signed, encode
-from likeness.errors import ConfigError, TrackError
+from likeness.errors import TrackError
 from likeness.fit import FitConfig, fit
-from likeness.fit.edit import Curve, Edit, EditConfig
-from likeness.fit.transfer import TransferConfig
-from likeness.importers.arkit import performance_of_capture, read_arkit
-from likeness.methods.editing import arrange
+from likeness.methods.dub import Dub
 from likeness.methods.protocol import Method
-from likeness.methods.reenact import CPU, PortraitBundle, Reenact, open_portrait
-from likeness.performance import Performance, performance_of
-from likeness.provenance.consent import Consent
-from likeness.provenance.manifest import Ingredient, sha256_of
-from likeness.provenance.permission import Permission, permit_synthesis
-from likeness.staging import DRIVERS_TIME, Audio, StageConfig, Staged, stage
-from likeness.store import cache_shots, cached_shots, load_bundle, load_face_model, load_shot
+from likeness.methods.reenact import PortraitBundle, Reenact
+from likeness.performance import Performance
+from likeness.provenance.manifest import Ingredient
+from likeness.provenance.permission import Permission
+from likeness.store import cache_shots, cached_shots, load_face_model, load_shot
 from likeness.track import TrackConfig, track
 from likeness.types import (
     Clip,
@@ -47,7 +40,6 @@ from likeness.types import (
     silent,
 )
 
-_LOG = logging.getLogger(__name__)
 _REVISION = 3
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 8
@@ -244,10 +236,11 @@ def play(
     *,
     ingredients: Sequence[Ingredient] = (),
     stated: Any = None,
+    own: Performance | None = None,
+    mouth_alone: bool = False,
     encoding: EncodeConfig | None = None,
     progress: Progress = silent,
     played: Ints | None = None,
-    own: FaceParams | None = None,
 ) -> Signed:
     """Write a video in which a portrait does what params say.
 
@@ -260,135 +253,29 @@ def play(
         permission: who agreed.
         ingredients: what it is made from.
         stated: settings to state in the manifest, as JSON values.
+        own: what the target does in the frames beneath, where these are its own clip; they lend
+            their body then.
+        mouth_alone: paint only the lower face of these frames and leave every other pixel as it
+            was decoded.
         encoding: codec and quality.
         progress: called as ("synthesize", done, total).
         played: as in `target_frames`.
-        own: what the target does in the frames beneath, where these are its own clip in its own
-            time; they lend their body then.
     """
     if not np.array_equal(params.shape, portrait.guide.mesh.shape):
         mesh = replace(portrait.guide.mesh, shape=params.shape)
-        portrait, own = replace(portrait, guide=replace(portrait.guide, mesh=mesh)), None
-    if played is not None or not portrait.shot.clip.path.exists():
+        portrait = replace(portrait, guide=replace(portrait.guide, mesh=mesh))
+    if not portrait.shot.clip.path.exists():
         own = None
-    method = Reenact(portrait, params, permission, tuple(ingredients), stated or {}, own)
+    facts = (permission, tuple(ingredients), stated or {})
+    method: Method
+    if own is not None and mouth_alone:
+        method = Dub(portrait, own.params, params, ~own.guessed, *facts, "reenact")
+    else:
+        # A face of another shape does not lie where the frame beneath shows it.
+        lends = own is not None and np.array_equal(params.shape, own.params.shape)
+        method = Reenact(portrait, params, *facts, own.params if own and lends else None)
     frames = target_frames(portrait, timeline, played)
     return run(method, frames, output, portrait.shot.clip, timeline, encoding, progress)
-
-
-@dataclass(frozen=True)
-class ReenactConfig:
-    """Settings of `likeness reenact`."""
-
-    transfer: TransferConfig = field(default_factory=TransferConfig)
-    analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
-    encode: EncodeConfig = field(default_factory=EncodeConfig)
-    edit: EditConfig = field(default_factory=EditConfig)
-    audio: Audio | None = None
-    """Whose sound lies under the output; None takes it from whose timeline it runs on."""
-    neutral_driver: str | None = None
-    """Moment in which the driver's face does nothing: a frame ("120") or seconds ("4.8s")."""
-    neutral_target: str | None = None
-    """The same of the target."""
-
-
-def reenact(
-    bundle: Path,
-    driver: Path | None,
-    output: Path,
-    config: ReenactConfig | None = None,
-    progress: Progress = silent,
-    *,
-    edits: Sequence[Edit | Curve] = (),
-    consents: Sequence[Consent] = (),
-    device: torch.device = CPU,
-) -> RunReport:
-    """Let a portrait do what a driver does, wholly or in part, with edits by hand on top.
-
-    Args:
-        bundle: NAME.bundle of `likeness train reenact`.
-        driver: clip, NAME.shot or ARKit capture (.csv) that gives the motion; None plays the
-            target's own performance.
-        output: video to write.
-        config: settings.
-        progress: called as (stage, done, total).
-        edits: changes by hand.
-        consents: records besides those in the bundle: a newer one of the target, the driver's.
-        device: where the generator runs.
-
-    Raises:
-        ConsentError: the target's consent is missing, over or revoked, or does not cover this.
-        BundleError, MediaError, TrackError, FitError, ConfigError: an input is not usable.
-    """
-    config = config or ReenactConfig()
-    began = time.monotonic()
-    portrait = open_portrait(load_bundle(bundle), device)
-    # Before the driver is analyzed, which takes time; its own clip is looked at below.
-    permission = permit_synthesis(portrait.people, "reenact", consents)
-    own, motion = performance_of(portrait.shot, "target"), None
-    if driver is not None and driver.suffix.lower() == ".csv":
-        motion = performance_of_capture(read_arkit(driver), portrait.target, driver)
-    elif driver is not None:
-        shot = analyse(driver, config.analyse, progress)[0]
-        permission = permit_synthesis(portrait.people, "reenact", consents, shot.clip)
-        motion = performance_of(shot, "driver")
-    how = _stage_config(config, portrait, own, motion)
-    arranged = arrange(portrait, own, motion, how.transfer)
-    how = replace(how, transfer=arranged.transfer)
-    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits)
-    used = (Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")), own.ingredient)
-    signed = play(
-        arranged.portrait,
-        staged.params,
-        staged.timeline,
-        output,
-        permission,
-        ingredients=(*used, motion.ingredient) if motion else used,
-        stated={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
-        encoding=config.encode,
-        progress=progress,
-        played=arranged.shown,
-        own=own.params if motion is None or how.transfer.mode not in DRIVERS_TIME else None,
-    )
-    return _report(output, staged, signed, time.monotonic() - began)
-
-
-def _stage_config(
-    config: ReenactConfig, portrait: PortraitBundle, own: Performance, driver: Performance | None
-) -> StageConfig:
-    """Turn moments that a person named into frames."""
-    chosen = config.transfer
-    try:
-        if config.neutral_driver is not None and driver is not None:
-            chosen = replace(chosen, neutral_driver=driver.frame_at(config.neutral_driver))
-        if config.neutral_target is not None:
-            first = portrait.shot.track.start + int(portrait.seen[0])
-            frame = own.frame_at(config.neutral_target) - first
-            chosen = replace(chosen, neutral_target=frame)
-    except ValueError as error:
-        raise ConfigError(
-            f"a neutral frame cannot be read ({error}); expected a frame of the clip, such as 120, "
-            "or seconds, such as 4.8s"
-        ) from error
-    return StageConfig(chosen, config.edit, config.audio)
-
-
-def _report(output: Path, staged: Staged, signed: Signed, seconds: float) -> RunReport:
-    for warning in staged.warnings:
-        _LOG.warning("%s", warning)
-    moved = staged.transfer
-    return RunReport(
-        str(output),
-        len(staged.timeline),
-        tuple(int(i) for i in np.flatnonzero(staged.guessed)),
-        seconds,
-        peak_rss_mb(),
-        signed.where,
-        moved.clamped if moved else {},
-        tuple(round(float(share), 4) for share in moved.clamped_share) if moved else (),
-        staged.beyond,
-        staged.warnings,
-    )
 
 
 def peak_rss_mb() -> float:

@@ -63,7 +63,9 @@ def noise_level(values: Values) -> Values:
     """
     third = np.diff(values, 3, axis=0)
     length = min(15, len(third) - 1 + len(third) % 2)
-    local = np.sqrt(uniform_filter1d(third**2, length, axis=0, mode="nearest") / 20.0)
+    squares = uniform_filter1d(third**2, length, axis=0, mode="nearest")
+    # The filter's running sum can end a hair below zero where a curve stands still.
+    local = np.sqrt(np.maximum(squares, 0) / 20.0)
     deviation: Values = 1.25 * np.quantile(local, 0.2, axis=0)
     return deviation
 

@@ -299,7 +299,7 @@ class Condition:
     map_names: tuple[str, ...]
     """A name for each of the C channels."""
     keyframes: torch.Tensor | None = None
-    """(N,K,3,h,w) RGB: pictures of the target to draw from, sharpened a little beyond [0,1]."""
+    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
     target: torch.Tensor | None = None
     """(N,3,h,w) RGB in [0,1]: the decoded crop."""
     code: torch.Tensor | None = None

@@ -126,11 +126,21 @@ def test_reenact_repeats_the_target_without_a_driver(
 def test_evaluate_self_judges_the_held_out_third(
     place: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = ask(capsys, "evaluate", "self", str(bundle), str(place / "target.mp4"))
+    sheet, page = place / "sheet.png", place / "page.html"
+    clip = str(place / "target.mp4")
+    shown = ("--sheet", str(sheet), "--report", str(page))
+    planned = ask(capsys, "evaluate", "self", str(bundle), clip, *shown, "--dry-run")
+    assert planned["plan"]["consent"][0]["actor"] == 3
+    assert not sheet.exists()
+    facts = ask(capsys, "evaluate", "self", str(bundle), clip, *shown)
+    assert (facts["sheet"], facts["report"]) == (str(sheet), str(page))
+    assert read_manifest(sheet, trust_anchors()).trusted
+    assert "sharpness_mouth" in page.read_text(encoding="utf-8")
     assert facts["frames"] == 50 - 50 * 2 // 3
     assert 5 < facts["psnr_face"] < 50
     assert {
         *("psnr", "ssim", "psnr_eyes", "psnr_mouth", "sharpness_face", "landmark_error_px"),
+        *("sharpness_eyes", "sharpness_mouth", "background_steadiness", "intervals"),
         *("gaze_error_deg", "blink_correlation", "temporal_error", "baseline_nearest_psnr"),
         *("baseline_nearest_psnr_face", "seconds_per_frame"),
     } <= facts.keys()

@@ -115,7 +115,7 @@ def test_farthest_point_search_takes_the_odd_one() -> None:
     points[17, 3] = 9
     described = Features(points, np.zeros((50, 4), np.float32), np.zeros((50, 4), np.float32))
     nowhere = Bodies(np.zeros((50, 4, 3), np.float32), np.ones((50, 4), np.float32))
-    picked = pick_keyframes(described, nowhere, 3)
+    picked = pick_keyframes(described, 3, nowhere)
     assert picked[1] == 17
     assert len(set(picked.tolist())) == 3
 

@@ -15,6 +15,7 @@ KEYS = {
     *("frames", "psnr", "ssim", "psnr_face", "psnr_eyes", "psnr_mouth", "sharpness_face"),
     *("landmark_error_px", "gaze_error_deg", "blink_correlation", "temporal_error"),
     *("baseline_nearest_psnr", "baseline_nearest_psnr_face", "seconds_per_frame"),
+    *("sharpness_eyes", "sharpness_mouth", "background_steadiness", "faces_lost", "intervals"),
 }
 
 
@@ -109,6 +110,41 @@ def test_windows_make_no_difference(clip):
     assert np.isnan(whole.series()["temporal_error"][0])
     assert whole.result().sharpness_face < 0.9
     assert whole.result().landmark_error_px == pytest.approx(np.sqrt(2), abs=1e-4)
+
+
+def test_sharpness_is_told_of_eyes_and_mouth_apart(clip):
+    frames, landmarks = clip
+    blurred = functional.avg_pool2d(frames, 5, 1, 2, count_include_pad=False)
+    result = frames.clone()
+    result[:, :, 80:104] = blurred[:, :, 80:104]
+    report = evaluate(clip, result, landmarks).result()
+    assert report.sharpness_mouth < 0.6 < 0.999 < report.sharpness_eyes
+    assert report.sharpness_mouth < report.sharpness_face < 1
+    low, high = report.intervals["sharpness_mouth"]
+    assert low <= report.sharpness_mouth <= high
+    # Of a pure blur, the same in every frame, nothing is left to chance.
+    assert high - low < 0.1
+
+
+def test_gaze_may_come_from_the_fit(clip):
+    frames, landmarks = clip
+    real = np.zeros((24, 2, 2), np.float32)
+    result = real + np.float32([np.radians(3), 0])
+    evaluation = SelfEvaluation()
+    evaluation.add(frames, frames, landmarks, landmarks, gazes=(real, result))
+    assert evaluation.result().gaze_error_deg == pytest.approx(3, abs=1e-3)
+
+
+def test_every_interval_holds_its_number(clip):
+    frames, landmarks = clip
+    generator = torch.Generator().manual_seed(2)
+    noisy = frames + 0.05 * torch.randn(frames.shape, generator=generator)
+    moved = landmarks + np.random.default_rng(0).normal(0, 0.5, landmarks.shape).astype(np.float32)
+    found = evaluate(clip, noisy, moved, frames).result().json()
+    told = set(found["intervals"])
+    assert {"gaze_error_deg", "blink_correlation", "temporal_error", "sharpness_face"} <= told
+    for name, (low, high) in found["intervals"].items():
+        assert low <= found[name] <= high, name
 
 
 def test_untracked_and_lost_faces_leave_their_numbers_out(clip):

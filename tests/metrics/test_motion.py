@@ -142,6 +142,19 @@ def test_interval_widens_when_frames_resemble_each_other():
         bootstrap_interval(alike, share=2)
 
 
+def test_interval_of_any_statistic():
+    generator = np.random.default_rng(3)
+    pairs = np.abs(generator.normal(1, 0.2, (300, 2)))
+    pairs[:, 0] *= 0.8
+    low, high = bootstrap_interval(pairs, lambda rows: ratio_of_roots(rows[:, 0], rows[:, 1]))
+    assert low < np.sqrt(0.8) < high
+    assert high - low < 0.1
+    assert bootstrap_interval(pairs, lambda _: None) is None
+    gaps = pairs.copy()
+    gaps[::3, 1] = np.nan
+    assert bootstrap_interval(gaps, lambda rows: float(len(rows))) == (200.0, 200.0)
+
+
 def test_summaries_skip_the_unknown():
     assert mean(np.array([1, np.nan, 3])) == 2
     assert mean(np.array([np.nan])) is None

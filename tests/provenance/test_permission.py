@@ -15,7 +15,6 @@ from likeness.decode import open_clip
 from likeness.errors import ConsentError
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import reenact
 from likeness.provenance import permission, read_manifest, trust_anchors
 from likeness.provenance.consent import Consent, Scope, revoke
 from likeness.provenance.permission import (
@@ -26,6 +25,7 @@ from likeness.provenance.permission import (
     permit_training,
 )
 from likeness.provenance.revoked import note_revoked
+from likeness.reenactment import reenact
 from likeness.store import load_bundle, read_bundle_index
 from likeness.types import Clip, Shot
 

@@ -1,13 +1,12 @@
 """The compiled portrait against the one in torch."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from likeness.synthesize.portrait import GUIDES, Portrait, PortraitConfig
+from likeness.synthesize import portrait_cpu
+from likeness.synthesize.portrait import FLOW_LIMIT, GUIDES, Portrait, PortraitConfig, at_size
 from likeness.synthesize.portrait_cpu import PortraitCPU
 
 
@@ -25,11 +24,9 @@ def portrait() -> Portrait:
     return made.eval()
 
 
-def test_compiled_and_torch_draw_the_same(
-    portrait: Portrait, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_and_torch_draw_the_same(portrait: Portrait) -> None:
     # In half precision two orders of the same sum differ by more than the two implementations.
-    monkeypatch.setattr(torch, "autocast", lambda *_: nullcontext())
+    portrait = portrait.exact()
     random = torch.Generator().manual_seed(5)
     # Smooth pictures: in white noise a thousandth of a pixel is already a visible difference.
     small = torch.rand((6, 3, 16, 16), generator=random)
@@ -58,3 +55,45 @@ def test_a_window_of_any_length_draws_the_same(portrait: Portrait) -> None:
         [draw(keyframes[i : i + 1], maps[i : i + 1], code[i : i + 1]) for i in range(3)]
     )
     assert torch.allclose(whole, alone, atol=1 / 255)
+
+
+def test_large_portraits_are_drawn_in_small_parts(
+    portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = torch.Generator().manual_seed(7)
+    keyframes = torch.rand((5, 3, 3, 64, 64), generator=random)
+    maps = torch.rand((5, GUIDES + 9, 32, 32), generator=random)
+    code = torch.randn((5, 20), generator=random)
+    draw = PortraitCPU(portrait)
+    whole = draw(keyframes, maps, code)
+    lengths = []
+    inner = PortraitCPU._draw
+
+    def counted(self: PortraitCPU, *told: torch.Tensor) -> torch.Tensor:
+        lengths.append(len(told[0]))
+        return inner(self, *told)
+
+    monkeypatch.setattr(PortraitCPU, "_draw", counted)
+    monkeypatch.setattr(portrait_cpu, "_TOLD_BYTES", 2 * 4 * draw._channels * 32**2)
+    parts = draw(keyframes, maps, code)
+    assert lengths == [2, 2, 1]
+    assert torch.allclose(whole, parts, atol=1 / 255)
+
+
+def test_a_portrait_is_carried_to_another_size(portrait: Portrait) -> None:
+    larger = Portrait(PortraitConfig(128, 3, 20, (8, 16, 24)))
+    larger.load_state_dict(at_size(portrait.state_dict(), 128))
+    assert torch.equal(larger.stem.weight, portrait.stem.weight)
+    assert larger.canvas.shape[-1] == 64
+    halved = functional.avg_pool2d(larger.plate, 2)
+    assert (halved - portrait.plate).abs().mean() < 0.1
+    same = at_size(portrait.state_dict(), 64)
+    assert all(torch.equal(same[k], v) for k, v in portrait.state_dict().items())
+
+
+def test_corrections_reach_as_far_on_the_face_at_any_size() -> None:
+    wish = torch.tensor([1e6, 0.5])
+    near, far = (PortraitConfig(size).limited(wish) / size for size in (256, 512))
+    assert torch.allclose(near, far)
+    assert near[0].item() == pytest.approx(FLOW_LIMIT / 256)
+    assert near[1].item() == pytest.approx(0.5 / 256, rel=0.01)

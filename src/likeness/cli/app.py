@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from likeness.cli import (
+    animate,
     consent,
     demo,
     doctor,
@@ -44,6 +45,7 @@ def build() -> App:
     app.command(track.track, help_epilogue=track.EXAMPLE)
     app.command(train.app)
     app.command(reenact.reenact, help_epilogue=reenact.EXAMPLE)
+    app.command(animate.animate, help_epilogue=animate.EXAMPLE)
     app.command(dub.dub, help_epilogue=dub.EXAMPLE)
     app.command(evaluate.app)
     app.command(verify.verify, help_epilogue=verify.EXAMPLE)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from likeness.provenance.consent import Consent
 
 EXAMPLE = """Examples:
 
@@ -55,8 +58,6 @@ def dub(
     from likeness.encode import EncodeConfig
     from likeness.fit.transfer import TransferConfig
     from likeness.methods.dub_speech import SpeechTraining
-    from likeness.provenance.permission import permit_synthesis
-    from likeness.store import read_bundle_index
 
     taken = {"mode": "mouth", "absolute": absolute or None}
     learned = {"minutes": minutes, "seed": options.seed}
@@ -70,17 +71,19 @@ def dub(
     )
     records = consents(consent)
     if options.dry_run:
-        people = read_bundle_index(bundle).people
-        plan = {
-            "bundle": bundle,
-            "speech": speech,
-            "output": output,
-            "by": config.by,
-            "consent": foreseen(lambda: permit_synthesis(people, "dub", records)),
-        }
-        return {"plan": plan, "settings": config}
+        plan = {"bundle": bundle, "speech": speech, "output": output, "by": config.by}
+        return {"plan": {**plan, "consent": _consent(bundle, records)}, "settings": config}
     with show_progress(options.progress) as progress:
         report = run(
             bundle, speech, output, config, progress, consents=records, device=device(options)
         )
     return {**report.json(), "fps": report.frames / report.seconds}
+
+
+def _consent(bundle: Path, records: tuple[Consent, ...]) -> Any:
+    """Foresee on whose consent the dub would be made."""
+    from likeness.provenance.permission import permit_synthesis
+    from likeness.store import read_bundle_index
+
+    people = read_bundle_index(bundle).people
+    return foreseen(lambda: permit_synthesis(people, "dub", records))

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from likeness.provenance.permission import Permission
 
 COMMON = Group("Options of every command", sort_key=9)
-TABLES = ("track", "fit", "train", "transfer", "edits", "speech", "encode", "demo")
+TABLES = (
+    *("track", "fit", "train", "transfer", "edits", "speech", "animate"),
+    *("encode", "demo"),
+)
 """Tables that a settings file may hold; a command reads those that concern it."""
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]

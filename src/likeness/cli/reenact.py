@@ -64,9 +64,9 @@ def reenact(
     from likeness.encode import EncodeConfig
     from likeness.fit.edit import EditConfig
     from likeness.fit.transfer import TransferConfig
-    from likeness.pipeline import ReenactConfig
-    from likeness.pipeline import reenact as run
     from likeness.provenance.permission import permit_synthesis
+    from likeness.reenactment import ReenactConfig
+    from likeness.reenactment import reenact as run
     from likeness.store import read_bundle_index
 
     config = ReenactConfig(

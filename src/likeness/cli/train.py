@@ -23,7 +23,7 @@ def reenact(
     *,
     output: Output,
     minutes: float | None = None,
-    preset: Literal["fast", "paper", "pix2pix"] | None = None,
+    preset: Literal["fast", "paper", "pix2pix", "face2face", "obama"] | None = None,
     holdout: Literal["last-third", "none"] | None = None,
     size: int | None = None,
     consent: tuple[Path, ...] = (),
@@ -37,7 +37,7 @@ def reenact(
         output: The NAME.bundle folder to write.
         minutes: Time budget of the training itself, tracking and fitting not counted.
         preset: fast blends warped keyframes; paper is the published space-time network, pix2pix
-            the same on single frames.
+            the same on single frames; face2face and obama change the target's own frames.
         holdout: last-third keeps that part of the clip for likeness evaluate self.
         size: Side of the portrait's square in pixels.
         consent: The record of the person shown, from likeness consent new; carried in the bundle.

@@ -69,17 +69,31 @@ def composite(frames: torch.Tensor, layer: Layer) -> torch.Tensor:
         x0, y0, x1, y1 = _bounds(frame_from_crop, layer.crop.size, frames.shape[2:])
         if x0 >= x1 or y0 >= y1:
             continue
-        grid = _grid(layer.crop.crop_from_frame[n], layer.crop.size, (x0, y0, x1, y1))
-        picture = torch.cat([layer.rgb[n], layer.alpha[n]])[None]
-        there = functional.grid_sample(
-            picture, grid, mode="bilinear", padding_mode="border", align_corners=False
-        )[0]
-        inside = (grid[0].abs() <= 1).all(-1)
-        rgb, alpha = there[:3], there[3:] * inside
+        rgb, alpha = _over(layer, n, (x0, y0, x1, y1))
         region = painted[n, :, y0:y1, x0:x1]
         mixed = region + alpha * (rgb - region)
         painted[n, :, y0:y1, x0:x1] = torch.where(alpha > 0, mixed, region)
     return painted
+
+
+def _over(
+    layer: Layer, n: int, bounds: tuple[int, int, int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """RGB and alpha of one layer at the frame's pixels within `bounds`."""
+    x0, y0, x1, y1 = bounds
+    crop_from_frame = layer.crop.crop_from_frame[n]
+    if np.array_equal(crop_from_frame[:, :2], np.eye(2)) and not (crop_from_frame[:, 2] % 1).any():
+        # The crop's pixels are the frame's own: nothing to interpolate.
+        x, y = (int(shift) for shift in crop_from_frame[:, 2])
+        part = slice(y0 + y, y1 + y), slice(x0 + x, x1 + x)
+        return layer.rgb[n][:, *part], layer.alpha[n][:, *part]
+    grid = _grid(crop_from_frame, layer.crop.size, bounds)
+    picture = torch.cat([layer.rgb[n], layer.alpha[n]])[None]
+    there = functional.grid_sample(
+        picture, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )[0]
+    inside = (grid[0].abs() <= 1).all(-1)
+    return there[:3], there[3:] * inside
 
 
 def _bounds(

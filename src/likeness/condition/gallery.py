@@ -39,7 +39,7 @@ class Gallery:
     """The target's kept frames, with what the face does in them."""
 
     pictures: torch.Tensor
-    """(G,3,h,w) RGB in [0,1], sharpened as `compensated` does."""
+    """(G,3,h,w) uint8, sharpened as `compensated` does: a quarter of the memory of floats."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     seen: Floats
@@ -60,7 +60,7 @@ class Gallery:
 
 
 def compensated(pictures: torch.Tensor) -> torch.Tensor:
-    """Sharpen pictures (N,C,h,w) by what sampling them between pixels will take away.
+    """Sharpen pictures (N,C,h,w) in [0,1] by what sampling them between pixels will take away.
 
     A bilinear sample at a random place between pixels passes sqrt(1 - (1 - cos w)/3) of a wave with
     w radians per pixel, on average along each axis. The filter [-a, 1 + 2a, -a] gives it back.
@@ -71,7 +71,7 @@ def compensated(pictures: torch.Tensor) -> torch.Tensor:
         kernel = taps.view(shape).expand(channels, *shape[1:])
         padded = functional.pad(pictures, pad, mode="replicate")
         pictures = functional.conv2d(padded, kernel, groups=channels)
-    return pictures
+    return pictures.clamp(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ def _moved(model: FaceModel, params: FaceParams, region: str) -> Floats:
     return moved
 
 
-def pick_keyframes(described: Features, around: Bodies, count: int) -> Ints:
+def pick_keyframes(described: Features, count: int, around: Bodies | None = None) -> Ints:
     """Pick `count` of N frames that cover what the clip shows, by farthest-point search.
 
     Starts at the frame nearest to the mean; each next frame is the one farthest from all picked, in
@@ -146,7 +146,9 @@ def pick_keyframes(described: Features, around: Bodies, count: int) -> Ints:
     Returns:
         (min(count, N),) indices in order of picking.
     """
-    points = np.concatenate([described.joined(), around.steadily()], 1)
+    points = described.joined()
+    if around is not None:
+        points = np.concatenate([points, around.steadily()], 1)
     picked = [int(np.argmin(np.square(points - points.mean(0)).sum(1)))]
     distance = np.full(len(points), np.inf)
     while len(picked) < min(count, len(points)):

@@ -80,7 +80,7 @@ class Guide:
         described = self.describe(params)
         shown = pictures.float() / 255
         return Gallery(
-            compensated(shown),
+            torch.cat([(compensated(one[None]) * 255 + 0.5).to(torch.uint8) for one in shown]),
             np.ascontiguousarray(posed.vertices[..., :2]),
             facing(self.mesh, posed),
             described.pose,
@@ -121,7 +121,7 @@ class Guide:
         guides, coverages = paint(self.mesh, posed, colors, self.side, half)
         kept = None if isinstance(lent, Beneath) else lent
         chosen = choose_keyframes(gallery, self.describe(params), kept, banned)
-        pictures = gallery.pictures[torch.from_numpy(chosen)]
+        pictures = gallery.pictures[torch.from_numpy(chosen)].float() / 255
         vertices, seen = gallery.vertices[chosen], gallery.seen[chosen]
         if isinstance(lent, Beneath):
             below = self.mesh.pose(lent.params, self.crop_from_frame, self.frame_size)

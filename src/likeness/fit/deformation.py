@@ -4,10 +4,11 @@ Sumner and Popovic (SIGGRAPH 2004) inside the space of expressions, as Face2Face
 al. 2016, section 6). Each triangle of the driver's deformed face is a linear map G_i of the
 triangle at rest. The target's triangles should be mapped alike:
 
-    min over d_T of sum_i | E_i(d_T) - G_i E_i(0) |^2 + ridge * |d_T|^2,
+    min over d_T of sum_i | E_i(d_T) - G_i E_i(0) |^2 + ridge * |d_T - d_S|^2,
 
 with E_i the 3x2 matrix of two edges of the target's triangle i. Edges are linear in d_T, so that
-the left side is A d_T and A is the same for every face of the model: it is solved once.
+the left side is A d_T and A is the same for every face of the model: it is solved once. The ridge
+pulls to the driver's weights d_S, which are the exact answer where both faces are alike.
 """
 
 from __future__ import annotations
@@ -30,25 +31,24 @@ class DeformationTransfer:
     model: FaceModel
     inverse: NDArray[np.float64]
     """(E,6F) (A'A + ridge)^-1 A'."""
-    ridge: float
-    """Relative to the mean square of A's columns."""
+    pull: NDArray[np.float64]
+    """(E,E) (A'A + ridge)^-1 ridge."""
 
     @staticmethod
-    def of(model: FaceModel, ridge: float = 1e-4) -> DeformationTransfer:
+    def of(model: FaceModel, ridge: float = 0.1) -> DeformationTransfer:
         """Solve the system of a face model; its identity modes play no role in it.
 
         Args:
             model: the face model.
-            ridge: pull to rest, relative to how strongly a mode moves the mesh. It keeps modes
-                apart that move it nearly alike.
+            ridge: relative to how strongly a mode moves the mesh. It keeps modes from trading
+                weight that move the mesh nearly alike.
         """
         modes = len(model.expression)
         a = _edges(model.expression, model).reshape(modes, -1).T.astype(np.float64)
         normal = a.T @ a
-        pull = ridge * float(np.trace(normal)) / modes
-        return DeformationTransfer(
-            model, np.linalg.solve(normal + pull * np.eye(modes), a.T), ridge
-        )
+        pull = ridge * float(np.trace(normal)) / modes * np.eye(modes)
+        solved = np.linalg.inv(normal + pull)
+        return DeformationTransfer(model, solved @ a.T, solved @ pull)
 
     def __call__(self, expression: Floats, driver: Floats, target: Floats) -> Floats:
         """Express the driver's expressions on the target.
@@ -59,7 +59,7 @@ class DeformationTransfer:
             target: (S,) the target's identity.
 
         Returns:
-            (N,E) weights: for equal identities the same ones, up to the ridge.
+            (N,E) weights: for equal identities the same ones.
         """
         model = self.model
         rest = model.neutral(driver)
@@ -71,8 +71,9 @@ class DeformationTransfer:
             moved = model.vertices(driver, expression[begin : begin + _CHUNK])
             gradient = _framed(_edges(moved, model).astype(np.float64)) @ frame
             b = (gradient @ wanted - wanted).reshape(len(moved), -1)
-            answers.append(b @ self.inverse.T)
-        return np.concatenate(answers).astype(np.float32)
+            near = expression[begin : begin + _CHUNK] @ self.pull.T
+            answers.append(b @ self.inverse.T + near)
+        return np.asarray(np.concatenate(answers), np.float32)
 
 
 def _edges(vertices: Floats, model: FaceModel) -> Floats:

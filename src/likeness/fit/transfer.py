@@ -82,11 +82,11 @@ class Transfer:
 
 
 def rest_frame(params: FaceParams) -> int:
-    """Return the frame that comes nearest to doing nothing.
+    """Return the frame whose face comes nearest to doing nothing.
 
     One-sided weights rest low: each is compared with its own tenth percentile, because a median
-    mouth of a speaker is half open and a median face of a comedian is a grimace. What goes both
-    ways (detail modes, gaze, pose) is compared with its median.
+    mouth of a speaker is half open and a median face of a comedian is a grimace. Detail modes go
+    both ways and are compared with their median.
     """
     expression = params.expression
     still = np.where(
@@ -97,13 +97,9 @@ def rest_frame(params: FaceParams) -> int:
     # Parted lips count most: a mouth that starts half open stays so through all closures.
     parting = np.array([name.startswith(_PARTING) for name in params.expression_names])
     distance = np.abs(expression - still) @ np.where(parting, 4.0, 1.0)
-    for values, unit in (
-        (params.rotation, np.deg2rad(10)),
-        (params.gaze.reshape(len(params), -1), np.deg2rad(10)),
-        (params.translation, 50.0),
-    ):
-        distance = distance + np.square((values - np.median(values, 0)) / unit).mean(1)
-    return int(distance.argmin())
+    # Where faces are alike, the one that looks ahead is the surer measurement.
+    turned = np.square((params.rotation - np.median(params.rotation, 0)) / np.deg2rad(15)).mean(1)
+    return int((distance + turned).argmin())
 
 
 def transfer(
@@ -204,7 +200,11 @@ def retarget(
     if config.absolute:
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
-        moved = _relative(driver, target, _rests(driver, target, config))
+        rests = (
+            _rest(driver, config.neutral_driver, "driver"),
+            _rest(target, config.neutral_target, "target"),
+        )
+        moved = _relative(driver, target, *rests)
     expression, rotation, translation, gaze = moved
     params = replace(
         target,
@@ -219,58 +219,72 @@ def retarget(
     return held, seen.sides(values, config.margin)
 
 
-def _rests(driver: FaceParams, target: FaceParams, config: TransferConfig) -> tuple[int, int]:
-    found = []
-    for who, params, chosen in (
-        ("driver", driver, config.neutral_driver),
-        ("target", target, config.neutral_target),
-    ):
-        if chosen is not None and not 0 <= chosen < len(params):
-            raise ConfigError(
-                f"neutral_{who} is frame {chosen}; the {who} has frames 0 to {len(params) - 1}"
-            )
-        found.append(rest_frame(params) if chosen is None else chosen)
-    return found[0], found[1]
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """What a face does when it does nothing."""
+
+    expression: Floats
+    """(E,)."""
+    rotation: Floats
+    """(3,)."""
+    translation: Floats
+    """(3,)."""
+    gaze: Floats
+    """(2,2)."""
+
+
+def _rest(params: FaceParams, chosen: int | None, who: str) -> _Rest:
+    """Return the rest at a chosen frame, or the calmest face and the usual pose and gaze.
+
+    The calmest face of a lively clip may belong to a head that is turned away, so that pose and
+    gaze are not taken from its frame.
+    """
+    if chosen is None:
+        calm = rest_frame(params)
+        usual = (np.median(v, 0) for v in (params.rotation, params.translation, params.gaze))
+        return _Rest(params.expression[calm], *usual)
+    if not 0 <= chosen < len(params):
+        raise ConfigError(
+            f"neutral_{who} is frame {chosen}; the {who} has frames 0 to {len(params) - 1}"
+        )
+    of_frame = (params.rotation, params.translation, params.gaze)
+    return _Rest(params.expression[chosen], *(values[chosen] for values in of_frame))
 
 
 def _relative(
-    driver: FaceParams, target: FaceParams, rests: tuple[int, int]
+    driver: FaceParams, target: FaceParams, d: _Rest, t: _Rest
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Change from the driver's rest, applied to the target's rest.
 
     delta = delta_d - delta_d0 + delta_t0; R = R_d R_d0^T R_t0; t = t_d - t_d0 + t_t0.
     """
-    d, t = rests
-    rest_d, rest_t = driver.expression[d], target.expression[t]
-    expression = driver.expression - rest_d + rest_t
+    expression = driver.expression - d.expression + t.expression
     # A weight that cannot go below 0 goes there together: lips that the driver closes from a parted
     # rest are closed on the target, wherever its own rest is.
-    below = one_sided(driver.expression_names) & (driver.expression < rest_d)
-    share = driver.expression / np.maximum(rest_d, 1e-6)
-    expression = np.where(below, rest_t * share, expression)
+    below = one_sided(driver.expression_names) & (driver.expression < d.expression)
+    share = driver.expression / np.maximum(d.expression, 1e-6)
+    expression = np.where(below, t.expression * share, expression)
     for name in _BLINKS:
         if name in target.expression_names:
-            column = target.expression_names.index(name)
-            expression[:, column] = _stretched(
-                driver.expression[:, column], target.expression[:, column], d, t
-            )
+            i = target.expression_names.index(name)
+            ends = float(d.expression[i]), float(t.expression[i])
+            expression[:, i] = _stretched(driver.expression[:, i], target.expression[:, i], *ends)
     turned = geometry.rotation_matrix(driver.rotation)
-    first = geometry.rotation_matrix(np.stack([driver.rotation[d], target.rotation[t]]))
+    first = geometry.rotation_matrix(np.stack([d.rotation, t.rotation]))
     rotation = geometry.axis_angle(turned @ first[0].T @ first[1])
-    translation = driver.translation - driver.translation[d] + target.translation[t]
-    gaze = driver.gaze - driver.gaze[d] + target.gaze[t]
-    return expression, rotation, translation, gaze
+    translation = driver.translation - d.translation + t.translation
+    return expression, rotation, translation, driver.gaze - d.gaze + t.gaze
 
 
-def _stretched(driver: Floats, target: Floats, d: int, t: int) -> Floats:
+def _stretched(driver: Floats, target: Floats, open_driver: float, open_target: float) -> Floats:
     """Map the driver's way from open to closed lid onto the target's.
 
     A lid that is shut has to be shut on the target too, whatever weight that is in either fit, so
     blinks are mapped by the two ends of each person's own range rather than by difference.
     """
-    shut_driver = max(float(np.percentile(driver, 99.5)), float(driver[d]) + 0.2)
-    shut_target = max(float(np.percentile(target, 99.5)), float(target[t]) + 0.2)
-    gain = (shut_target - target[t]) / (shut_driver - driver[d])
+    shut_driver = max(float(np.percentile(driver, 99.5)), open_driver + 0.2)
+    shut_target = max(float(np.percentile(target, 99.5)), open_target + 0.2)
+    gain = (shut_target - open_target) / (shut_driver - open_driver)
     # A driver who never blinks has no closed end; do not blow up noise.
-    stretched: Floats = target[t] + min(float(gain), 3.0) * (driver - driver[d])
+    stretched: Floats = open_target + min(gain, 3.0) * (driver - open_driver)
     return stretched

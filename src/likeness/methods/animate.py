@@ -1,10 +1,10 @@
 """One photo brought to life by a driver, without training (Averbuch-Elor et al. 2017).
 
-Paper: Bringing Portraits to Life, ACM TOG 36(6). Its ingredients are here: relative motion transfer,
-a warp that fades away from the head, the mouth's interior from the driving frame, wrinkles as a
-ratio of driving frames. What differs: motion goes over a 3D face fitted to the photo, which turns;
-the person is cut out of the background; eyes and teeth stay with the skull while lids and lips move
-over them. docs/methods/animate.md maps equations to functions.
+Paper: Bringing Portraits to Life, ACM TOG 36(6). Its ingredients are here: relative motion
+transfer, a warp that fades away from the head, the mouth's interior from the driving frame, and
+wrinkles as a ratio of driving frames. What differs: motion goes over a 3D face fitted to the photo,
+which turns; the person is cut out of the background; eyeballs stay with the skull while lids move.
+docs/methods/animate.md maps equations to functions.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ MAP_NAMES = (
     *("way_x", "way_y"),
     *("inside_x", "inside_y"),
     *("eye", "mouth", "mouth_r", "mouth_g", "mouth_b"),
-    "wrinkle",
+    *("wrinkle", "lashes"),
 )
 """Channels of the condition: where in the photo each pixel comes from (as a way from the pixel),
 where the skull under it stands in the photo, how much eye and mouth show there, the driver's mouth,
-and the logarithm of the wrinkles."""
+the logarithm of the wrinkles, and where shut lids meet."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Animation:
         return len(self.motion)
 
     def condition(self, window: Window) -> Condition:
-        """Tell where every pixel of some frames comes from, (n,10,h,w)."""
+        """Tell where every pixel of some frames comes from, (n,11,h,w)."""
         maps = np.stack([self._maps(index) for index in window])
         return Condition(self.crop(len(window)), torch.from_numpy(maps), MAP_NAMES)
 
@@ -137,7 +137,7 @@ class Animation:
         return Crop(self.size, np.repeat(whole[None], count, 0))
 
     def _maps(self, index: int) -> Floats:
-        """(10,h,w) of one frame."""
+        """(11,h,w) of one frame."""
         vertices, posed = self.mesh.bend(self.motion, index)
         shown = cover(self.mesh, vertices)
         frame = self._source.read(self.driver.track.start + index) if self._source else None
@@ -146,7 +146,7 @@ class Animation:
         maps = np.zeros((len(MAP_NAMES), *self.size), np.float32)
         maps[:4] = carried[..., :4].transpose(2, 0, 1)
         self._look(maps, shown, posed)
-        maps[4] = soft(shown.kinds == EYES)
+        self._shut(maps, shown, index)
         maps[5] = soft(shown.kinds == MOUTH)
         if frame is not None:
             self._speak(maps, shown, frame, carried[..., 4:6])
@@ -166,6 +166,23 @@ class Animation:
         if self._wrinkles is not None:
             values[:face, 6:8] = self._wrinkles.atlas.places
         return values
+
+    def _shut(self, maps: Floats, shown: Cover, index: int) -> None:
+        """Show eyes between the lids, and lashes where the lids are nearly shut."""
+        eyes = shown.kinds == EYES
+        middle = self.mesh.head.project(
+            self.mesh.head.vertices[self.model.regions["midline"]],
+            self.motion.rotation[index],
+            self.motion.translation[index],
+        )[:, 0].mean()
+        # Image left of the nose is the person's right eye.
+        right = np.arange(self.size[1]) < middle
+        lids = np.where(right, *self.motion.lids[index])
+        opened = np.clip((lids - 0.03) / 0.22, 0, 1).astype(np.float32)
+        opened = opened * opened * (3 - 2 * opened)
+        maps[4] = soft(eyes) * opened
+        if opened.min() < 1:
+            maps[10] = edged(eyes) * (1 - opened)
 
     def _look(self, maps: Floats, shown: Cover, posed: Posed) -> None:
         """Shift the irises: in the photo, what lies around a moved iris is bent out of its way."""
@@ -189,10 +206,10 @@ class Animation:
         """Fetch the inside of the driver's mouth and match its light to the photo's."""
         inside = shown.kinds == MOUTH
         rows, columns = np.nonzero(inside)
-        if not len(rows):
+        if not len(rows) or not self.config.mouth:
             return
         box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-        seen = sample(frame, places[box], inside[box]) if self.config.mouth else 0
+        seen = sample(frame, places[box], inside[box])
         maps[6:9][(slice(None), *box)] = np.transpose(seen * self._gain, (2, 0, 1))
 
     def _match(self, source: DriverFrames) -> Floats:
@@ -243,6 +260,13 @@ def soft(mask: Any) -> Floats:
 
     blurred = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.9)
     return np.asarray(np.clip(2 * blurred - 0.9, 0, 1), np.float32)
+
+
+def edged(mask: Any) -> Floats:
+    """Turn a mask (h,w) into coverage with an edge of a pixel's width."""
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.6), np.float32)
 
 
 def sample(picture: Floats, places: Floats, where: Any) -> Floats:

@@ -27,7 +27,7 @@ _BESIDE = 0.45
 def find_photo(
     clip: Clip,
     frame: int = 0,
-    face: int | None = None,
+    face: str | None = None,
     track: TrackConfig | None = None,
     fit: FitConfig | None = None,
 ) -> Photo:
@@ -38,7 +38,7 @@ def find_photo(
     Args:
         clip: a photo (a clip of one frame) or a video.
         frame: which frame of it.
-        face: which face, counted from 1, largest first; needed where several are found.
+        face: whose: largest, or a number from 0 on, largest first; needed where there are several.
         track, fit: settings.
 
     Raises:
@@ -73,7 +73,7 @@ def _width(face: Face) -> float:
     return float(face.box[2] - face.box[0])
 
 
-def _choose(faces: list[Face], wanted: int | None, clip: Clip) -> Face:
+def _choose(faces: list[Face], wanted: str | None, clip: Clip) -> Face:
     name = clip.path.name
     if not faces:
         raise TrackError(
@@ -81,7 +81,7 @@ def _choose(faces: list[Face], wanted: int | None, clip: Clip) -> Face:
             " photo to the head, or lower min_confidence in [track]"
         )
     listed = "; ".join(
-        f"{i + 1} at ({(f.box[0] + f.box[2]) / 2:.0f}, {(f.box[1] + f.box[3]) / 2:.0f}),"
+        f"{i} at ({(f.box[0] + f.box[2]) / 2:.0f}, {(f.box[1] + f.box[3]) / 2:.0f}),"
         f" {_width(f):.0f} px wide"
         for i, f in enumerate(faces)
     )
@@ -90,15 +90,15 @@ def _choose(faces: list[Face], wanted: int | None, clip: Clip) -> Face:
             raise TrackError(
                 f"{len(faces)} faces were found in {name}: {listed}. Choose one with --face"
             )
-        wanted = 1
-    if not 1 <= wanted <= len(faces):
+    number = 0 if wanted in (None, "largest") else int(wanted or 0)
+    if number >= len(faces):
         raise TrackError(f"face {wanted} was asked for; found in {name}: {listed}")
-    if _width(faces[wanted - 1]) < _SMALL:
+    if _width(faces[number]) < _SMALL:
         raise TrackError(
-            f"the face in {name} is {_width(faces[wanted - 1]):.0f} pixels wide, expected at least"
+            f"the face in {name} is {_width(faces[number]):.0f} pixels wide, expected at least"
             f" {_SMALL}; use a larger photo, or one cropped from a larger original"
         )
-    return faces[wanted - 1]
+    return faces[number]
 
 
 def _fitted(track: FaceTrack, clip: Clip, config: FitConfig) -> FaceParams:

@@ -58,7 +58,7 @@ class StillMesh:
         model = head.model
         oval = model.regions["face_oval"]
         face = head.at_rest(head.vertices)
-        outline, depth = face[oval, :2], float(face[oval, 2].mean())
+        outline, depth = face[oval, :2], face[oval, 2]
         center = outline.mean(0)
         top, chin = face[oval[0], :2], face[oval[len(oval) // 2], :2]
         height = float(np.linalg.norm(chin - top))
@@ -71,7 +71,7 @@ class StillMesh:
             # Hair rises higher over the forehead than it stands off the temples.
             rest.append(center + offset * (1 + (growth - 1) * (1 + 0.35 * above)))
             carry.append(np.full(len(oval), share))
-            depths.append(np.full(len(oval), depth + behind * width))
+            depths.append(depth + behind * width)
         places = np.concatenate(rest).astype(np.float32)
         triangles, kinds = _closed(model, oval)
         return StillMesh(

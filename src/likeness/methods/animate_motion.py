@@ -24,7 +24,7 @@ _BLINKS = ("eyeBlinkRight", "eyeBlinkLeft")
 _SHUT = 0.11
 """Openness of a shut eye, for drivers who never blink."""
 _ALL_SHUT = 0.10
-"""Lids this near, in units of their distance at rest, are shut: a slit left over reads as a stare."""
+"""Lids this near, in units of their distance at rest, are shut: a slit left over is a stare."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,22 @@ class Head:
         moved = self._part(moved)
         image = self.project(moved, motion.rotation[index], motion.translation[index])
         irises = self._look(motion.gaze[index])
-        return Posed(image, self.at_rest(moved)[:, :2], irises)
+        return Posed(image, self._inside(moved), irises)
+
+    def _inside(self, moved: Floats) -> Floats:
+        """(V,2) photo places of what the eyes' and the mouth's contours lie over.
+
+        Eyeballs stay with the skull. Upper teeth would, too, but then a smile would uncover gums
+        that nobody has seen: they go with the upper lip, and the lower lip slides over them.
+        """
+        places = self.at_rest(moved)[:, :2]
+        own = self.at_rest(self.vertices)[:, :2]
+        upper, lower = (self.model.regions[f"lip_{side}_inner"] for side in ("upper", "lower"))
+        corners = self.model.regions["mouth_corners"]
+        gap = places[lower] - places[upper]
+        places[upper], places[lower] = own[upper], own[upper] + gap
+        places[corners] = own[corners]
+        return places
 
     def _close(self, moved: Floats, eye: int, openness: float) -> Floats:
         """Bring one eye's lids to `openness` of their distance in the photo.

@@ -8,18 +8,19 @@ from likeness.methods.animate_photo import Still
 from likeness.types import Floats
 
 _DARK = np.array([0.16, 0.07, 0.06], np.float32)
-"""The inside of a mouth that nobody has seen, in units of white."""
+"""The inside of a mouth that nobody has seen, in units of the photo's own light."""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
     """Paint one frame.
 
-    I = (1 - a) (W (1 - e - m) + e E + m M) exp(s r) + (1 - a) wall, with W the warped person and its
-    coverage a, E the eyeballs, M the mouth, r the wrinkles.
+    I = a (W (1 - e - m) + e E + m M) exp(s r) + (1 - a) wall, with W the warped person and a its
+    coverage, E the eyeballs, M the mouth, e and m their shares, r the wrinkles.
 
     Args:
         still: the photo.
-        maps: (10,h,w) as `animate.MAP_NAMES`.
+        maps: (11,h,w) as `animate.MAP_NAMES`.
         wrinkles: strength s.
 
     Returns:
@@ -34,6 +35,7 @@ def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
         still.person, maps[0] + xs, maps[1] + ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     colors, share = person[..., :3], np.clip(person[..., 3:], 0, 1)
+    colors += maps[10][..., None] * (still.lashes - colors)
     _fill(colors, still.eyeballs, maps, maps[4])
     _fill_mouth(colors, still, maps)
     if wrinkles > 0:
@@ -76,9 +78,27 @@ def _fill_mouth(colors: Floats, still: Still, maps: Floats) -> None:
     layered = np.concatenate([still.picture, still.teeth[..., None]], -1)
     own = _inside(layered, maps, box)
     theirs = maps[6:9][(slice(None), *box)].transpose(1, 2, 0)
-    light = float(np.median(still.picture @ np.array([0.299, 0.587, 0.114], np.float32)))
-    hidden = np.where(theirs.sum(-1, keepdims=True) > 0, theirs, _DARK * light)
+    light = float(np.median(still.picture @ _LUMA))
+    dark = _DARK * light
+    if still.teeth.max() > 0:
+        theirs = _toothless(theirs, maps[5][box], dark)
+    hidden = np.where(theirs.sum(-1, keepdims=True) > 0, theirs, dark)
     known = own[..., 3:]
     made = known * own[..., :3] + (1 - known) * hidden
     share = maps[5][box][..., None]
     colors[box] += share * (made - colors[box])
+
+
+def _toothless(mouth: Floats, share: Floats, dark: Floats) -> Floats:
+    """Darken the upper teeth of a driver's mouth (h,w,3): the photo has its own.
+
+    Teeth are what is bright and hardly colored; low in the mouth they are the lower ones, and stay.
+    """
+    bright = mouth.max(-1)
+    tint = 1 - mouth.min(-1) / np.maximum(bright, 1e-3)
+    level = max(float(bright.max()), 1e-3)
+    tooth = np.clip((bright / level - 0.35) / 0.25, 0, 1) * np.clip((0.55 - tint) / 0.2, 0, 1)
+    height = np.cumsum(share, 0) / np.maximum(share.sum(0), 1e-3)
+    upper = np.clip((0.85 - height) / 0.15, 0, 1)
+    hidden = (tooth * upper)[..., None]
+    return np.asarray(mouth + hidden * (dark - mouth), np.float32)

@@ -22,6 +22,9 @@ _LASHES = 0.055
 """Thickness of the upper lashes in units of the eye's width: they belong to the lid."""
 _CLOSED_LIPS = 0.045
 """Inner lips nearer than this, in units of the mouth's width, show nothing between them."""
+_LIP_EDGE = 0.012
+"""How far the inner lips of an open mouth are drawn outward, in mouth widths: the tracker's line
+cuts through the teeth, and their slivers would stick to the lips."""
 _MIRRORED = 0.92
 """The hidden top of an iris lies in the lid's shadow: brightness of its mirrored lower part."""
 
@@ -41,8 +44,10 @@ class Still:
     """(h,w,3) the picture, with lids and lashes around the eyes replaced by more eye."""
     teeth: Floats
     """(h,w) 1 where the open mouth shows what is inside, soft toward the lips; else 0."""
+    lashes: Floats
+    """(3,) color of the line where shut lids meet."""
     points: Floats
-    """(478,2) landmarks, the upper lids' moved below the lashes."""
+    """(478,2) landmarks: upper lids moved below the lashes, open lips off the teeth."""
     scale: float
     """Output pixels per pixel of the photo as it was tracked."""
 
@@ -60,8 +65,10 @@ def prepare_still(
         scale: output pixels per tracked pixel.
     """
     pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy(), np.float32)
+    tracked = (track.landmarks[0, :, :2] * scale).astype(np.float32)
     matte = person_matte((pixels * 255 + 0.5).astype(np.uint8))
-    points = below_lashes(track.landmarks[0, :, :2] * scale, model)
+    matte = matte * one_body(matte, tracked.mean(0))
+    points = below_lashes(tracked, model)
     wall = fill_holes(pixels, 1 - np.clip(matte * 20, 0, 1))
     keep = matte[..., None]
     colors = pixels - (1 - keep) * wall
@@ -70,10 +77,25 @@ def prepare_still(
         person=np.concatenate([colors, keep], -1),
         wall=wall,
         eyeballs=uncover_eyes(pixels, points, model),
-        teeth=inner_mouth(points, pixels.shape[:2], model),
-        points=points,
+        teeth=inner_mouth(tracked, pixels.shape[:2], model),
+        lashes=lash_color(pixels, tracked, model),
+        points=off_teeth(points, model),
         scale=scale,
     )
+
+
+def one_body(matte: Floats, inside: Floats) -> Floats:
+    """(h,w) soft mask of the connected part of a matte that holds the place `inside` (2,)."""
+    import cv2
+
+    count, labels = cv2.connectedComponents((matte > 0.5).astype(np.uint8))
+    column, row = (int(v) for v in np.clip(inside, 0, np.array(matte.shape[::-1]) - 1))
+    if count < 2 or labels[row, column] == 0:
+        return np.ones_like(matte)
+    radius = max(2, round(0.012 * max(matte.shape)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    body = cv2.dilate((labels == labels[row, column]).astype(np.uint8), kernel)
+    return np.asarray(cv2.GaussianBlur(body.astype(np.float32), (0, 0), radius / 2), np.float32)
 
 
 def below_lashes(points: Floats, model: FaceModel) -> Floats:
@@ -88,6 +110,34 @@ def below_lashes(points: Floats, model: FaceModel) -> Floats:
         step = np.minimum(_LASHES * width, length / 4) / np.maximum(length, 1e-6)
         moved[upper] = points[upper] + step * gap
     return moved
+
+
+def off_teeth(points: Floats, model: FaceModel) -> Floats:
+    """Draw the inner lips of an open mouth outward, off the teeth, in landmarks (478,2)."""
+    gap, width = _mouth(points, model)
+    length = np.linalg.norm(gap, axis=1, keepdims=True)
+    if length.max() < _CLOSED_LIPS * width:
+        return points
+    moved = points.copy()
+    step = max(0.7, _LIP_EDGE * width) * gap / np.maximum(length, 1e-3)
+    moved[model.regions["lip_upper_inner"]] -= step
+    moved[model.regions["lip_lower_inner"]] += step
+    return moved
+
+
+def _mouth(points: Floats, model: FaceModel) -> tuple[Floats, float]:
+    """(K,2) ways from upper to lower inner lip, and the mouth's width."""
+    corners = points[model.regions["mouth_corners"]]
+    gap = points[model.regions["lip_lower_inner"]] - points[model.regions["lip_upper_inner"]]
+    return np.asarray(gap, np.float32), float(np.linalg.norm(corners[1] - corners[0]))
+
+
+def lash_color(picture: Floats, points: Floats, model: FaceModel) -> Floats:
+    """(3,) color of the upper lashes: the darker part of what lies along the upper lids."""
+    upper = np.concatenate([model.regions[f"{name}_lid_upper"] for name in EYE_NAMES])
+    column = np.floor(points[upper, 0]).astype(int).clip(0, picture.shape[1] - 1)
+    row = np.floor(points[upper, 1]).astype(int).clip(0, picture.shape[0] - 1)
+    return np.asarray(np.percentile(picture[row, column], 40, axis=0), np.float32)
 
 
 def fill_holes(picture: Floats, known: Floats) -> Floats:
@@ -174,14 +224,8 @@ def inner_mouth(points: Floats, size: tuple[int, ...], model: FaceModel) -> Floa
     """Return (h,w): where the photo shows the inside of an open mouth, soft toward the lips."""
     import cv2
 
-    corners = points[model.regions["mouth_corners"]]
-    width = float(np.linalg.norm(corners[1] - corners[0]))
-    upper, lower = (
-        points[model.regions["lip_upper_inner"]],
-        points[model.regions["lip_lower_inner"]],
-    )
-    gap = np.linalg.norm(lower - upper, axis=1).max()
-    if gap < _CLOSED_LIPS * width:
+    gap, width = _mouth(points, model)
+    if np.linalg.norm(gap, axis=1).max() < _CLOSED_LIPS * width:
         return np.zeros(size[:2], np.float32)
     inside = polygon(points[model.regions["lips_inner"]], (size[0], size[1]))
     spread = max(0.7, 0.02 * width)

@@ -39,6 +39,8 @@ class Dub:
     """Who agreed; there is no synthesis without one."""
     ingredients: tuple[Ingredient, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    action: str = "dub"
+    """What the manifest calls it."""
 
     def __post_init__(self) -> None:
         found = (len(self.own), len(self.params), len(self.seen))
@@ -48,7 +50,7 @@ class Dub:
         """State what the output is made from."""
         return Manifest(
             title=title,
-            action="dub",
+            action=self.action,
             ingredients=self.ingredients,
             settings=self.settings,
             people=self.permission.shown,

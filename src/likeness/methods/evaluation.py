@@ -30,7 +30,7 @@ from likeness.store import load_bundle, load_face_model
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import open_reader, read_largest
 from likeness.training.data import FrameBank, fill_bank
-from likeness.types import Clip, FaceParams, Floats, Progress, Window, silent
+from likeness.types import Clip, FaceParams, Floats, Ints, Progress, Window, silent
 
 log = logging.getLogger(__name__)
 
@@ -104,23 +104,23 @@ def judge(judged: Judged, clip: Clip, progress: Progress = silent) -> Judgement:
         clip: the clip of its shot.
         progress: called as ("frames" | "evaluate", done, total).
     """
-    shot = judged.shot
+    shot, held = judged.shot, Window(len(judged.seen), len(judged.shot.track))
+    landmarks = _mapped(shot.track.landmarks, judged.crop(1).crop_from_frame)
+    nearest = nearest_frames(landmarks[judged.seen], landmarks[held.start : held.stop])
+    needed, rows = np.unique(nearest, return_inverse=True)
     with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
-        bank = fill_bank(
-            clip,
-            judged.crop(len(shot.track)),
-            judged.seen + shot.track.start,
-            Path(folder) / "training.crops",
-            progress,
-        )
-        return _judge(judged, clip, bank, progress)
+        path = Path(folder) / "nearest.crops"
+        times = judged.seen[needed] + shot.track.start
+        bank = fill_bank(clip, judged.crop(1), times, path, progress)
+        return _judge(judged, clip, bank, rows, progress)
 
 
-def _judge(judged: Judged, clip: Clip, bank: FrameBank, progress: Progress) -> Judgement:
+def _judge(
+    judged: Judged, clip: Clip, bank: FrameBank, nearest: Ints, progress: Progress
+) -> Judgement:
+    """Judge, with row `nearest[i]` of the bank as the baseline of held-out frame i."""
     shot, held = judged.shot, Window(len(judged.seen), len(judged.shot.track))
     crop_from_frame = judged.crop(1).crop_from_frame
-    landmarks = _mapped(shot.track.landmarks, crop_from_frame)
-    nearest = nearest_frames(landmarks[judged.seen], landmarks[held.start : held.stop])
     evaluation, exhibits = SelfEvaluation(), Exhibits(len(held))
     look = _Look(shot.params, crop_from_frame, clip.size)
     seconds: list[float] = []

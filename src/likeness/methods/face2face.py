@@ -27,11 +27,11 @@ from likeness.face3d.raster import interpolate
 from likeness.fit.deformation import DeformationTransfer
 from likeness.fit.parts import belongs
 from likeness.methods.face2face_mouths import MouthGallery, describe
-from likeness.methods.protocol import own_params
+from likeness.methods.protocol import own_frames
 from likeness.metrics.temporal import flow, warp
 from likeness.synthesize.mouth_texture import blur, weighted_median
 from likeness.training.data import FrameBank
-from likeness.types import Condition, FaceParams, Floats, Ints, Shot, Weights, Window
+from likeness.types import Bools, Condition, FaceParams, Floats, Ints, Shot, Weights, Window
 
 _DARKEST = 0.15
 """Least irradiance that colors are divided by: in the shade of the nose noise would be blown up."""
@@ -73,8 +73,9 @@ def make_face2face(
     calm = np.argsort(np.square(known.expression - np.median(known.expression, 0)).sum(1))
     calm = np.sort(calm[: max(config.skin, len(calm) // 3)])
     # Turned heads show the cheeks; expressions move the skin off its place.
-    posed = replace(guide.describe(select(known, calm)), mouth=np.zeros((len(calm), 1)))
-    posed = replace(posed, eyes=np.zeros((len(calm), 1)))
+    nothing = np.zeros((len(calm), 1), np.float32)
+    posed = replace(guide.describe(select(known, calm)), mouth=nothing)
+    posed = replace(posed, eyes=nothing)
     chosen = calm[pick_keyframes(posed, config.skin)]
     colors, weights = zip(*(_unlit(guide, atlas, known, bank, i) for i in chosen), strict=True)
     skin = weighted_median(torch.cat(colors), torch.cat(weights))
@@ -97,7 +98,7 @@ def open_atlas(guide: Guide, texels: int) -> Atlas:
     model = guide.mesh.model
     weights = np.zeros(len(model.expression), np.float32)
     if "jawOpen" in model.expression_names:
-        weights[model.expression_names.index("jawOpen")] = 0.5
+        weights[model.expression_names.index("jawOpen")] = 0.7
     return Atlas.of(guide.mesh, texels, weights)
 
 
@@ -170,8 +171,8 @@ class Face2Face:
             window: which of its frames.
             frames: (N,3,h,w) the target's crops there.
         """
-        own = own_params(self.shot, params, window)
-        wanted = self._wanted(params, own, window)
+        own, seen = own_frames(self.shot, params, window)
+        wanted = self._wanted(params, own, window, seen)
         posed, before = _pose(self.guide, wanted), _pose(self.guide, own)
         light = self._light(frames, before)
         lit = _lit(self.guide, posed, light)
@@ -186,7 +187,7 @@ class Face2Face:
             map_names=_MAPS,
             keyframes=self.patches[torch.from_numpy(pairs)],
             target=frames,
-            mask=torch.from_numpy(np.stack(masks)),
+            mask=torch.from_numpy(np.stack(masks) * seen[:, None, None, None]).float(),
         )
 
     def draw(self, condition: Condition) -> Tensor:
@@ -217,11 +218,13 @@ class Face2Face:
         moved = condition.maps[:, 5:7].abs().amax(1, keepdim=True) > 0.02
         return torch.maximum((condition.mask > 0).float(), moved.float())
 
-    def _wanted(self, params: FaceParams, own: FaceParams, window: Window) -> FaceParams:
-        """The target's own params with the wanted mouth, nose and brows."""
+    def _wanted(
+        self, params: FaceParams, own: FaceParams, window: Window, seen: Bools
+    ) -> FaceParams:
+        """The target's own params with the wanted mouth, nose and brows where it was seen."""
         moves = belongs(own.expression_names, ["mouth", "nose", "brows"])
         wanted = params.expression[window.start : window.stop]
-        return replace(own, expression=np.where(moves, wanted, own.expression))
+        return replace(own, expression=np.where(moves & seen[:, None], wanted, own.expression))
 
     def _plan(self, params: FaceParams) -> Ints:
         """(N,) mouth of each frame; which one follows which is decided over the whole timeline."""
@@ -307,7 +310,7 @@ def _away_from_eyes(mesh: PortraitMesh) -> Floats:
     lids = rest[np.concatenate([mesh.model.regions[name] for name in EYES])]
     distance = np.linalg.norm(rest[:, None] - lids, axis=-1).min(1)
     near, far = _EYE_BORDER
-    return np.clip((distance - near) / (far - near), 0, 1)[:, None].astype(np.float32)
+    return np.asarray(np.clip((distance - near) / (far - near), 0, 1)[:, None], np.float32)
 
 
 def _fading(height: int, width: int) -> Floats:

@@ -167,7 +167,7 @@ def _patterns(grey: Floats) -> Floats:
             cell = code[:, rows][:, :, columns].reshape(len(code), -1)
             counts = [np.bincount(one, minlength=_BINS) for one in cell]
             cells.append(np.stack(counts) / cell.shape[1])
-    return np.concatenate(cells, 1).astype(np.float32) / len(cells)
+    return np.asarray(np.concatenate(cells, 1) / len(cells), np.float32)
 
 
 def _chi_squares(histograms: Floats) -> Floats:

@@ -23,7 +23,7 @@ from likeness.condition.mesh import PosedMesh, with_eyes
 from likeness.condition.paint import cover
 from likeness.face3d.raster import interpolate, rasterize
 from likeness.fit.parts import belongs
-from likeness.methods.protocol import own_params
+from likeness.methods.protocol import own_frames
 from likeness.metrics.temporal import flow
 from likeness.synthesize.mouth_texture import (
     blur,
@@ -35,7 +35,7 @@ from likeness.synthesize.mouth_texture import (
     weighted_median,
 )
 from likeness.training.data import FrameBank
-from likeness.types import Condition, FaceParams, Floats, Ints, Shot, Weights, Window
+from likeness.types import Bools, Condition, FaceParams, Floats, Ints, Shot, Weights, Window
 
 _MAPS = ("place_x", "place_y", "jaw")
 _MODES = 20
@@ -120,7 +120,7 @@ def lower_box(atlas: Atlas) -> Ints:
     return np.array([*box[:3], deeper], np.int64)
 
 
-def _usual(guide: Guide, params: FaceParams) -> np.ndarray:
+def _usual(guide: Guide, params: FaceParams) -> Bools:
     """(N,) True where the head is turned no further than usual (section 4.2, frame selection)."""
     pose = guide.describe(params).pose
     stray = np.abs(pose - np.median(pose, 0)) / np.maximum(pose.std(0), 1e-3)
@@ -193,7 +193,7 @@ class Obama:
             window: which of its frames.
             frames: (N,3,h,w) the target's crops there.
         """
-        own = own_params(self.shot, params, window, self.shown)
+        own, seen = own_frames(self.shot, params, window, self.shown)
         moves = belongs(own.expression_names, ["mouth"])
         expression = np.where(moves, params.expression[window.start : window.stop], own.expression)
         shapes = (_lips(self.guide, expression) - self.mean) @ self.basis
@@ -209,7 +209,7 @@ class Obama:
             keyframes=torch.cat([self._detail(b, at) for b, at in zip(between, lips, strict=True)]),
             code=torch.from_numpy(np.stack(chosen)),
             target=frames,
-            mask=torch.from_numpy(np.stack(masks)),
+            mask=torch.from_numpy(np.stack(masks) * seen[:, None, None, None]).float(),
         )
 
     def draw(self, condition: Condition) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from likeness.condition.guide import select
 from likeness.provenance.manifest import Manifest
-from likeness.types import Condition, FaceParams, Ints, Layer, Shot, Window
+from likeness.types import Bools, Condition, FaceParams, Ints, Layer, Shot, Window
 
 
 class Method(Protocol):
@@ -50,23 +50,27 @@ class Editor(Protocol):
         ...
 
 
-def own_params(
+def own_frames(
     shot: Shot, params: FaceParams, window: Window, shown: Ints | None = None
-) -> FaceParams:
-    """Return what the target itself does in a window of a timeline.
+) -> tuple[FaceParams, Bools]:
+    """Return what the target itself does in a window of a timeline, and where it was seen.
 
     Args:
         shot: the target.
         params: the wanted performance, over the frames of the shot's track or of its whole clip.
         window: frames of `params`.
         shown: (M,) frame of the clip at each moment of the timeline; None is its own order.
+
+    Returns:
+        Params of N frames, and (N,) False where the face was guessed: there is none to be changed.
     """
     rows = np.arange(window.start, window.stop)
     if shown is not None:
-        rows = (shown[rows] - shot.track.start).clip(0, len(shot.track) - 1)
+        rows = shown[rows] - shot.track.start
     elif len(params) != len(shot.track):
-        rows = (rows - shot.track.start).clip(0, len(shot.track) - 1)
-    return select(shot.params, rows)
+        rows = rows - shot.track.start
+    inside = rows.clip(0, len(shot.track) - 1)
+    return select(shot.params, inside), (rows == inside) & shot.track.observed[inside]
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class FastConfig:
     texture: float = 0.6
     """Weight of the local-contrast loss, which asks for as much detail as there is."""
     correction: float = 1e-3
-    """Weight of the mean square of the warps' corrections, in crop pixels."""
+    """Weight of the mean square of the warps' corrections, in 256ths of the crop."""
     adversarial: float = 0.0
     """Weight of the patch critic; 0 trains without one."""
     adversarial_from: float = 0.6
@@ -224,6 +224,7 @@ class PaperTask:
                 window=config.window,
                 channels=channels,
                 width=config.width,
+                levels=halvings(material.guide.side),
                 refine=config.refine,
             )
         )
@@ -270,6 +271,11 @@ class PaperTask:
         return Losses(loss, judge)
 
 
+def halvings(side: int) -> int:
+    """Return how often a picture can be halved: 8 times at 256, 9 at 512, 7 at 384."""
+    return (side & -side).bit_length() - 1
+
+
 def _place(device: torch.device, *modules: nn.Module | None) -> None:
     for module in modules:
         if module is not None:
@@ -289,7 +295,7 @@ def background(bank: FrameBank, count: int = 96) -> tuple[Tensor, Tensor]:
         noise, 0 where something passes.
     """
     rows = np.linspace(0, len(bank) - 1, min(count, len(bank))).astype(np.int64)
-    frames = torch.from_numpy(np.array(bank.pixels[rows]))
+    frames = bank.raw(rows)
     plate = frames.median(0).values.float() / 255
     # The 95th percentile: a hand that passes once is no reason to redraw the wall ever after.
     departure = torch.zeros(plate.shape[1:])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,6 +19,9 @@ from likeness.condition.body import Bodies
 from likeness.condition.guide import Guide, select
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, TrackError
+from likeness.methods.editors import EditorConfig, make_editor
+from likeness.methods.face2face import Face2FaceConfig
+from likeness.methods.obama import ObamaConfig
 from likeness.methods.protocol import METHODS
 from likeness.methods.reenact import guide_of, weights_of
 from likeness.methods.reenact_tasks import (
@@ -30,8 +35,10 @@ from likeness.methods.reenact_tasks import (
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
 from likeness.store import save_bundle
+from likeness.synthesize.portrait import at_size
 from likeness.training.data import FrameBank, fill_bank
-from likeness.training.loop import LoopConfig, Outcome, train
+from likeness.training.loop import LoopConfig
+from likeness.training.stages import Stage, train_stages
 from likeness.types import (
     Bundle,
     Clip,
@@ -44,7 +51,9 @@ from likeness.types import (
     silent,
 )
 
-Preset = Literal["fast", "paper", "pix2pix"]
+log = logging.getLogger(__name__)
+
+Preset = Literal["fast", "paper", "pix2pix", "face2face", "obama"]
 
 
 @dataclass(frozen=True)
@@ -53,9 +62,14 @@ class ReenactTraining:
 
     preset: Preset = "fast"
     """`fast` warps keyframes and suits a CPU; `paper` is the network of Deep Video Portraits,
-    `pix2pix` the same on single frames."""
+    `pix2pix` the same on single frames. `face2face` and `obama` learn nothing: they keep skin and
+    mouths, and change the target's own frames."""
     size: int = 256
     """Side of the portrait in pixels."""
+    early_size: int = 256
+    """Side at which a larger portrait of the preset `fast` begins to be learned."""
+    early_share: float = 0.6
+    """Share of the budget (minutes or steps) that is spent at the early size."""
     scale: float = 1.7
     """Side of the crop in units of the face's range of motion."""
     holdout: Literal["last-third", "none"] = "last-third"
@@ -71,20 +85,39 @@ class ReenactTraining:
     fast: FastConfig = field(default_factory=FastConfig)
     paper: PaperConfig = field(default_factory=PaperConfig)
     pix2pix: PaperConfig = PIX2PIX
+    face2face: Face2FaceConfig = field(default_factory=Face2FaceConfig)
+    obama: ObamaConfig = field(default_factory=ObamaConfig)
 
     def __post_init__(self) -> None:
         if self.size % 32 or self.size < 64:
             raise ConfigError(f"size is {self.size}, expected a multiple of 32 from 64 on")
+        if self.early_size % 32 or self.early_size < 64 or not 0 <= self.early_share < 1:
+            raise ConfigError(
+                f"early_size is {self.early_size} and early_share {self.early_share}, expected a "
+                "multiple of 32 from 64 on and a share from 0 to below 1"
+            )
         if self.preset not in get_args(Preset):
             known = ", ".join(get_args(Preset))
             raise ConfigError(f"preset is {self.preset!r}, expected one of {known}")
 
     @property
-    def recipe(self) -> FastConfig | PaperConfig:
-        """Settings of the chosen network."""
-        if self.preset == "fast":
-            return self.fast
-        return self.paper if self.preset == "paper" else self.pix2pix
+    def sizes(self) -> tuple[int, ...]:
+        """Sides at which the network is trained, one after the other."""
+        # The paper's network has as many levels as its size allows: there is nothing to carry over.
+        early = self.preset == "fast" and self.size > self.early_size and self.early_share > 0
+        return (self.early_size, self.size) if early else (self.size,)
+
+    @property
+    def recipe(self) -> FastConfig | PaperConfig | EditorConfig:
+        """Settings of the chosen method."""
+        recipes: Mapping[str, FastConfig | PaperConfig | EditorConfig] = {
+            "fast": self.fast,
+            "paper": self.paper,
+            "pix2pix": self.pix2pix,
+            "face2face": self.face2face,
+            "obama": self.obama,
+        }
+        return recipes[self.preset]
 
 
 def train_portrait(
@@ -122,37 +155,86 @@ def train_portrait(
     first = shot.track.start
     crop = portrait_crop(shot.track, shot.clip.size, config.size, config.scale)
     guide = guide_of(shot, seen, crop.crop_from_frame[0], config.size)
-    work = output / "resume"
-    digest = settings.digest(config, shot.clip.digest)
-    bank = fill_bank(shot.clip, crop, rows + first, work / f"{digest[:16]}.crops", progress)
-    where = device or torch.device("cpu")
-    material = _material(guide, shot, bank, rows, config.fast.keyframes, where)
-    task = _task(material, config)
-    outcome = train(task, _loop(config), work, digest, resume, progress)
-    method = f"reenact.{config.preset}"
+    _warn_of_few_pixels(guide, shot.clip)
+    run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
+    bank = fill_bank(shot.clip, crop, rows + first, run.crops, progress)
+    if isinstance(config.recipe, FastConfig | PaperConfig):
+        keyframes = config.fast.keyframes
+        material = _material(guide, shot, bank, rows, keyframes, device or torch.device("cpu"))
+        networks, learned = _learn(material, shot, seen, config, run, progress)
+    else:
+        networks, learned = make_editor(guide, shot.params, bank, rows, config.recipe), {}
+    plate = Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)})
     bundle = Bundle(
-        method=method,
-        networks={
-            "generator": weights_of(
-                METHODS[method].network, task.generator.config, outcome.weights
-            ),
-            "gallery": _kept(material),
-            "plate": Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)}),
-        },
+        method=f"reenact.{config.preset}",
+        networks={**networks, "plate": plate},
         input=_input(config, guide, shot.clip),
-        training=_record(config, shot.clip, stop, outcome),
+        training={**_record(config, shot.clip, stop), **learned},
         license="of the person shown; see people",
         people=permission.people,
         shot=shot,
         preview=bank.crops(np.array([len(bank) // 2]))[0],
     )
     save_bundle(bundle, output)
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(run.folder, ignore_errors=True)
     return bundle
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Where a training keeps its state, and whether it goes on from it."""
+
+    folder: Path
+    digest: str
+    resume: bool
+
+    @property
+    def crops(self) -> Path:
+        """The file that holds the training's frames."""
+        return self.folder / f"{self.digest[:16]}.crops"
+
+
+def _learn(
+    material: Material,
+    shot: Shot,
+    seen: Ints,
+    config: ReenactTraining,
+    run: _Run,
+    progress: Progress,
+) -> tuple[dict[str, Weights], dict[str, Any]]:
+    """Train a generator; return what the bundle holds of it and tells of its training."""
+    shares = (config.early_share, 1 - config.early_share) if len(config.sizes) > 1 else (1.0,)
+    stages = [
+        Stage(str(side), share, partial(_task, _sized(material, shot, seen, side), config))
+        for side, share in zip(config.sizes, shares, strict=True)
+    ]
+    trained = train_stages(stages, _loop(config), run.folder, run.digest, run.resume, progress)
+    network = METHODS[f"reenact.{config.preset}"].network
+    assert network is not None  # noqa: S101 - only editors have none
+    weights = weights_of(network, trained.task.generator.config, trained.outcome.weights)
+    outcome = trained.outcome
+    learned = {
+        "steps": outcome.steps,
+        "steps_by_size": dict(trained.steps),
+        "seconds": round(outcome.seconds, 1),
+        "losses": list(outcome.losses),
+    }
+    return {"generator": weights, "gallery": _kept(material)}, learned
+
+
+def _warn_of_few_pixels(guide: Guide, clip: Clip) -> None:
+    scale = float(guide.crop_from_frame[0, 0])
+    if scale > 1:
+        log.warning(
+            "the portrait has %d pixels a side, the square around the head in %s only %d: it is "
+            "enlarged and can't get sharper than it is; a smaller --size trains faster",
+            *(guide.side, clip.path.name, round(guide.side / scale)),
+        )
 
 
 def _loop(config: ReenactTraining) -> LoopConfig:
     rates = config.recipe
+    assert isinstance(rates, FastConfig | PaperConfig)  # noqa: S101 - nothing else is trained
     return LoopConfig(
         minutes=config.minutes,
         steps=config.steps,
@@ -170,19 +252,19 @@ def _input(config: ReenactTraining, guide: Guide, clip: Clip) -> dict[str, Any]:
         "size": config.size,
         "crop_from_frame": guide.crop_from_frame.tolist(),
         "frame_size": list(clip.size),
+        "frame_pixels": round(config.size / float(guide.crop_from_frame[0, 0])),
         "color": "srgb",
         "range": [0, 1],
     }
 
 
-def _record(config: ReenactTraining, clip: Clip, stop: int, outcome: Outcome) -> dict[str, Any]:
-    """What a bundle tells of its training."""
+def _record(config: ReenactTraining, clip: Clip, stop: int) -> dict[str, Any]:
+    """What a bundle tells of its training, whether there was any or not."""
     return {
         "frames": [0, stop],
         "clip": clip.digest,
-        "steps": outcome.steps,
-        "seconds": round(outcome.seconds, 1),
-        "losses": list(outcome.losses),
+        "steps": 0,
+        "seconds": 0.0,
         "settings": settings.to_json(config),
         "seed": config.seed,
     }
@@ -200,13 +282,19 @@ def _usable(shot: Shot, stop: int, most: int) -> Ints:
     return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
-def _task(material: Material, config: ReenactTraining) -> FastTask | PaperTask:
+def _task(
+    material: Material, config: ReenactTraining, learned: Mapping[str, torch.Tensor] | None
+) -> FastTask | PaperTask:
+    """Build the task of one size, its network as far as a smaller size has taught it."""
     recipe = config.recipe
-    return (
-        FastTask(material, recipe)
-        if isinstance(recipe, FastConfig)
-        else PaperTask(material, recipe)
-    )
+    if isinstance(recipe, PaperConfig):
+        return PaperTask(material, recipe)
+    assert isinstance(recipe, FastConfig)  # noqa: S101 - nothing else is trained
+    task = FastTask(material, recipe)
+    if learned is not None:
+        own = {"plate": task.generator.plate, "still": task.generator.still}
+        task.generator.load_state_dict({**at_size(learned, material.guide.side), **own})
+    return task
 
 
 def _material(
@@ -218,8 +306,8 @@ def _material(
     device: torch.device,
 ) -> Material:
     params = select(shot.params, rows)
-    picked = pick_keyframes(guide.describe(params), _bodies(guide, params, bank), keyframes)
-    pictures = torch.from_numpy(np.array(bank.pixels[picked]))
+    picked = pick_keyframes(guide.describe(params), keyframes, _bodies(guide, params, bank))
+    pictures = bank.raw(picked)
     gallery = guide.gallery(select(shot.params, rows[picked]), pictures, rows[picked])
     return Material(guide, gallery, bank, shot.params, rows, device)
 
@@ -236,11 +324,24 @@ def _bodies(guide: Guide, params: FaceParams, bank: FrameBank) -> Bodies:
     )
 
 
+def _sized(material: Material, shot: Shot, seen: Ints, side: int) -> Material:
+    """Return the same material with all pictures shrunk to `side`."""
+    guide, bank = material.guide, material.bank
+    if side == guide.side:
+        return material
+    crop_from_frame = guide.crop_from_frame * np.float32(side / guide.side)
+    smaller, times = guide_of(shot, seen, crop_from_frame, side), material.gallery.times
+    bank = bank.shrunk(side)
+    pictures = bank.raw(np.searchsorted(material.rows, times))
+    gallery = smaller.gallery(select(shot.params, times), pictures, times)
+    return replace(material, guide=smaller, gallery=gallery, bank=bank)
+
+
 def _kept(material: Material) -> Weights:
     """The gallery as it rests in a bundle; what the faces in it do is in the shot."""
     times = material.gallery.times
-    pictures = material.bank.pixels[np.searchsorted(material.rows, times)]
-    tensors = {"pictures": torch.from_numpy(pictures), "times": torch.from_numpy(times)}
+    pictures = material.bank.raw(np.searchsorted(material.rows, times))
+    tensors = {"pictures": pictures, "times": torch.from_numpy(times)}
     return Weights("gallery", {}, tensors)
 
 

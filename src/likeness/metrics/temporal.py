@@ -7,6 +7,7 @@ The motion is the real clip's, estimated by OpenCV's dense inverse search flow (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def flow(of: Tensor, to: Tensor) -> Floats:
     # Loaded on first use: OpenCV takes a while. An estimator holds state and serves one thread.
     import cv2
 
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found: Floats = estimator.calc(np.ascontiguousarray(a), np.ascontiguousarray(b), None)
     return found
 

@@ -14,6 +14,7 @@ and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), uncli
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -24,11 +25,13 @@ from torch.nn import functional
 from likeness.types import check
 
 GUIDES = 9
+FLOW_UNIT = 1 / 256
+"""Unit of corrections in sides of the crop: a pixel at 256, and as far on the face at any size."""
 FLOW_LIMIT = 8.0
-"""Crop pixels that a warp may be corrected by: more than any error of the fit, less than a nose."""
+"""Units that a warp may be corrected by: more than any error of the fit, less than a nose."""
 
 FLOW_RATE = 0.25
-"""Crop pixels per unit of the network's answer; slows corrections down against everything else."""
+"""Units per one of the network's answer; slows corrections down against everything else."""
 PLATE_LIMIT = 5.0
 """Logarithm of how far a pixel's stillness speaks for or against the background plate."""
 
@@ -50,6 +53,11 @@ class PortraitConfig:
     decision: float = 3.0
     """How much more decidedly fine detail is taken from one picture than coarse color; 1 blends
     both alike, which blurs where two warps disagree by a pixel."""
+
+    def limited(self, wish: Tensor) -> Tensor:
+        """Return corrections in crop pixels from wished ones in FLOW_UNIT."""
+        reach = FLOW_LIMIT * FLOW_UNIT * self.size
+        return reach * torch.tanh(wish / FLOW_LIMIT)
 
 
 class Residual(nn.Module):
@@ -120,7 +128,7 @@ class Portrait(nn.Module):
         """Draw N frames, and tell how far the warps wanted to be corrected.
 
         Returns:
-            rgb (N,3,S,S), and the corrections (N,2K,h,w) in crop pixels before they are limited.
+            rgb (N,3,S,S), and the corrections (N,2K,h,w) in FLOW_UNIT before they are limited.
             Training keeps them small: a limited correction that has run to its limit passes no
             gradient back, and all warps would stay wrong forever.
         """
@@ -145,7 +153,7 @@ class Portrait(nn.Module):
         answer, correction = self.infer(seen, code)
         wish = correction.float() * FLOW_RATE
         correction = functional.interpolate(
-            FLOW_LIMIT * torch.tanh(wish / FLOW_LIMIT), size=(size, size), mode="bilinear"
+            self.config.limited(wish), size=(size, size), mode="bilinear"
         )
         corrected = sample(pictures, way + correction.reshape(n * k, 2, size, size))
         answer = functional.pixel_shuffle(answer.float(), 2)
@@ -226,6 +234,24 @@ def _undotted(answer: Tensor) -> Tensor:
     kernel = (taps[:, None] * taps).expand(count, 1, 3, 3)
     padded = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
     return functional.pixel_unshuffle(functional.conv2d(padded, kernel, groups=count), 2)
+
+
+def at_size(weights: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
+    """Return the weights of a trained portrait for another size of the crop.
+
+    Convolutions stay as they are; plate, stillness and canvas, which are pictures, are resampled.
+
+    Args:
+        weights: state of a `Portrait`.
+        size: side of the crop; a multiple of 32.
+    """
+    sides = {"plate": size, "still": size, "canvas": size // 2}
+    resized = dict(weights)
+    for name, side in sides.items():
+        resized[name] = functional.interpolate(
+            weights[name], size=(side, side), mode="bilinear", align_corners=False, antialias=True
+        )
+    return resized
 
 
 def _blur(pictures: Tensor) -> Tensor:

@@ -15,11 +15,13 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
-from likeness.synthesize.portrait import FLOW_LIMIT, FLOW_RATE, GUIDES, PLATE_LIMIT, Portrait
+from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, Portrait
 from likeness.types import Floats
 
 _NEGLIGIBLE = 5e-4
 """Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
+_TOLD_BYTES = 48 * 2**20
+"""Most memory for what the network is told at once: eight frames at 256, two at 512."""
 
 
 class PortraitCPU:
@@ -41,6 +43,14 @@ class PortraitCPU:
 
     def __call__(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         """Draw N frames; shapes as `Portrait.forward`."""
+        # Large portraits in small parts: what the network is told takes most of the memory.
+        part = max(1, _TOLD_BYTES // (4 * self._channels * self._half**2))
+        if len(keyframes) <= part:
+            return self._draw(keyframes, maps, code)
+        pieces = zip(keyframes.split(part), maps.split(part), code.split(part), strict=True)
+        return torch.cat([self._draw(*piece) for piece in pieces])
+
+    def _draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         n, k = keyframes.shape[:2]
         half = self._half
         pictures = keyframes.contiguous().numpy()
@@ -55,8 +65,7 @@ class PortraitCPU:
         with torch.inference_mode():
             seen = torch.from_numpy(told).permute(0, 3, 1, 2)
             wanted, correction = self.portrait.infer(seen, code)
-            wish = correction.float() * FLOW_RATE
-            moved = FLOW_LIMIT * torch.tanh(wish / FLOW_LIMIT)
+            moved = self.portrait.config.limited(correction.float() * FLOW_RATE)
             moves = moved.unflatten(1, (k, 2)).contiguous().numpy()
             scores = wanted.float().permute(0, 2, 3, 1).contiguous().numpy()
         for i in range(n):

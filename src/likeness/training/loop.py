@@ -44,6 +44,8 @@ class LoopConfig:
     average: float = 0.995
     """Decay of the moving average of the weights, reached gradually from 0."""
     seed: int = 0
+    span: tuple[float, float] = (0.0, 1.0)
+    """Part of the schedule that this loop runs; a progressive training runs it in several."""
     save_minutes: float = 2.0
     """Time between resume states."""
     ahead: int = 4
@@ -111,6 +113,8 @@ class _Run(Generic[Sample]):
 
     def advance(self, sample: Sample, progress: float) -> float:
         """Take one step and return its loss."""
+        first, last = self.config.span
+        progress = first + (last - first) * progress
         rate = _rate(self.step, progress, self.config)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
