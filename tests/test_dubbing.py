@@ -187,7 +187,7 @@ def test_the_speaker_is_chosen_by_number(place: Path) -> None:
     with pytest.raises(TrackError, match="from 0 to 1"):
         choose_shot(shots, "2")
     with pytest.raises(ConfigError, match="largest, or a number"):
-        DubConfig(face="left")
+        choose_shot(shots, "left")
     with pytest.raises(MediaError, match="has no pictures"):
         dub(
             place / "target.bundle",

@@ -72,8 +72,6 @@ class DubConfig:
                 f"transfer.mode is {self.transfer.mode!r} in a dub; expected 'mouth'. For more of "
                 "the driver use likeness reenact"
             )
-        if self.face != "largest" and not self.face.isdecimal():
-            raise ConfigError(f"face is {self.face!r}; expected largest, or a number from 0 on")
 
 
 @dataclass(frozen=True)

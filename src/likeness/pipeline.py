@@ -19,7 +19,7 @@ from likeness import config as settings
 from likeness.composite import composite
 from likeness.decode import Decoder, open_clip
 from likeness.encode import EncodeConfig, Signed, encode
-from likeness.errors import TrackError
+from likeness.errors import ConfigError, TrackError
 from likeness.fit import FitConfig, fit
 from likeness.methods.dub import Dub
 from likeness.methods.protocol import Method
@@ -125,8 +125,11 @@ def choose_shot(shots: Sequence[Shot], face: str) -> Shot:
         face: largest, or a number from 0 on.
 
     Raises:
+        ConfigError: `face` is neither.
         TrackError: there are fewer people.
     """
+    if face != "largest" and not face.isdecimal():
+        raise ConfigError(f"face is {face!r}; expected largest, or a number from 0 on")
     number = 0 if face == "largest" else int(face)
     if number >= len(shots):
         raise TrackError(

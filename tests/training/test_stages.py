@@ -46,7 +46,7 @@ def stages(told: list[float], stop_at: int | None = None) -> list[Stage[Line]]:
 
 
 def config(**changes: float) -> LoopConfig:
-    return LoopConfig(steps=100, learning_rate=0.05, average=0.9, **changes)  # type: ignore[arg-type]
+    return LoopConfig(steps=100, learning_rate=0.2, average=0.9, **changes)  # type: ignore[arg-type]
 
 
 def test_one_schedule_runs_through_all_stages(tmp_path: Path) -> None:
@@ -78,7 +78,8 @@ def test_a_stage_begins_where_the_one_before_ended(tmp_path: Path) -> None:
     assert given[0] is given[1] is None
     assert given[2] is not None
     assert given[2]["weight"].item() != alone.outcome.weights["weight"].item()
-    assert given[2]["weight"].item() == pytest.approx(2, abs=0.6)
+    begun, handed = Line(None, []).generator.weight.item(), given[2]["weight"].item()
+    assert abs(handed - 2) < 0.3 * abs(begun - 2)
 
 
 @pytest.mark.parametrize("stop_at", [30, 60, 80])

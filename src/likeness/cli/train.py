@@ -26,6 +26,7 @@ def reenact(
     preset: Literal["fast", "paper", "pix2pix", "face2face", "obama"] | None = None,
     holdout: Literal["last-third", "none"] | None = None,
     size: int | None = None,
+    face: str = "largest",
     consent: tuple[Path, ...] = (),
     resume: bool = False,
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
@@ -40,22 +41,17 @@ def reenact(
             the same on single frames; face2face and obama change the target's own frames.
         holdout: last-third keeps that part of the clip for likeness evaluate self.
         size: Side of the portrait's square in pixels.
+        face: Whose portrait: largest, or a number from 0 on in the order of likeness track.
         consent: The record of the person shown, from likeness consent new; carried in the bundle.
         resume: Go on from where an interrupted training stopped.
     """
     from likeness.decode import open_clip
     from likeness.methods.reenact_train import ReenactTraining, train_portrait
-    from likeness.pipeline import analyse
+    from likeness.pipeline import analyse, choose_shot
     from likeness.provenance.permission import permit_training
 
-    flags = {
-        "minutes": minutes,
-        "preset": preset,
-        "holdout": holdout,
-        "size": size,
-        "seed": options.seed,
-    }
-    config = settings(ReenactTraining, "train", options, flags)
+    flags = {"minutes": minutes, "preset": preset, "holdout": holdout, "size": size}
+    config = settings(ReenactTraining, "train", options, {**flags, "seed": options.seed})
     looking = analysis(options)
     records = consents(consent)
     if options.dry_run:
@@ -70,9 +66,9 @@ def reenact(
     with show_progress(options.progress) as progress:
         # Asked before the clip is analyzed, which may take minutes, and again by the training.
         permit_training(open_clip(target), "reenact", records)
-        shots = analyse(target, looking, progress)
+        shot = choose_shot(analyse(target, looking, progress), face)
         bundle = train_portrait(
-            shots[0], output, config, records, resume, progress, device=device(options)
+            shot, output, config, records, resume, progress, device=device(options)
         )
     people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
     training = dict(bundle.training)

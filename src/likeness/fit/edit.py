@@ -31,6 +31,9 @@ _TEXT = re.compile(
 _TIMES = ("frame", "seconds", "observed")
 _SNAP = 1e-3
 """Seconds by which a key may miss a frame and still stand on it; tables are printed rounded."""
+_ROUNDING = 1e-3
+_MARGIN = 0.1
+"""How far beyond the seen range nobody is warned, in units of that range; as in transfer."""
 _LID_GAIN = 1 / 30
 """Weight of the lids' following per degree of gaze: full at 30 degrees."""
 
@@ -203,7 +206,9 @@ def apply_edits(
     _lids_follow(values, before, lids, touched, names)
     changed = values != before
     values = np.where(changed, np.clip(values, low, high), values)
-    sides = Seen.of(target).sides(values, 0.1) * (changed & touched)
+    # A table that is fed back sets values to what they are, but for rounding: nobody's edit.
+    meant = np.abs(values - before) > _ROUNDING
+    sides = Seen.of(target).sides(values, _MARGIN) * (meant & touched)
     edited = replace(with_controls(params, values), shape=shape.astype(np.float32))
     return Edited(edited, warnings_of(sides.astype(np.int8), names, touched))
 

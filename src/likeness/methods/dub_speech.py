@@ -72,7 +72,7 @@ class SpeechTraining:
     """Most modes of the mouth; 20 in the paper."""
     variance: float = 0.99
     """Share of the lips' motion that the modes have to hold, as in the paper."""
-    noise: float = 0.2
+    noise: float = 0.7
     """Noise on standardized features: a short clip is learned by heart without it."""
     learning_rate: float = 3e-3
     """1e-3 in the paper, which trains a hundred times longer."""

@@ -47,7 +47,7 @@ class Offset:
     ms: float
     confidence: float
     """In [0,1]: 1 - runner-up / peak of the correlation over lags, less where the peak is low.
-    Strangers reach 0.2; longer speech tells more."""
+    Strangers can reach 0.3; longer speech tells more."""
     against: str
     """"reference" where the step was told from the reference's lips and sound, else "own lips"."""
 
