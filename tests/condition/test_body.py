@@ -36,9 +36,9 @@ def test_what_a_head_ever_covers_is_no_coordinate() -> None:
 
 
 def test_a_body_is_kept_until_the_pose_has_really_changed() -> None:
-    apart = np.array([[0, 4], [4, 0]], np.float32)
+    apart = np.array([[0, 6], [6, 0]], np.float32)
     unlike = np.zeros((60, 2), np.float32)
-    unlike[:, 1] = 3.0
+    unlike[:, 1] = 2.0
     unlike[20:23] = unlike[20:23, ::-1]
     assert (settle(unlike, apart) == 0).all()  # three frames are no reason
     unlike[30:] = unlike[30:, ::-1]
@@ -56,7 +56,7 @@ def test_no_other_choice_is_cheaper(seed: int) -> None:
 
     def price(choice: np.ndarray) -> float:
         moved = choice[1:] != choice[:-1]
-        switches = 4.0 + 12.0 * apart[choice[:-1], choice[1:]]
+        switches = 1.0 + 2.0 * apart[choice[:-1], choice[1:]]
         return float(unlike[np.arange(5), choice].sum() + switches[moved].sum())
 
     every = np.stack(np.meshgrid(*[np.arange(3)] * 5), -1).reshape(-1, 5)

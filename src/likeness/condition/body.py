@@ -22,9 +22,9 @@ _CELLS = 16
 """Cells along a side of the crop in which bodies are compared."""
 _STEP = 0.03
 """RMS difference of color that is one visible step."""
-_SWITCH = 4.0
+_SWITCH = 1.0
 """Price of any switch, in squared visible steps of one frame."""
-_SHOWN = 12.0
+_SHOWN = 2.0
 """Price of a switch per squared visible step between the two bodies."""
 
 
