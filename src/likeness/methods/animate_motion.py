@@ -213,7 +213,7 @@ class Head:
     def project(self, points: Floats, rotation: Floats, translation: Floats) -> Floats:
         """Project head-space points (P,3) to output pixels and depth, (P,3)."""
         camera = camera_points(points[None], rotation[None], translation[None])
-        image = pixels(camera, self.params.focal, self.size)[0]
+        image: Floats = pixels(camera, self.params.focal, self.size)[0]
         image[:, :2] *= self.scale
         return image
 

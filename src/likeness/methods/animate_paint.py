@@ -34,7 +34,8 @@ def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
     person = cv2.remap(
         still.person, maps[0] + xs, maps[1] + ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    colors, share = person[..., :3], np.clip(person[..., 3:], 0, 1)
+    colors = np.asarray(person[..., :3], np.float32)
+    share = np.clip(person[..., 3:], 0, 1)
     _shut(colors, still, maps)
     _fill(colors, still.eyeballs, maps, maps[4])
     _fill_mouth(colors, still, maps)

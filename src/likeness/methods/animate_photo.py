@@ -71,7 +71,7 @@ def prepare_still(
     matte = person_matte((pixels * 255 + 0.5).astype(np.uint8))
     matte = matte * one_body(matte, tracked.mean(0))
     points = below_lashes(tracked, model)
-    wall = fill_holes(pixels, 1 - np.clip(matte * 20, 0, 1))
+    wall = fill_holes(pixels, np.asarray(1 - np.clip(matte * 20, 0, 1), np.float32))
     keep = matte[..., None]
     colors = pixels - (1 - keep) * wall
     return Still(
@@ -224,9 +224,10 @@ def _uncover(part: Floats, contour: Floats, center: Floats, radius: float) -> Fl
     iris = (distance < 1.08 * radius).astype(np.float32)
     # The white must not bleed into the iris, nor the iris into the white.
     white = fill_holes(part, seen * (1 - (distance < 1.25 * radius)))
-    x, y = xs - 0.5, (2 * center[1] - ys) - 0.5
+    x = np.asarray(xs - 0.5, np.float32)
+    y = np.asarray(2 * center[1] - ys - 0.5, np.float32)
     mirrored = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    there = cv2.remap(seen, x, y, cv2.INTER_LINEAR, borderValue=0) * iris
+    there = cv2.remap(seen, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) * iris
     known = np.maximum(seen * iris, there * (1 - seen))
     colors = np.where(seen[..., None] > 0, part, mirrored * _MIRRORED)
     inner = fill_holes(np.asarray(colors, np.float32), known)
@@ -260,5 +261,5 @@ def polygon(corners: Floats, size: tuple[int, int]) -> Floats:
     mask = np.zeros(size, np.uint8)
     # OpenCV puts pixel centers on whole numbers; four bits are left for fractions.
     cornered = np.round((corners - 0.5) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [cornered.reshape(-1, 1, 2)], 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(mask, [cornered.reshape(-1, 1, 2)], (255,), cv2.LINE_AA, 4)
     return np.asarray(mask, np.float32) / 255
