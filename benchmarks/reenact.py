@@ -134,7 +134,19 @@ class AnimatedPhoto:
         )
         # Mouth and wrinkles would be read from the very frames that are to be predicted.
         config = AnimateConfig(mouth=False, wrinkles=0, max_side=4096)
-        self._animation = Animation(Photo(picture, track, select(shot.params, one)), shot, config)
+        photo = Photo(picture, track, select(shot.params, one))
+        self._animation = Animation(photo, shot, config)
+        # Photo and frames show one person: motion is taken as it is, not as change from rest.
+        moved = shot.params.expression - photo.params.expression[0]
+        names = shot.params.expression_names
+        moved[:, [name.startswith("eyeBlink") for name in names]] = 0
+        self._animation.motion = replace(
+            self._animation.motion,
+            expression=moved,
+            rotation=shot.params.rotation,
+            translation=shot.params.translation,
+            gaze=shot.params.gaze,
+        )
 
     def crop(self, count: int) -> Crop:
         """Return the square that is judged."""

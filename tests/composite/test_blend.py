@@ -29,6 +29,19 @@ def test_alpha_one_at_scale_one_is_a_paste() -> None:
     assert torch.equal(outside, frames)
 
 
+@settings(deadline=None, derandomize=True, max_examples=20)
+@given(st.integers(-10, 40), st.integers(-10, 40))
+def test_whole_pixels_are_copied_as_they_would_be_interpolated(x: int, y: int) -> None:
+    frames, rgb, alpha = (
+        torch.rand(1, 3, 40, 48),
+        torch.rand(1, 3, 16, 16),
+        torch.rand(1, 1, 16, 16),
+    )
+    copied = composite(frames, Layer(_crop(x, y, 16), rgb, alpha))
+    interpolated = composite(frames, Layer(_crop(x + 1e-4, y, 16), rgb, alpha))
+    torch.testing.assert_close(copied, interpolated, atol=2e-3, rtol=0)
+
+
 def test_input_frames_are_not_touched() -> None:
     frames = torch.rand(1, 3, 40, 48)
     kept = frames.clone()

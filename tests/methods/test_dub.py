@@ -114,7 +114,7 @@ def test_an_actors_voice_is_learned(actor_shot: Shot, tmp_path: Path) -> None:
     moments = frame_seconds(len(features))
     middles = (np.arange(len(params)) + 0.5) / 25
     expression = np.stack([np.interp(moments, middles, c) for c in params.expression.T], 1)
-    how = SpeechTraining(steps=150, batch=24)
+    how = SpeechTraining(steps=150, batch=16, sequence=60, hidden=48, noise=0.5, learning_rate=1e-2)
     learned = 2000
     network, modes = prepare(
         features[:learned], expression[:learned].astype(np.float32), actor_shot, MODEL, how
@@ -128,7 +128,7 @@ def test_an_actors_voice_is_learned(actor_shot: Shot, tmp_path: Path) -> None:
     mouths = spoken(network, speak(motion), late)
     jaw = list(network.config.coefficients).index("jawOpen")
     true = params.column("jawOpen")[middles > 20.5]
-    assert np.corrcoef(mouths[:, jaw], true)[0, 1] > 0.5
+    assert np.corrcoef(mouths[:, jaw], true)[0, 1] > 0.65
     # In step: no shift of a frame fits better.
     fits = [np.corrcoef(np.roll(mouths[:, jaw], k)[2:-2], true[2:-2])[0, 1] for k in (-1, 0, 1)]
     assert int(np.argmax(fits)) == 1

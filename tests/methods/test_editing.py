@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.actor import Motion, RenderConfig
+from likeness.actor import Motion, RenderConfig, truth
 from likeness.actor_clip import write_actor_clip
-from likeness.condition.guide import select
+from likeness.decode import open_clip
 from likeness.errors import ConfigError, MediaError
 from likeness.fit.transfer import TransferConfig
 from likeness.methods.editing import arrange, power
@@ -16,30 +16,43 @@ from likeness.methods.obama import Obama, ObamaConfig
 from likeness.methods.reenact import PortraitBundle, open_portrait
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.performance import Performance, performance_of
-from likeness.types import Shot
+from likeness.reenactment import reenact
+from likeness.store import load_bundle, save_shot
+from likeness.types import FaceTrack, Shot
 from tests.stage import actor
 
 
 @pytest.fixture(scope="module")
-def portrait(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> PortraitBundle:
+def bundle(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ReenactTraining(
         size=64, preset="obama", obama=ObamaConfig(candidates=12, nearest=3, texels=64)
     )
     path = tmp_path_factory.mktemp("editing") / "obama.bundle"
-    return open_portrait(train_portrait(actor_shot, path, settings))
+    train_portrait(actor_shot, path, settings)
+    return path
 
 
 @pytest.fixture(scope="module")
-def speaker(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> Performance:
+def portrait(bundle: Path) -> PortraitBundle:
+    return open_portrait(load_bundle(bundle))
+
+
+@pytest.fixture(scope="module")
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Shot:
     """60 frames of speech with sound: longer than the target, but less than twice as long."""
-    motion = Motion.from_seed(9, 60 / 25)
+    motion, camera = Motion.from_seed(9, 60 / 25), RenderConfig((64, 64), samples=1)
     path = tmp_path_factory.mktemp("speaker") / "speaker.mp4"
-    clip = write_actor_clip(actor(5), motion, path, RenderConfig((64, 64), samples=1), sound=True)
-    repeated = np.resize(np.arange(48), 60)
-    params = select(actor_shot.params, repeated)
-    own = performance_of(actor_shot, "driver")
-    timeline = replace(own.timeline, pts=clip.pts, time_base=clip.time_base, sound=clip)
-    return Performance(params, timeline, np.zeros(60, bool), own.ingredient)
+    clip = write_actor_clip(actor(5), motion, path, camera, sound=True)
+    known = truth(actor(5), motion, camera)
+    xy = known.landmarks[..., :2]
+    boxes = np.concatenate([xy.min(1), xy.max(1)], 1).astype(np.float32)
+    track = FaceTrack(0, boxes, known.landmarks, np.ones(60, np.float32), np.ones(60, bool))
+    return Shot(clip, track, known.params)
+
+
+@pytest.fixture(scope="module")
+def speaker(speaking: Shot) -> Performance:
+    return performance_of(speaking, "driver")
 
 
 def test_the_target_is_retimed_to_speech(portrait: PortraitBundle, speaker: Performance) -> None:
@@ -55,6 +68,17 @@ def test_the_target_is_retimed_to_speech(portrait: PortraitBundle, speaker: Perf
     )
     assert isinstance(arranged.portrait.editor, Obama)
     assert arranged.portrait.editor.shown is arranged.shown
+
+
+def test_speech_drives_the_whole_way_to_a_file(
+    bundle: Path, speaking: Shot, tmp_path: Path
+) -> None:
+    save_shot(speaking, tmp_path / "speaker.shot")
+    report = reenact(bundle, tmp_path / "speaker.shot", tmp_path / "out.mp4")
+    written = open_clip(tmp_path / "out.mp4")
+    assert report.frames == len(written) == 60
+    np.testing.assert_allclose(written.seconds, speaking.clip.seconds, atol=1e-3)
+    assert len(written.audio) == 1
 
 
 def test_without_sound_the_target_keeps_its_own_time(portrait: PortraitBundle) -> None:

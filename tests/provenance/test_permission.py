@@ -147,7 +147,7 @@ def test_the_consent_travels_in_the_bundle_and_its_hash_in_the_manifest(
     assert report.manifest == "embedded"
     found = read_manifest(tmp_path / "o.mp4", trust_anchors())
     assert (found.trusted, found.consent) == (True, (record.digest(),))
-    assert [i.role for i in found.ingredients] == ["bundle", "target", "driver"]
+    assert [i.role for i in found.ingredients] == ["bundle", "target"]
     text = (tmp_path / "o.mp4.manifest.json").read_text()
     assert "Anna" not in text
     assert b"Anna" not in (tmp_path / "o.mp4").read_bytes()

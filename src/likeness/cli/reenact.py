@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from likeness.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from likeness.fit.edit import Curve, Edit
+    from likeness.reenactment import ReenactConfig
 
 EXAMPLE = """Examples:
 
@@ -23,19 +25,36 @@ EXAMPLE = """Examples:
 """
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Motion:
+    """What moves the portrait."""
+
+    transfer: Literal["full", "expression", "pose", "gaze", "mouth"] | None = None
+    """What is taken from the driver: everything, the expression (with blinks), the head's pose, the
+    gaze, or the mouth alone; the rest stays the target's. [default: full]"""
+    absolute: bool = False
+    """Copy the driver's values instead of adding its change from rest."""
+    edit: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)] = ()
+    """Change a value by hand: smile=0.6 sets, yaw=+12 adds, yaw==-12 sets a negative value,
+    blink=1@2.0-2.2 holds for a while. Degrees, millimetres, weights from 0 to 1. Repeat it."""
+    edits: Path | None = None
+    """A table of keys to change values by, as likeness track --csv writes it."""
+    audio: Literal["driver", "target", "none"] | None = None
+    """Whose sound lies under the output. [default: of whose timeline it runs on]"""
+    neutral_driver: str | None = None
+    """When the driver's face does nothing: a frame (120) or seconds (4.8s). [default: found]"""
+    neutral_target: str | None = None
+    """When the target's face does nothing. [default: found]"""
+
+
 def reenact(
     bundle: Path,
     driver: Path | None = None,
     /,
     *,
     output: Output,
-    transfer: Literal["full", "expression", "pose", "gaze", "mouth"] | None = None,
-    absolute: bool = False,
-    edit: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)] = (),
-    edits: Path | None = None,
-    audio: Literal["driver", "target", "none"] | None = None,
-    neutral_driver: str | None = None,
-    neutral_target: str | None = None,
+    motion: Motion = Motion(),  # frozen
     consent: tuple[Path, ...] = (),
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
@@ -49,39 +68,14 @@ def reenact(
         driver: A clip, a .shot, or an ARKit capture (.csv); without it the target's own performance
             is used.
         output: The video to write; its ending chooses the container.
-        transfer: What is taken from the driver: everything, the expression (with blinks), the
-            head's pose, the gaze, or the mouth alone; the rest stays the target's. [default: full]
-        absolute: Copy the driver's values instead of adding its change from rest.
-        edit: Change a value by hand: smile=0.6 sets, yaw=+12 adds, yaw==-12 sets a negative value,
-            blink=1@2.0-2.2 holds for a while. Degrees, millimetres, weights from 0 to 1. Repeat it.
-        edits: A table of keys to change values by, as likeness track --csv writes it.
-        audio: Whose sound lies under the output. [default: of whose timeline it runs on]
-        neutral_driver: When the driver's face does nothing: a frame (120) or seconds (4.8s).
-            [default: found]
-        neutral_target: The same of the target. [default: found]
         consent: Records besides the bundle's: a newer one of the target, the driver's. Repeat it.
     """
-    from likeness.encode import EncodeConfig
-    from likeness.fit.edit import EditConfig
-    from likeness.fit.transfer import TransferConfig
     from likeness.provenance.permission import permit_synthesis
-    from likeness.reenactment import ReenactConfig
     from likeness.reenactment import reenact as run
     from likeness.store import read_bundle_index
 
-    config = ReenactConfig(
-        settings(
-            TransferConfig, "transfer", options, {"mode": transfer, "absolute": absolute or None}
-        ),
-        analysis(options),
-        settings(EncodeConfig, "encode", options),
-        settings(EditConfig, "edits", options),
-        audio,
-        neutral_driver,
-        neutral_target,
-    )
-    records = consents(consent)
-    changes = _changes(edit, edits)
+    config, records = _config(motion, options), consents(consent)
+    changes = _changes(motion)
     if options.dry_run:
         people = read_bundle_index(bundle).people
         plan = {
@@ -107,10 +101,28 @@ def reenact(
     return {**report.json(), "fps": report.frames / report.seconds}
 
 
-def _changes(edit: tuple[str, ...], edits: Path | None) -> list[Edit | Curve]:
+def _config(motion: Motion, options: LongOptions) -> ReenactConfig:
+    from likeness.encode import EncodeConfig
+    from likeness.fit.edit import EditConfig
+    from likeness.fit.transfer import TransferConfig
+    from likeness.reenactment import ReenactConfig
+
+    flags = {"mode": motion.transfer, "absolute": motion.absolute or None}
+    return ReenactConfig(
+        settings(TransferConfig, "transfer", options, flags),
+        analysis(options),
+        settings(EncodeConfig, "encode", options),
+        settings(EditConfig, "edits", options),
+        motion.audio,
+        motion.neutral_driver,
+        motion.neutral_target,
+    )
+
+
+def _changes(motion: Motion) -> list[Edit | Curve]:
     """Read what shall be changed by hand: the table first, then what was typed."""
     from likeness.fit.edit import curves_of, parse_edit
     from likeness.store import read_table
 
-    curves = curves_of(read_table(edits)) if edits else ()
-    return [*curves, *(parse_edit(text) for text in edit)]
+    curves = curves_of(read_table(motion.edits)) if motion.edits else ()
+    return [*curves, *(parse_edit(text) for text in motion.edit)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -56,10 +57,11 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
             source = opened.enter_context(av.open(str(sound.path), "r"))
             written = opened.enter_context(av.open(str(output), "w", format=kind))
             layout = "mono" if channels == 1 else "stereo"
-            stream = written.add_stream(coder, rate=rate, layout=layout)
+            stream = cast(AudioStream, written.add_stream(coder, rate=rate, layout=layout))
             stream.bit_rate = _BITS_PER_CHANNEL * channels
             resampler = av.AudioResampler(stream.format, layout, rate)
-            for frame in source.decode(source.streams[track.index]):
+            wanted = cast(AudioStream, source.streams[track.index])
+            for frame in source.decode(wanted):
                 _code(written, stream, resampler, frame)
             _code(written, stream, resampler, None)
             written.mux(stream.encode(None))

@@ -22,7 +22,7 @@ from likeness.methods.animate_driver import DriverFrames, Wrinkles, driver_point
 from likeness.methods.animate_mesh import EYES, MOUTH, Cover, StillMesh, cover
 from likeness.methods.animate_motion import Head, Motion, MotionConfig, Posed, move
 from likeness.methods.animate_paint import paint
-from likeness.methods.animate_photo import IRIS_CENTERS, Still, prepare_still
+from likeness.methods.animate_photo import EYE_NAMES, IRIS_CENTERS, Still, prepare_still
 from likeness.provenance.manifest import COMPOSITE, Ingredient, Manifest
 from likeness.provenance.permission import Permission
 from likeness.store import load_face_model
@@ -36,7 +36,8 @@ MAP_NAMES = (
 )
 """Channels of the condition: where in the photo each pixel comes from (as a way from the pixel),
 where the skull under it stands in the photo, how much eye and mouth show there, the driver's mouth,
-the logarithm of the wrinkles, and where shut lids meet."""
+the logarithm of the wrinkles, and how far lids are
+shut around the eyes."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Animation:
         maps = np.zeros((len(MAP_NAMES), *self.size), np.float32)
         maps[:4] = carried[..., :4].transpose(2, 0, 1)
         self._look(maps, shown, posed)
-        self._shut(maps, shown, index)
+        self._shut(maps, shown, vertices, index)
         maps[5] = soft(shown.kinds == MOUTH)
         if frame is not None:
             self._speak(maps, shown, frame, carried[..., 4:6])
@@ -167,22 +168,17 @@ class Animation:
             values[:face, 6:8] = self._wrinkles.atlas.places
         return values
 
-    def _shut(self, maps: Floats, shown: Cover, index: int) -> None:
-        """Show eyes between the lids, and lashes where the lids are nearly shut."""
-        eyes = shown.kinds == EYES
-        middle = self.mesh.head.project(
-            self.mesh.head.vertices[self.model.regions["midline"]],
-            self.motion.rotation[index],
-            self.motion.translation[index],
-        )[:, 0].mean()
-        # Image left of the nose is the person's right eye.
-        right = np.arange(self.size[1]) < middle
-        lids = np.where(right, *self.motion.lids[index])
-        opened = np.clip((lids - 0.03) / 0.22, 0, 1).astype(np.float32)
-        opened = opened * opened * (3 - 2 * opened)
-        maps[4] = soft(eyes) * opened
-        if opened.min() < 1:
-            maps[10] = edged(eyes) * (1 - opened)
+    def _shut(self, maps: Floats, shown: Cover, vertices: Floats, index: int) -> None:
+        """Show eyes between the lids, and lashes where a closing lid would drag white along."""
+        eyes = edged(shown.kinds == EYES)
+        for eye, name in enumerate(EYE_NAMES):
+            lids = float(self.motion.lids[index, eye])
+            around = vertices[self.model.regions[f"{name}_eye"], :2]
+            low = np.floor(around.min(0) - 3).astype(int).clip(0)
+            high = np.ceil(around.max(0) + 3).astype(int).clip(0)
+            box = slice(low[1], high[1]), slice(low[0], high[0])
+            maps[4][box] = eyes[box] * smooth_step((lids - 0.03) / 0.22)
+            maps[10][box] = smooth_step((0.95 - lids) / 0.45)
 
     def _look(self, maps: Floats, shown: Cover, posed: Posed) -> None:
         """Shift the irises: in the photo, what lies around a moved iris is bent out of its way."""
@@ -260,6 +256,12 @@ def soft(mask: Any) -> Floats:
 
     blurred = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.9)
     return np.asarray(np.clip(2 * blurred - 0.9, 0, 1), np.float32)
+
+
+def smooth_step(x: float) -> float:
+    """Go smoothly from 0 at 0 to 1 at 1."""
+    t = min(max(x, 0.0), 1.0)
+    return t * t * (3 - 2 * t)
 
 
 def edged(mask: Any) -> Floats:

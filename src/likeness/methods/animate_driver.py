@@ -14,7 +14,7 @@ import numpy as np
 
 from likeness.decode import Decoder
 from likeness.face3d.model import FaceModel
-from likeness.face3d.raster import interpolate, rasterize
+from likeness.face3d.raster import Ids, interpolate, rasterize
 from likeness.types import Clip, Floats, Ints, Shot, Window
 
 ATLAS = 192
@@ -55,7 +55,7 @@ class Atlas:
 
     places: Floats
     """(V,2) of the vertices, pixels of the atlas."""
-    ids: Ints
+    ids: Ids
     weights: Floats
     triangles: Ints
     trust: Floats
@@ -78,7 +78,7 @@ class Atlas:
         for name, margin in _KEEP_OFF.items():
             mask = np.zeros((ATLAS, ATLAS), np.uint8)
             hull = cv2.convexHull(places[model.regions[name]].astype(np.int32))
-            cv2.fillConvexPoly(mask, hull, 1)
+            cv2.fillConvexPoly(mask, hull, (1,))
             side = 2 * int(margin) + 1
             trust *= 1 - np.asarray(cv2.dilate(mask, np.ones((side, side))), np.float32)
         trust = np.asarray(cv2.GaussianBlur(trust, (0, 0), 3.0), np.float32)
@@ -93,7 +93,7 @@ class Atlas:
         part = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]] @ _LUMA)
         if min(part.shape) < 2:
             return np.full((ATLAS, ATLAS), 0.5, np.float32)
-        ways = interpolate(self.ids, self.weights, points - low - 0.5, self.triangles)  # type: ignore[arg-type]
+        ways = interpolate(self.ids, self.weights, points - low - 0.5, self.triangles)
         x, y = np.ascontiguousarray(ways[..., 0]), np.ascontiguousarray(ways[..., 1])
         flat = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(flat, np.float32)

@@ -85,11 +85,11 @@ def _choose(faces: list[Face], wanted: str | None, clip: Clip) -> Face:
         f" {_width(f):.0f} px wide"
         for i, f in enumerate(faces)
     )
-    if wanted is None:
-        if sum(_width(f) > _BESIDE * _width(faces[0]) for f in faces) > 1:
-            raise TrackError(
-                f"{len(faces)} faces were found in {name}: {listed}. Choose one with --face"
-            )
+    rivals = sum(_width(f) > _BESIDE * _width(faces[0]) for f in faces)
+    if wanted is None and rivals > 1:
+        raise TrackError(
+            f"{len(faces)} faces were found in {name}: {listed}. Choose one with --face"
+        )
     number = 0 if wanted in (None, "largest") else int(wanted or 0)
     if number >= len(faces):
         raise TrackError(f"face {wanted} was asked for; found in {name}: {listed}")

@@ -152,8 +152,8 @@ def _lids(driver: Shot, rest: int, share: float) -> Floats:
     """(M,2) openness over openness at rest, shut made wholly shut."""
     openness = eye_openness(driver.track.landmarks)
     usual = np.median(openness[driver.track.observed], 0)
-    # The rest frame's own lids jitter; what the eyes mostly are is rest.
-    own = np.maximum((openness[rest] + usual) / 2, _SHUT + 0.05)
+    # A rest frame in the middle of a blink would make every other frame a stare.
+    own = np.maximum(np.maximum(openness[rest], 0.7 * usual), _SHUT + 0.05)
     shut = np.minimum(np.percentile(openness, 0.5, axis=0), _SHUT)
     ratio = (openness - shut) / (own - shut)
     ratio = np.where(ratio < 1, (ratio - _ALL_SHUT) / (1 - _ALL_SHUT), ratio)
@@ -213,7 +213,7 @@ class Head:
     def project(self, points: Floats, rotation: Floats, translation: Floats) -> Floats:
         """Project head-space points (P,3) to output pixels and depth, (P,3)."""
         camera = camera_points(points[None], rotation[None], translation[None])
-        image = pixels(camera, self.params.focal, self.size)[0]
+        image: Floats = pixels(camera, self.params.focal, self.size)[0]
         image[:, :2] *= self.scale
         return image
 

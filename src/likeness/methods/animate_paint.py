@@ -34,8 +34,9 @@ def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
     person = cv2.remap(
         still.person, maps[0] + xs, maps[1] + ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    colors, share = person[..., :3], np.clip(person[..., 3:], 0, 1)
-    colors += maps[10][..., None] * (still.lashes - colors)
+    colors = np.asarray(person[..., :3], np.float32)
+    share = np.clip(person[..., 3:], 0, 1)
+    _shut(colors, still, maps)
     _fill(colors, still.eyeballs, maps, maps[4])
     _fill_mouth(colors, still, maps)
     if wrinkles > 0:
@@ -60,6 +61,20 @@ def _inside(picture: Floats, maps: Floats, box: tuple[slice, slice]) -> Floats:
     y = maps[3][box] + np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None]
     read = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(read, np.float32)
+
+
+def _shut(colors: Floats, still: Still, maps: Floats) -> None:
+    """Darken what a closing lid drags along of the eye, to the color of the lashes."""
+    import cv2
+
+    box = _bounds(maps[10])
+    if box is None:
+        return
+    x = maps[0][box] + np.arange(box[1].start, box[1].stop, dtype=np.float32)[None]
+    y = maps[1][box] + np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None]
+    eye = cv2.remap(still.openings, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    share = (eye * maps[10][box])[..., None]
+    colors[box] += share * (np.minimum(colors[box], still.lashes) - colors[box])
 
 
 def _fill(colors: Floats, picture: Floats, maps: Floats, mask: Floats) -> None:
@@ -92,13 +107,21 @@ def _fill_mouth(colors: Floats, still: Still, maps: Floats) -> None:
 def _toothless(mouth: Floats, share: Floats, dark: Floats) -> Floats:
     """Darken the upper teeth of a driver's mouth (h,w,3): the photo has its own.
 
-    Teeth are what is bright and hardly colored; low in the mouth they are the lower ones, and stay.
+    Teeth are what is bright and hardly colored; what is left is the tongue, in the depth.
     """
+    import cv2
+
     bright = mouth.max(-1)
     tint = 1 - mouth.min(-1) / np.maximum(bright, 1e-3)
     level = max(float(bright.max()), 1e-3)
     tooth = np.clip((bright / level - 0.35) / 0.25, 0, 1) * np.clip((0.55 - tint) / 0.2, 0, 1)
     height = np.cumsum(share, 0) / np.maximum(share.sum(0), 1e-3)
     upper = np.clip((0.85 - height) / 0.15, 0, 1)
-    hidden = (tooth * upper)[..., None]
-    return np.asarray(mouth + hidden * (dark - mouth), np.float32)
+    weight = share * (1 - tooth * upper)
+    # Blurred, so that no outline of a tooth is left hanging in the dark.
+    spread = 0.06 * mouth.shape[1] + 0.5
+    soft = cv2.GaussianBlur(np.dstack([mouth * weight[..., None], weight]), (0, 0), spread)
+    known = soft[..., 3:]
+    tongue = soft[..., :3] / np.maximum(known, 1e-3)
+    depth = np.clip(height, 0, 1)[..., None]
+    return np.asarray(dark + np.minimum(known * 2, 1) * depth * (tongue - dark), np.float32)

@@ -18,7 +18,7 @@ from likeness.types import FaceParams, FaceTrack, Floats
 
 EYE_NAMES = ("right", "left")
 IRIS_CENTERS = (468, 473)
-_LASHES = 0.055
+_LASHES = 0.04
 """Thickness of the upper lashes in units of the eye's width: they belong to the lid."""
 _CLOSED_LIPS = 0.045
 """Inner lips nearer than this, in units of the mouth's width, show nothing between them."""
@@ -44,6 +44,8 @@ class Still:
     """(h,w,3) the picture, with lids and lashes around the eyes replaced by more eye."""
     teeth: Floats
     """(h,w) 1 where the open mouth shows what is inside, soft toward the lips; else 0."""
+    openings: Floats
+    """(h,w) 1 between the lids, else 0."""
     lashes: Floats
     """(3,) color of the line where shut lids meet."""
     points: Floats
@@ -69,7 +71,7 @@ def prepare_still(
     matte = person_matte((pixels * 255 + 0.5).astype(np.uint8))
     matte = matte * one_body(matte, tracked.mean(0))
     points = below_lashes(tracked, model)
-    wall = fill_holes(pixels, 1 - np.clip(matte * 20, 0, 1))
+    wall = fill_holes(pixels, np.asarray(1 - np.clip(matte * 20, 0, 1), np.float32))
     keep = matte[..., None]
     colors = pixels - (1 - keep) * wall
     return Still(
@@ -78,6 +80,7 @@ def prepare_still(
         wall=wall,
         eyeballs=uncover_eyes(pixels, points, model),
         teeth=inner_mouth(tracked, pixels.shape[:2], model),
+        openings=eye_openings(tracked, pixels.shape[:2], model),
         lashes=lash_color(pixels, tracked, model),
         points=off_teeth(points, model),
         scale=scale,
@@ -140,6 +143,17 @@ def lash_color(picture: Floats, points: Floats, model: FaceModel) -> Floats:
     return np.asarray(np.percentile(picture[row, column], 40, axis=0), np.float32)
 
 
+def eye_openings(points: Floats, size: tuple[int, ...], model: FaceModel) -> Floats:
+    """(h,w) coverage by what is seen between the lids."""
+    import cv2
+
+    shown = np.zeros(size[:2], np.float32)
+    for name in EYE_NAMES:
+        opening = polygon(points[model.regions[f"{name}_eye"]], (size[0], size[1]))
+        shown = np.maximum(shown, np.asarray(cv2.GaussianBlur(opening, (0, 0), 0.6), np.float32))
+    return shown
+
+
 def fill_holes(picture: Floats, known: Floats) -> Floats:
     """Make up what is unknown from what is known around it, smoothly: push and pull.
 
@@ -158,8 +172,8 @@ def fill_holes(picture: Floats, known: Floats) -> Floats:
     weight = known[..., None]
     colors = picture * weight
     if min(picture.shape[:2]) <= 2 or float(known.min()) >= 1:
-        total = max(float(known.sum()), 1e-6)
-        mean = colors.sum((0, 1)) / total
+        total = float(known.sum())
+        mean = colors.sum((0, 1)) / total if total > 0 else picture.mean((0, 1))
         return np.asarray(np.where(weight > 0, colors / np.maximum(weight, 1e-6), mean), np.float32)
     size = (picture.shape[1], picture.shape[0])
     half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
@@ -202,15 +216,18 @@ def _uncover(part: Floats, contour: Floats, center: Floats, radius: float) -> Fl
 
     height, width = part.shape[:2]
     seen = polygon(contour, (height, width))
-    seen = np.asarray(cv2.erode((seen > 0.99).astype(np.uint8), np.ones((3, 3))), np.float32)
+    inner = np.asarray(cv2.erode((seen > 0.99).astype(np.uint8), np.ones((3, 3))), np.float32)
+    # In a small photo the eye's rim is most of the eye: keep what is more eye than lid.
+    seen = inner if inner.sum() > 0.4 * seen.sum() else (seen > 0.5).astype(np.float32)
     ys, xs = np.mgrid[:height, :width].astype(np.float32) + 0.5
     distance = np.hypot(xs - center[0], ys - center[1])
     iris = (distance < 1.08 * radius).astype(np.float32)
     # The white must not bleed into the iris, nor the iris into the white.
     white = fill_holes(part, seen * (1 - (distance < 1.25 * radius)))
-    x, y = xs - 0.5, (2 * center[1] - ys) - 0.5
+    x = np.asarray(xs - 0.5, np.float32)
+    y = np.asarray(2 * center[1] - ys - 0.5, np.float32)
     mirrored = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    there = cv2.remap(seen, x, y, cv2.INTER_LINEAR, borderValue=0) * iris
+    there = cv2.remap(seen, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) * iris
     known = np.maximum(seen * iris, there * (1 - seen))
     colors = np.where(seen[..., None] > 0, part, mirrored * _MIRRORED)
     inner = fill_holes(np.asarray(colors, np.float32), known)
@@ -227,8 +244,12 @@ def inner_mouth(points: Floats, size: tuple[int, ...], model: FaceModel) -> Floa
     gap, width = _mouth(points, model)
     if np.linalg.norm(gap, axis=1).max() < _CLOSED_LIPS * width:
         return np.zeros(size[:2], np.float32)
-    inside = polygon(points[model.regions["lips_inner"]], (size[0], size[1]))
-    spread = max(0.7, 0.02 * width)
+    # The line along the lower lip cuts through its flesh, which must not hang under the teeth.
+    raised = points.copy()
+    length = np.maximum(np.linalg.norm(gap, axis=1, keepdims=True), 1e-3)
+    raised[model.regions["lip_lower_inner"]] -= gap * np.minimum(0.4, 0.03 * width / length)
+    inside = polygon(raised[model.regions["lips_inner"]], (size[0], size[1]))
+    spread = max(0.7, 0.015 * width)
     soft = np.asarray(cv2.GaussianBlur(inside, (0, 0), spread), np.float32)
     return np.asarray(np.clip(2 * soft - 1, 0, 1) ** 0.5, np.float32)
 
@@ -240,5 +261,5 @@ def polygon(corners: Floats, size: tuple[int, int]) -> Floats:
     mask = np.zeros(size, np.uint8)
     # OpenCV puts pixel centers on whole numbers; four bits are left for fractions.
     cornered = np.round((corners - 0.5) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [cornered.reshape(-1, 1, 2)], 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(mask, [cornered.reshape(-1, 1, 2)], (255,), cv2.LINE_AA, 4)
     return np.asarray(mask, np.float32) / 255

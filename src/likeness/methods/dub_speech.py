@@ -252,7 +252,8 @@ def prepare(
     moved = (mouths - rest) @ lips.astype(np.float64) / np.sqrt(lips.shape[1] / 3)
     _, strength, directions = np.linalg.svd(moved, full_matrices=False)
     held = np.cumsum(strength**2) / max(float((strength**2).sum()), 1e-12)
-    count = int(min(config.modes, len(strength), np.searchsorted(held, config.variance) + 1))
+    needed = int(np.searchsorted(held, config.variance)) + 1
+    count = min(config.modes, len(strength), needed)
     modes = moved @ directions[:count].T
     # A trace of ridge: a mode that hardly moves must not ask for huge coefficients.
     ridge = 1e-3 * np.trace(modes.T @ modes) / count * np.eye(count)

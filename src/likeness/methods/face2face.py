@@ -37,6 +37,8 @@ _DARKEST = 0.15
 """Least irradiance that colors are divided by: in the shade of the nose noise would be blown up."""
 _EYE_BORDER = (4.0, 13.0)
 """Millimetres from the lids' edge where the rendered face begins and where it is alone."""
+_UNLIKE = 0.8
+"""Correlation of two aligned mouths at which they are no longer blended."""
 _MAPS = ("place_x", "place_y", "light_r", "light_g", "light_b", "way_x", "way_y")
 
 
@@ -323,8 +325,14 @@ def _fading(height: int, width: int) -> Floats:
 
 
 def _between(new: Tensor, last: Tensor) -> Tensor:
-    """Align the mouth shown before with the new one and average both (section 7)."""
+    """Align the mouth shown before with the new one and average both (section 7).
+
+    Two mouths that flow can't bring together would be seen as two: the less they correlate, the
+    more of the new one alone is shown.
+    """
     if torch.equal(new, last):
         return new
     aligned = warp(last[None], flow(new.clamp(0, 1), last.clamp(0, 1)))[0]
-    return 0.5 * (new + aligned)
+    pair = torch.corrcoef(torch.stack([new.mean(0).flatten(), aligned.mean(0).flatten()]))
+    share = 0.5 * float(((pair[0, 1] - _UNLIKE) / (1 - _UNLIKE)).clamp(0, 1).nan_to_num(0))
+    return torch.lerp(new, aligned, share)

@@ -15,9 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from likeness.types import Floats, check
+
+Reals = NDArray[np.float64]
 
 RATE = 200.0
 """Samples per second at which series are compared: 5 ms steps, refined by a parabola."""
@@ -159,7 +162,7 @@ def av_offset_ms(
     return None if found is None else found.ms
 
 
-def correlation(late: Floats, early: Floats) -> tuple[Floats, Floats]:
+def correlation(late: Floats, early: Floats) -> tuple[Reals, Reals]:
     """Correlate the speeds of two series over lags; rows of bands are averaged.
 
     Slow drift and different levels drop out of the speeds.
@@ -211,10 +214,10 @@ def _best(late: Floats, early: Floats) -> tuple[float, float, float] | None:
     return float(lags[best] + shift / RATE), float(peak), confidence
 
 
-def _runner_up(scores: Floats, best: int) -> float:
+def _runner_up(scores: Reals, best: int) -> float:
     """The highest value away from the peak."""
     width = int(_PEAK_WIDTH * RATE)
-    away: Sequence[Floats] = (scores[: max(0, best - width)], scores[best + width + 1 :])
+    away: Sequence[Reals] = (scores[: max(0, best - width)], scores[best + width + 1 :])
     return max((float(part.max()) for part in away if len(part)), default=0.0)
 
 

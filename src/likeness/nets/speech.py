@@ -73,4 +73,5 @@ class Speech(nn.Module):
         delay = self.config.delay
         held = torch.cat([features, features[-1:].expand(delay, -1)])
         modes = self(held[None])[0, delay:]
-        return self.rest + modes @ self.basis
+        answered: Tensor = self.rest + modes @ self.basis
+        return answered

@@ -59,7 +59,8 @@ def speech_features(samples: Floats) -> Floats:
     energy = np.log1p(np.square(frames).mean(1, keepdims=True))
     static = np.concatenate([cepstra[:, :CEPSTRA], energy], 1)
     change = np.diff(static, axis=0, append=static[-1:])
-    return np.concatenate([static, change], 1).astype(np.float32)
+    both: Floats = np.concatenate([static, change], 1).astype(np.float32)
+    return both
 
 
 def voice_mean(features: Floats) -> Floats | None:
