@@ -88,7 +88,7 @@ def quality(shot: Shot, every: int) -> dict[str, list[float]]:
             origin = photo.track.landmarks[0, :468, :2]
             kept["plain warp"].append(plain_warp(still, origin, place)[None])
             kept["animate"].append(animation.draw(animation.condition(Window(index, index + 1))))
-            points.append(shot.track.landmarks[index])
+            points.append(shot.track.landmarks[index, :, :2])
     animation.close()
     truth, seen = torch.cat(real), np.stack(points)
     return {name: judge(torch.cat(drawn), truth, seen) for name, drawn in kept.items()}

@@ -19,7 +19,7 @@ from likeness.encode import EncodeConfig
 from likeness.errors import ConfigError, MediaError
 from likeness.methods.animate import Animate, AnimateConfig, Animation
 from likeness.methods.animate_find import find_photo
-from likeness.performance import performance_of, silenced
+from likeness.performance import Performance, performance_of, silenced
 from likeness.pipeline import AnalyseConfig, RunReport, analyse, choose_shot, peak_rss_mb, run
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient
@@ -83,16 +83,13 @@ def animate(
     config = config or AnimationConfig()
     began = time.monotonic()
     pictured = open_clip(photo)
-    # Before the driver is analyzed, which takes time; its own clip is looked at below.
     permission = permit_photo(pictured, consents)
     face = find_photo(pictured, config.frame, config.face, config.analyse.track, config.analyse.fit)
     progress("photo", 1, 1)
-    shots = analyse(driver, config.analyse, progress)
-    shot = choose_shot(shots, config.driver_face)
+    shot = choose_shot(analyse(driver, config.analyse, progress), config.driver_face)
     permission = permit_synthesis(permission.people, "animate", consents, shot.clip)
     performance = performance_of(shot, "driver")
-    sound = config.audio == "driver" and shot.clip.path.exists()
-    timeline = performance.timeline if sound else silenced(performance.timeline)
+    timeline = _timeline(performance, config)
     animation = Animation(face, shot, config.animate)
     try:
         target = Ingredient("target", pictured.path.name, pictured.digest)
@@ -108,9 +105,6 @@ def animate(
         signed = run(method, frames, output, like, timeline, config.encode, progress)
     finally:
         animation.close()
-    warnings = limits_reached(animation, config)
-    for warning in warnings:
-        log.warning("%s", warning)
     return RunReport(
         str(output),
         len(timeline),
@@ -118,8 +112,14 @@ def animate(
         time.monotonic() - began,
         peak_rss_mb(),
         signed.where,
-        warnings=warnings,
+        warnings=limits_reached(animation, config),
     )
+
+
+def _timeline(performance: Performance, config: AnimationConfig) -> Timeline:
+    sound = performance.timeline.sound
+    kept = config.audio == "driver" and sound is not None and sound.path.exists()
+    return performance.timeline if kept else silenced(performance.timeline)
 
 
 def permit_photo(photo: Clip, consents: Sequence[Consent]) -> Permission:
@@ -158,10 +158,12 @@ def limits_reached(animation: Animation, config: AnimationConfig) -> tuple[str, 
     if share == 0:
         return ()
     limit = config.animate.motion.turn_limit
-    return (
+    warning = (
         f"the driver's head turns more than {limit:g} degrees from rest in {share:.0%} of frames; "
-        "a photo does not show the far side of a head, so it was turned less",
+        "a photo does not show the far side of a head, so it was turned less"
     )
+    log.warning("%s", warning)
+    return (warning,)
 
 
 def _walls(animation: Animation, count: int) -> Iterator[tuple[Window, torch.Tensor]]:

@@ -99,13 +99,15 @@ def test_windows_do_not_change_the_picture(animation: Animation) -> None:
 
 def test_the_wall_stands_still(animation: Animation, photo: Photo) -> None:
     wall = torch.from_numpy(animation.still.person[..., 3] == 0)
+    # Shoulders give way a little; beside and above the head nothing may move.
+    wall[100:] = False
     wall[:, 16:112] = False
     assert wall.sum() > 500
     for index in (0, 20, 40):
         apart = (drawn(animation, index)[0] - photo.picture).abs()
         # Bit for bit, but for the matte's faintest fringe that passes.
         assert (apart[:, wall] > 1e-6).float().mean() < 0.05
-        assert apart[:, wall].max() < 6 / 255
+        assert apart[:, wall].max() < 2 / 255
 
 
 def test_a_shut_eye_is_shut(actor_shot: Shot, photo: Photo) -> None:

@@ -57,24 +57,20 @@ def animate(
     from likeness.encode import EncodeConfig
     from likeness.methods.animate import AnimateConfig
 
-    flags = {"max_side": max_side, "motion": None if pose is None else {"pose": pose}}
+    motion = None if pose is None else {"pose": pose}
     config = AnimationConfig(
         frame,
         face,
         driver_face,
         audio,
-        settings(AnimateConfig, "animate", options, flags),
+        settings(AnimateConfig, "animate", options, {"max_side": max_side, "motion": motion}),
         analysis(options),
         settings(EncodeConfig, "encode", options),
     )
     records = consents(consent)
     if options.dry_run:
-        plan = {
-            "photo": photo,
-            "driver": driver,
-            "output": output,
-            "consent": foreseen(lambda: permit_photo(open_clip(photo), records)),
-        }
+        consent_for = foreseen(lambda: permit_photo(open_clip(photo), records))
+        plan = {"photo": photo, "driver": driver, "output": output, "consent": consent_for}
         return {"plan": plan, "settings": config}
     with show_progress(options.progress) as progress:
         report = run(photo, driver, output, config, progress, consents=records)
