@@ -37,7 +37,7 @@ class PortraitCPU:
         self._fixed = fixed.contiguous().numpy()
         """(h,w,12+canvas) what every frame is told alike, plate then canvas."""
         self._plate = np.ascontiguousarray(portrait.plate[0].numpy())
-        self._prior = (PLATE_LIMIT * (2 * portrait.still[0, 0] - 1)).contiguous().numpy()
+        self._prior = (PLATE_LIMIT * (2 * portrait.still[0, 0] - 1)).exp().contiguous().numpy()
         self._channels = 13 * k + self._fixed.shape[2] + GUIDES
         self._half = size // 2
 
@@ -105,6 +105,17 @@ def _taps(place: float, size: int) -> tuple[int, int, float]:  # pragma: no cove
     centered = min(max(place - 0.5, 0.0), size - 1.0)
     first = int(centered)
     return first, min(first + 1, size - 1), centered - first
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _power(base: float, exponent: float) -> float:  # pragma: no cover - compiled
+    """base ** exponent, quickly where the exponent is a small whole number."""
+    answer = np.float32(1)
+    if exponent != np.floor(exponent):
+        return np.float32(base**exponent)
+    for _ in range(int(exponent)):
+        answer *= base
+    return answer
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -178,20 +189,19 @@ def _mix(
             sub = (row & 1) * 2 + (column & 1)
             w00, w01 = np.float32((1 - down) * (1 - right)), np.float32((1 - down) * right)
             w10, w11 = np.float32(down * (1 - right)), np.float32(down * right)
-            most_soft, most_hard = np.float32(-1e30), np.float32(-1e30)
+            most = np.float32(-1e30)
             for k in range(count + 1):
+                most = max(most, answer[4 * k + sub])
+            sum_soft, sum_hard = np.float32(0), np.float32(0)
+            for k in range(count + 1):
+                # Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
+                p = prior[row, column]
                 if k < count:
                     v = valid[k]
                     seen = w00 * v[r0, c0] + w01 * v[r0, c1] + w10 * v[r1, c0] + w11 * v[r1, c1]
-                    p = np.log(seen + np.float32(1e-3))
-                else:
-                    p = prior[row, column]
-                s = np.float32(4) * answer[4 * k + sub]
-                soft[k], hard[k] = s + p, np.float32(decision) * s + p
-                most_soft, most_hard = max(most_soft, soft[k]), max(most_hard, hard[k])
-            sum_soft, sum_hard = np.float32(0), np.float32(0)
-            for k in range(count + 1):
-                soft[k], hard[k] = np.exp(soft[k] - most_soft), np.exp(hard[k] - most_hard)
+                    p = seen + np.float32(1e-3)
+                e = np.exp(np.float32(4) * (answer[4 * k + sub] - most))
+                soft[k], hard[k] = p * e, p * _power(e, decision)
                 sum_soft += soft[k]
                 sum_hard += hard[k]
             for c in range(3):
