@@ -108,7 +108,7 @@ def _taps(place: float, size: int) -> tuple[int, int, float]:  # pragma: no cove
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _power(base: float, exponent: float) -> float:  # pragma: no cover - compiled
+def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover - compiled
     """base ** exponent, quickly where the exponent is a small whole number."""
     answer = np.float32(1)
     if exponent != np.floor(exponent):
