@@ -35,6 +35,7 @@ STATED = {
     # Facts about files that were read or written, and who signs; none of them is a choice.
     "Signed.manifest": "where the manifest is",
     "RunReport.manifest": "where the manifest is",
+    "DubReport.manifest": "where the manifest is",
     "Job.manifest": "what encode was given",
 }
 

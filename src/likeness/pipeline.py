@@ -180,6 +180,9 @@ def _side_by_side(
         return composite(pixels, method.synthesize(method.condition(window, pixels)))
 
     waiting: deque[tuple[Window, Future[torch.Tensor]]] = deque()
+    # This thread decodes, marks and encodes: helpers of its own would spin where painters work.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     with ThreadPoolExecutor(workers, "paint", torch.set_num_threads, (1,)) as pool:
         try:
             for window, pixels in frames:
@@ -191,6 +194,7 @@ def _side_by_side(
                 first, painted = waiting.popleft()
                 yield first, painted.result()
         finally:
+            torch.set_num_threads(before)
             for _, painted in waiting:
                 painted.cancel()
 
