@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import zip_longest
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -236,7 +234,7 @@ class Decoder:
 def stream(
     clip: Clip, length: int = 16, window: Window | None = None
 ) -> Iterator[tuple[Window, torch.Tensor]]:
-    """Yield a clip's frames in order, a few at a time; the next few are decoded meanwhile.
+    """Yield a clip's frames in order, a few at a time.
 
     Args:
         clip: From `open_clip`.
@@ -253,17 +251,7 @@ def stream(
     if length < 1:
         raise ContractError(f"windows of {length} frames were asked for, expected 1 or more")
     part = window if window is not None else Window(0, len(clip))
-    pieces = [
-        Window(start, min(start + length, part.stop))
-        for start in range(part.start, part.stop, length)
-    ]
-    with (
-        Decoder(clip) as decoder,
-        ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)) as ahead,
-    ):
-        reading = ahead.submit(decoder.read, pieces[0]) if pieces else None
-        for piece, following in zip_longest(pieces, pieces[1:]):
-            assert reading is not None  # noqa: S101 - there is a piece
-            frames = reading.result()
-            reading = ahead.submit(decoder.read, following) if following else None
-            yield piece, frames
+    with Decoder(clip) as decoder:
+        for start in range(part.start, part.stop, length):
+            piece = Window(start, min(start + length, part.stop))
+            yield piece, decoder.read(piece)
