@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from likeness import config as settings
-from likeness.condition.crop import whole_square
 from likeness.controls import Values
 from likeness.decode import open_clip
 from likeness.decode.sound import SPEECH_RATE, has_pictures, open_sound, read_sound
@@ -23,6 +22,7 @@ from likeness.encode import EncodeConfig, Signed
 from likeness.encode.sound import can_copy, recode
 from likeness.errors import ConfigError, MediaError, TrackError
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
+from likeness.geometry import whole_square
 from likeness.methods.dub import Dub
 from likeness.methods.dub_speech import SpeechTraining, mouth_columns, speech_of, spoken
 from likeness.methods.dub_timing import keep_closures, lip_gap, resting_after

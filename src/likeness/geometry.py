@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from likeness.types import Floats
+from likeness.types import Crop, Floats
 
 
 def apply(b_from_a: Floats, points: Floats) -> Floats:
@@ -51,6 +51,21 @@ def crop_from_square(x: float, y: float, side: float, size: int) -> Floats:
     """Return (2,3) crop_from_frame that maps the square at corner (x, y) onto a crop of `size`."""
     s = size / side
     return np.array([[s, 0.0, -s * x], [0.0, s, -s * y]], np.float32)
+
+
+def whole_square(crop: Crop, frame_size: tuple[int, int]) -> tuple[int, int, int] | None:
+    """Return (x, y, side) where all crops are one upright square on frame pixels, else None."""
+    matrices = crop.crop_from_frame
+    first = matrices[0]
+    if crop.size[0] != crop.size[1] or np.abs(matrices - first).max() > 0 or first[0, 1] != 0:
+        return None
+    side = crop.size[0] / float(first[0, 0])
+    x, y = -float(first[0, 2]) / float(first[0, 0]), -float(first[1, 2]) / float(first[0, 0])
+    rounded = (round(x), round(y), round(side))
+    if max(abs(x - rounded[0]), abs(y - rounded[1]), abs(side - rounded[2])) > 1e-2:
+        return None
+    inside = min(rounded[:2]) >= 0 and rounded[0] + rounded[2] <= frame_size[1]
+    return rounded if inside and rounded[1] + rounded[2] <= frame_size[0] else None
 
 
 def rotation_matrix(axis_angle: Floats) -> Floats:

@@ -42,7 +42,7 @@ from likeness.types import (
 
 _REVISION = 3
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
-_WINDOW = 8
+_WINDOW = 4
 """Frames per step of the stream: enough to fill a network, little enough to hold."""
 
 

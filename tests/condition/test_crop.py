@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from likeness import geometry
 from likeness.condition import cut, portrait_crop
-from likeness.condition.crop import whole_square
+from likeness.geometry import whole_square
 from likeness.types import Crop, FaceTrack
 
 

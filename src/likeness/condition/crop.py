@@ -54,7 +54,7 @@ def cut(frames: torch.Tensor, crop: Crop) -> torch.Tensor:
         (N,3,h,w) RGB in [0,1].
     """
     check(len(frames) == len(crop), f"{len(frames)} frames for {len(crop)} crops")
-    square = whole_square(crop, (frames.shape[2], frames.shape[3]))
+    square = geometry.whole_square(crop, (frames.shape[2], frames.shape[3]))
     if square is not None:
         x, y, side = square
         window = frames[:, :, y : y + side, x : x + side]
@@ -65,21 +65,6 @@ def cut(frames: torch.Tensor, crop: Crop) -> torch.Tensor:
         )
         return resized.clamp_(0, 1)
     return _cut_anywhere(frames, crop)
-
-
-def whole_square(crop: Crop, frame_size: tuple[int, int]) -> tuple[int, int, int] | None:
-    """Return (x, y, side) where all crops are one upright square on frame pixels, else None."""
-    matrices = crop.crop_from_frame
-    first = matrices[0]
-    if crop.size[0] != crop.size[1] or np.abs(matrices - first).max() > 0 or first[0, 1] != 0:
-        return None
-    side = crop.size[0] / float(first[0, 0])
-    x, y = -float(first[0, 2]) / float(first[0, 0]), -float(first[1, 2]) / float(first[0, 0])
-    rounded = (round(x), round(y), round(side))
-    if max(abs(x - rounded[0]), abs(y - rounded[1]), abs(side - rounded[2])) > 1e-2:
-        return None
-    inside = min(rounded[:2]) >= 0 and rounded[0] + rounded[2] <= frame_size[1]
-    return rounded if inside and rounded[1] + rounded[2] <= frame_size[0] else None
 
 
 def _cut_anywhere(frames: torch.Tensor, crop: Crop) -> torch.Tensor:

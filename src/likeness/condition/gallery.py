@@ -58,6 +58,13 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.times)
 
+    def floats(self, chosen: Ints) -> torch.Tensor:
+        """(N,K,3,h,w) in [0,1]: the pictures of (N,K) keyframes."""
+        pictures = torch.empty((*chosen.shape, *self.pictures.shape[1:]))
+        for place, keyframe in zip(pictures.flatten(0, 1), chosen.ravel(), strict=True):
+            torch.div(self.pictures[keyframe], 255, out=place)
+        return pictures
+
 
 def compensated(pictures: torch.Tensor) -> torch.Tensor:
     """Sharpen pictures (N,C,h,w) in [0,1] by what sampling them between pixels will take away.

@@ -121,7 +121,7 @@ class Guide:
         guides, coverages = paint(self.mesh, posed, colors, self.side, half)
         kept = None if isinstance(lent, Beneath) else lent
         chosen = choose_keyframes(gallery, self.describe(params), kept, banned)
-        pictures = gallery.pictures[torch.from_numpy(chosen)].float() / 255
+        pictures = gallery.floats(chosen)
         vertices, seen = gallery.vertices[chosen], gallery.seen[chosen]
         if isinstance(lent, Beneath):
             below = self.mesh.pose(lent.params, self.crop_from_frame, self.frame_size)

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from likeness.composite import soft_rectangle
-from likeness.condition.crop import cut, whole_square
+from likeness.condition.crop import cut
 from likeness.condition.gallery import Gallery
 from likeness.condition.guide import Beneath, Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
+from likeness.geometry import whole_square
 from likeness.methods.editors import EDITORS
 from likeness.methods.protocol import METHODS, Editor
 from likeness.networks import build, prepared

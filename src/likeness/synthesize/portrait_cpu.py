@@ -1,7 +1,8 @@
 """The fast portrait on a CPU: what `Portrait.draw` does around its network, as two compiled loops.
 
-In torch, sampling and blending four keyframes twice touches every pixel some forty times and takes
-longer than the network. Here each pixel is visited once before the network and once after it.
+In torch, sampling and blending five keyframes twice touches every pixel some forty times and takes
+longer than the network. Here each pixel is visited once before the network and once after it, row
+by row, so that what a row needs stays near.
 `Portrait.forward` is the reference; answers differ by what half precision and skipped candidates of
 hardly any weight make out, less than one step of eight bits. The loops hold no lock and use one
 thread: windows are drawn side by side.
@@ -16,10 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, Portrait
-from likeness.types import Floats
+from likeness.types import Floats, Ints
 
 _NEGLIGIBLE = 5e-4
 """Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
+_UNDOTTED = np.array([1, 2, 1], np.float32) / 4
+"""The filter of `portrait.undotted` along one axis."""
 _TOLD_BYTES = 48 * 2**20
 """Most memory for what the network is told at once: eight frames at 256, two at 512."""
 
@@ -36,7 +39,7 @@ class PortraitCPU:
             fixed = torch.cat([plate, portrait.canvas], 1)[0].permute(1, 2, 0)
         self._fixed = fixed.contiguous().numpy()
         """(h,w,12+canvas) what every frame is told alike, plate then canvas."""
-        self._plate = np.ascontiguousarray(portrait.plate[0].numpy())
+        self._plate = np.ascontiguousarray(portrait.plate[0].permute(1, 2, 0).numpy())
         self._prior = (PLATE_LIMIT * (2 * portrait.still[0, 0] - 1)).exp().contiguous().numpy()
         self._channels = 13 * k + self._fixed.shape[2] + GUIDES
         self._half = size // 2
@@ -53,7 +56,9 @@ class PortraitCPU:
     def _draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         n, k = keyframes.shape[:2]
         half = self._half
-        pictures = keyframes.contiguous().numpy()
+        planes = keyframes.contiguous().numpy()
+        # Four numbers a pixel, the last unused: a pixel's colors are then read and weighed at once.
+        pictures = np.zeros((n, k, 2 * half, 2 * half, 4), np.float32)
         guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
         motion = maps[:, GUIDES:].unflatten(1, (k, 3))
         ways = motion[:, :, :2].contiguous().numpy()
@@ -61,6 +66,7 @@ class PortraitCPU:
         told = np.empty((n, half, half, self._channels), np.float32)
         answer = np.empty((n, 2 * half, 2 * half, 3), np.float32)
         for i in range(n):
+            _interleave(planes[i], pictures[i])
             _tell(pictures[i], ways[i], valid[i], guides[i], self._fixed, told[i])
         with torch.inference_mode():
             seen = torch.from_numpy(told).permute(0, 3, 1, 2)
@@ -81,30 +87,87 @@ class PortraitCPU:
         size = 2 * self._half
         coarse = np.empty((size, size, 3), np.float32)
         decided = np.empty((size, size, 3), np.float32)
+        wanted = np.empty((size, size, scores.shape[2] // 4), np.float32)
+        _shuffle(scores, wanted)
+        edge = cv2.BORDER_REPLICATE
+        cv2.sepFilter2D(wanted, -1, _UNDOTTED, _UNDOTTED, wanted, borderType=edge)
         decision = self.portrait.config.decision
         fixed = (self._plate, self._prior)
-        _mix(pictures, ways, moves, valid, scores, fixed, decision, coarse, decided)
-        edge = cv2.BORDER_REPLICATE
+        _mix(pictures, ways, moves, valid, wanted, fixed, decision, coarse, decided)
         low = np.asarray(cv2.blur(decided, (5, 5), borderType=edge), np.float32)
         answer = np.asarray(cv2.blur(coarse, (5, 5), borderType=edge), np.float32)
-        _complete(decided, low, scores, answer)
+        _complete(decided, low, wanted, answer)
         return answer
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _between(at: int, count: int) -> tuple[int, int, float]:  # pragma: no cover - compiled
-    """Two samples of a half-size row and the weight of the second, at a full-size pixel."""
-    first = (at - 1) >> 1
-    share = 0.25 if at & 1 else 0.75
-    return max(first, 0), min(first + 1, count - 1), share
+def _interleave(planes: Floats, pictures: Floats) -> None:  # pragma: no cover - compiled
+    """(K,3,S,S) to (K,S,S,4), whose last number stays."""
+    count, colors, height, width = planes.shape
+    for k in range(count):
+        for row in range(height):
+            for column in range(width):
+                for c in range(colors):
+                    pictures[k, row, column, c] = planes[k, c, row, column]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _taps(place: float, size: int) -> tuple[int, int, float]:  # pragma: no cover - compiled
+def _shuffle(scores: Floats, wanted: Floats) -> None:  # pragma: no cover - compiled
+    """(h,w,4C) to (2h,2w,C): what four neighboring pixels are told apart."""
+    for row in range(wanted.shape[0]):
+        for column in range(wanted.shape[1]):
+            sub = (row & 1) * 2 + (column & 1)
+            for c in range(wanted.shape[2]):
+                wanted[row, column, c] = scores[row >> 1, column >> 1, 4 * c + sub]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _taps(place: float, size: int) -> tuple[int, int, np.float32]:  # pragma: no cover - compiled
     """Two pixels around a position (corner origin) and the weight of the second; edges repeat."""
     centered = min(max(place - 0.5, 0.0), size - 1.0)
     first = int(centered)
-    return first, min(first + 1, size - 1), centered - first
+    return first, min(first + 1, size - 1), np.float32(centered - first)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _doubled(half: Floats, row: int, out: Floats) -> None:  # pragma: no cover - compiled
+    """Write row `row` of a (h,w) map at twice its size, bilinearly, to (2w,)."""
+    count, width = half.shape
+    first = max((row - 1) >> 1, 0)
+    second = min(((row - 1) >> 1) + 1, count - 1)
+    down = np.float32(0.25 if row & 1 else 0.75)
+    quarter, most = np.float32(0.25), np.float32(0.75)
+    above, below = half[first], half[second]
+    here = (1 - down) * above[0] + down * below[0]
+    before = here
+    for x in range(width):
+        x1 = min(x + 1, width - 1)
+        after = (1 - down) * above[x1] + down * below[x1]
+        out[2 * x] = quarter * before + most * here
+        out[2 * x + 1] = most * here + quarter * after
+        before, here = here, after
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _color(
+    picture: Floats, x: np.float32, y: np.float32
+) -> tuple[np.float32, np.float32, np.float32]:  # pragma: no cover - compiled
+    """Sample (S,S,4) bilinearly, in pixels from the first pixel's center; edges repeat."""
+    last = len(picture) - 1
+    x = min(max(x, np.float32(0)), np.float32(last))
+    y = min(max(y, np.float32(0)), np.float32(last))
+    x0, y0 = int(x), int(y)
+    right, down = x - np.float32(x0), y - np.float32(y0)
+    x1, y1 = min(x0 + 1, last), min(y0 + 1, last)
+    w11 = right * down
+    w01, w10 = right - w11, down - w11
+    w00 = np.float32(1) - right - w10
+    p00, p01, p10, p11 = picture[y0, x0], picture[y0, x1], picture[y1, x0], picture[y1, x1]
+    return (
+        w00 * p00[0] + w01 * p01[0] + w10 * p10[0] + w11 * p11[0],
+        w00 * p00[1] + w01 * p01[1] + w10 * p10[1] + w11 * p11[1],
+        w00 * p00[2] + w01 * p01[2] + w10 * p10[2] + w11 * p11[2],
+    )
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -122,29 +185,23 @@ def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover
 def _tell(
     pictures: Floats, ways: Floats, valid: Floats, guides: Floats, fixed: Floats, told: Floats
 ) -> None:  # pragma: no cover - compiled
-    """Warp K keyframes (K,3,S,S) and lay out (h,w,C) what the network is told."""
+    """Warp K keyframes (K,S,S,4) and lay out (h,w,C) what the network is told."""
     count, half = len(pictures), ways.shape[2]
     size = 2 * half
+    dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
+    two, one = np.float32(2), np.float32(1)
     for row in range(size):
-        r0, r1, down = _between(row, half)
-        y = row >> 1
-        for column in range(size):
-            c0, c1, right = _between(column, half)
-            x = column >> 1
-            sub = (row & 1) * 2 + (column & 1)
-            w00, w01 = (1 - down) * (1 - right), (1 - down) * right
-            w10, w11 = down * (1 - right), down * right
-            for k in range(count):
-                a, b = ways[k, 0], ways[k, 1]
-                dx = w00 * a[r0, c0] + w01 * a[r0, c1] + w10 * a[r1, c0] + w11 * a[r1, c1]
-                dy = w00 * b[r0, c0] + w01 * b[r0, c1] + w10 * b[r1, c0] + w11 * b[r1, c1]
-                x0, x1, fx = _taps(column + 0.5 + dx, size)
-                y0, y1, fy = _taps(row + 0.5 + dy, size)
-                for c in range(3):
-                    p = pictures[k, c]
-                    top = p[y0, x0] + fx * (p[y0, x1] - p[y0, x0])
-                    low = p[y1, x0] + fx * (p[y1, x1] - p[y1, x0])
-                    told[y, x, 12 * k + 4 * c + sub] = 2 * (top + fy * (low - top)) - 1
+        for k in range(count):
+            _doubled(ways[k, 0], row, dx)
+            _doubled(ways[k, 1], row, dy)
+            for column in range(size):
+                x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
+                red, green, blue = _color(pictures[k], x, y)
+                place = told[row >> 1, column >> 1]
+                at = 12 * k + (row & 1) * 2 + (column & 1)
+                place[at] = two * red - one
+                place[at + 4] = two * green - one
+                place[at + 8] = two * blue - one
     first = 12 * count
     plate = first + count
     rest = plate + 12 + guides.shape[2]
@@ -161,12 +218,53 @@ def _tell(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _add_enlarged(
+    small: Floats, row: int, line: Floats, taps: tuple[Ints, Ints, Floats], out: Floats
+) -> None:  # pragma: no cover - compiled
+    """Add row `row` of a (q,q) map, bilinearly enlarged, to (S,); `line` (q,) is scratch."""
+    above, below, down = _taps((row + 0.5) * (len(small) / len(out)), len(small))
+    for x in range(len(line)):
+        line[x] = small[above, x] + down * (small[below, x] - small[above, x])
+    left, right, aside = taps
+    for column in range(len(out)):
+        first = line[left[column]]
+        out[column] += first + aside[column] * (line[right[column]] - first)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _weigh(
+    scores: Floats,
+    priors: Floats,
+    decision: float,
+    soft: Floats,
+    hard: Floats,
+) -> None:  # pragma: no cover - compiled
+    """Write softmax(4 s + log p) and softmax(decision * 4 s + log p) of a pixel's candidates.
+
+    Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
+    """
+    most = scores[0]
+    for k in range(1, len(priors)):
+        most = max(most, scores[k])
+    sum_soft, sum_hard = np.float32(0), np.float32(0)
+    for k in range(len(priors)):
+        e = np.exp(np.float32(4) * (scores[k] - most))
+        soft[k], hard[k] = priors[k] * e, priors[k] * _power(e, decision)
+        sum_soft += soft[k]
+        sum_hard += hard[k]
+    sum_soft, sum_hard = np.float32(1) / sum_soft, np.float32(1) / sum_hard
+    for k in range(len(priors)):
+        soft[k] *= sum_soft
+        hard[k] *= sum_hard
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _mix(
     pictures: Floats,
     ways: Floats,
     moves: Floats,
     valid: Floats,
-    scores: Floats,
+    wanted: Floats,
     fixed: tuple[Floats, Floats],
     decision: float,
     coarse: Floats,
@@ -174,76 +272,62 @@ def _mix(
 ) -> None:  # pragma: no cover - compiled
     """Blend K corrected warps and the plate, softly and decidedly, into two (S,S,3) pictures."""
     plate, prior = fixed
-    count, half = len(pictures), ways.shape[2]
-    size = 2 * half
-    quarter = moves.shape[2]
-    ratio = quarter / size
+    count, size = len(pictures), pictures.shape[1]
+    dx, dy = np.empty((count, size), np.float32), np.empty((count, size), np.float32)
+    seen, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
+    left, right = np.empty(size, np.int64), np.empty(size, np.int64)
+    aside = np.empty(size, np.float32)
+    for column in range(size):
+        place = (column + 0.5) * (len(line) / size)
+        left[column], right[column], aside[column] = _taps(place, len(line))
+    taps = (left, right, aside)
+    priors = np.empty(count + 1, np.float32)
     soft, hard = np.empty(count + 1, np.float32), np.empty(count + 1, np.float32)
     for row in range(size):
-        r0, r1, down = _between(row, half)
-        t0, t1, lower = _taps((row + 0.5) * ratio, quarter)
+        for k in range(count):
+            _doubled(ways[k, 0], row, dx[k])
+            _doubled(ways[k, 1], row, dy[k])
+            _doubled(valid[k], row, seen[k])
+            _add_enlarged(moves[k, 0], row, line, taps, dx[k])
+            _add_enlarged(moves[k, 1], row, line, taps, dy[k])
         for column in range(size):
-            c0, c1, right = _between(column, half)
-            u0, u1, aside = _taps((column + 0.5) * ratio, quarter)
-            answer = scores[row >> 1, column >> 1]
-            sub = (row & 1) * 2 + (column & 1)
-            w00, w01 = np.float32((1 - down) * (1 - right)), np.float32((1 - down) * right)
-            w10, w11 = np.float32(down * (1 - right)), np.float32(down * right)
-            most = np.float32(-1e30)
-            for k in range(count + 1):
-                most = max(most, answer[4 * k + sub])
-            sum_soft, sum_hard = np.float32(0), np.float32(0)
-            for k in range(count + 1):
-                # Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
-                p = prior[row, column]
-                if k < count:
-                    v = valid[k]
-                    seen = w00 * v[r0, c0] + w01 * v[r0, c1] + w10 * v[r1, c0] + w11 * v[r1, c1]
-                    p = seen + np.float32(1e-3)
-                e = np.exp(np.float32(4) * (answer[4 * k + sub] - most))
-                soft[k], hard[k] = p * e, p * _power(e, decision)
-                sum_soft += soft[k]
-                sum_hard += hard[k]
-            for c in range(3):
-                share = soft[count] / sum_soft
-                coarse[row, column, c] = share * plate[c, row, column]
-                decided[row, column, c] = hard[count] / sum_hard * plate[c, row, column]
             for k in range(count):
-                a, b = soft[k] / sum_soft, hard[k] / sum_hard
+                priors[k] = seen[k, column] + np.float32(1e-3)
+            priors[count] = prior[row, column]
+            _weigh(wanted[row, column], priors, decision, soft, hard)
+            still = plate[row, column]
+            a, b = soft[count], hard[count]
+            coarse_red, coarse_green, coarse_blue = a * still[0], a * still[1], a * still[2]
+            red, green, blue = b * still[0], b * still[1], b * still[2]
+            for k in range(count):
+                a, b = soft[k], hard[k]
                 if a < _NEGLIGIBLE and b < _NEGLIGIBLE:
                     continue
-                h, v = ways[k, 0], ways[k, 1]
-                dx = w00 * h[r0, c0] + w01 * h[r0, c1] + w10 * h[r1, c0] + w11 * h[r1, c1]
-                dy = w00 * v[r0, c0] + w01 * v[r0, c1] + w10 * v[r1, c0] + w11 * v[r1, c1]
-                h, v = moves[k, 0], moves[k, 1]
-                top = h[t0, u0] + aside * (h[t0, u1] - h[t0, u0])
-                low = h[t1, u0] + aside * (h[t1, u1] - h[t1, u0])
-                dx += top + lower * (low - top)
-                top = v[t0, u0] + aside * (v[t0, u1] - v[t0, u0])
-                low = v[t1, u0] + aside * (v[t1, u1] - v[t1, u0])
-                dy += top + lower * (low - top)
-                x0, x1, fx = _taps(column + 0.5 + dx, size)
-                y0, y1, fy = _taps(row + 0.5 + dy, size)
-                for c in range(3):
-                    q = pictures[k, c]
-                    top = q[y0, x0] + fx * (q[y0, x1] - q[y0, x0])
-                    low = q[y1, x0] + fx * (q[y1, x1] - q[y1, x0])
-                    color = top + fy * (low - top)
-                    coarse[row, column, c] += a * color
-                    decided[row, column, c] += b * color
+                x, y = np.float32(column) + dx[k, column], np.float32(row) + dy[k, column]
+                one, two, three = _color(pictures[k], x, y)
+                coarse_red += a * one
+                coarse_green += a * two
+                coarse_blue += a * three
+                red += b * one
+                green += b * two
+                blue += b * three
+            coarse[row, column, 0] = coarse_red
+            coarse[row, column, 1] = coarse_green
+            coarse[row, column, 2] = coarse_blue
+            decided[row, column, 0], decided[row, column, 1] = red, green
+            decided[row, column, 2] = blue
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _complete(
-    decided: Floats, low: Floats, scores: Floats, answer: Floats
+    decided: Floats, low: Floats, wanted: Floats, answer: Floats
 ) -> None:  # pragma: no cover - compiled
     """Add to the coarse band in `answer` the fine one times its gain, and the residual."""
-    first = scores.shape[2] - 16
+    first = wanted.shape[2] - 4
     for row in range(len(answer)):
         for column in range(answer.shape[1]):
-            wanted = scores[row >> 1, column >> 1]
-            sub = (row & 1) * 2 + (column & 1)
-            gain = 1 + wanted[first + 12 + sub]
+            last = wanted[row, column]
+            gain = 1 + last[first + 3]
             for c in range(3):
                 fine = decided[row, column, c] - low[row, column, c]
-                answer[row, column, c] += gain * fine + wanted[first + 4 * c + sub]
+                answer[row, column, c] += gain * fine + last[first + c]
