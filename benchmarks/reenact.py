@@ -2,6 +2,7 @@
 
     python benchmarks/reenact.py [--clip CLIP ...] [--minutes 10] [--only methods window ...]
                                  [--consent FILE.toml ...] [-o reenact_figures]
+                                 [--steps paper=213 ...] [--trained fast=NAME.bundle ...]
 
 Parts, in any order and in as many calls as you like; results gather in the output folder and table
 and figure are written anew after each step:
@@ -14,7 +15,9 @@ and figure are written anew after each step:
     cross         two actors, one motion: error against what is exactly right (actors only)
 
 Without --clip everything runs on the procedural actor. A real person's clip needs their consent.
-Trainings run one after another; keep the machine free of other work.
+Trainings run one after another; keep the machine free of other work. Where that cannot be had,
+`--steps` gives a variant the steps that it takes in --minutes on a quiet machine, and `--trained` a
+portrait of that clip that has its training behind it.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,7 +56,8 @@ from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.pipeline import analyse
 from likeness.provenance.consent import Consent, load_consent
 from likeness.reenactment import ReenactConfig, reenact
-from likeness.types import Clip, Crop, FaceTrack, Ints, Shot, Window
+from likeness.store import load_bundle
+from likeness.types import Bundle, Clip, Crop, FaceTrack, Ints, Shot, Window
 
 PARTS = ("methods", "budget", "conditioning", "window", "length", "cross")
 METHODS = ("fast", "paper", "pix2pix", "face2face", "obama", "animate")
@@ -93,6 +97,10 @@ class Scene:
     minutes: float
     size: int
     folder: Path
+    steps: Mapping[str, int] = field(default_factory=dict)
+    """Of variants that are trained by steps in place of minutes."""
+    trained: Mapping[str, Path] = field(default_factory=dict)
+    """Bundles of variants that were trained before."""
 
     @property
     def plain(self) -> ReenactTraining:
@@ -165,8 +173,7 @@ def self_rows(scene: Scene, part: str, variants: Mapping[str, ReenactTraining]) 
     for name, config in variants.items():
         say(f"{scene.name}: {part}, {name}")
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
-            path = Path(folder) / "portrait.bundle"
-            bundle = train_portrait(scene.shot, path, config, scene.consents, progress=tell)
+            bundle = trained(scene, name, config, Path(folder) / "portrait.bundle")
             judged = JudgedPortrait(open_portrait(bundle))
             numbers = numbers_of(judged, scene.shot.clip)
             if part == "methods":
@@ -176,6 +183,19 @@ def self_rows(scene: Scene, part: str, variants: Mapping[str, ReenactTraining]) 
         steps = bundle.training.get("steps") or None
         minutes = 0.0 if kept else config.minutes or 0.0
         yield Row(scene.name, part, name, minutes, steps, numbers, note)
+
+
+def trained(scene: Scene, name: str, config: ReenactTraining, path: Path) -> Bundle:
+    """Train a variant, or take what was trained before."""
+    if name in scene.trained:
+        return load_bundle(scene.trained[name])
+    config = replace(config, steps=scene.steps.get(name))
+    return train_portrait(scene.shot, path, config, scene.consents, progress=tell)
+
+
+def pairs(words: Sequence[str]) -> Mapping[str, str]:
+    """Read NAME=VALUE."""
+    return dict(word.split("=", 1) for word in words)
 
 
 def numbers_of(judged: Judged, clip: Clip) -> dict[str, float | None]:
@@ -248,7 +268,7 @@ def cross(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
     for name in [name for name in chosen if name != "animate"]:
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
             path = Path(folder) / "portrait.bundle"
-            config = replace(scene.plain, preset=name, holdout="none")
+            config = replace(scene.plain, preset=name, holdout="none", steps=scene.steps.get(name))
             bundle = train_portrait(scene.shot, path, config, progress=tell)
             for task, truth in truths.items():
                 if task == "full" and name in KEPT:
@@ -442,6 +462,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of each training")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--steps", nargs="*", default=[], metavar="NAME=N")
+    parser.add_argument("--trained", nargs="*", default=[], metavar="NAME=BUNDLE")
     parser.add_argument("--consent", type=Path, nargs="*", default=[])
     parser.add_argument("--size", type=int, default=256, help="side of the portraits")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the actor's clip")
@@ -455,7 +477,16 @@ def main() -> None:
     clips = chosen.clip or [actor_clip(chosen.output, chosen.seconds, chosen.side)]
     for clip in clips:
         shot = analyse(open_clip(clip), progress=tell)[0]
-        scene = Scene(clip.stem, shot, consents, chosen.minutes, chosen.size, chosen.output)
+        scene = Scene(
+            clip.stem,
+            shot,
+            consents,
+            chosen.minutes,
+            chosen.size,
+            chosen.output,
+            {name: int(count) for name, count in pairs(chosen.steps).items()},
+            {name: Path(path) for name, path in pairs(chosen.trained).items()},
+        )
         for part in chosen.only:
             if part == "cross" and chosen.clip:
                 say("cross: left out, what is right is known for actors only")
