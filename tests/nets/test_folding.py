@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from likeness.nets import identity_faceshifter, identity_iresnet, identity_simswap, regions
-from likeness.nets.folding import Narrow
+from likeness.nets.packing import Narrow
 from likeness.nets.identity_faceshifter import FaceShifterIdentity
 from likeness.nets.identity_iresnet import IResNet
 from likeness.nets.identity_simswap import SimSwapIdentity

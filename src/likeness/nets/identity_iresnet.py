@@ -100,7 +100,7 @@ class Block(nn.Module):
 
 
 _PAIRS: Pairs = {
-    Block: (("first", "middle"), ("second", "leave")),
+    Block: (("first", "middle"), ("second", "leave"), ("enter", "first")),
     ConvNorm: (("conv", "norm"),),
 }
 

@@ -108,9 +108,9 @@ class Gate(nn.Module):
         """Map (N,width,h,w) to the same shape."""
         # In float32 whatever the maps are: these are few numbers, and they scale whole channels.
         # Pooling over the whole map is the mean, several times faster.
-        inside = self.squeeze(functional.avg_pool2d(x, x.shape[2:]).flatten(1).float())
-        inside = functional.prelu(inside, self.slope.weight.float())
-        answer: Tensor = x * self.excite(inside).sigmoid()[:, :, None, None].to(x.dtype)
+        mean = functional.avg_pool2d(x, x.shape[2:]).flatten(1).float()
+        inside = self.excite(self.slope(self.squeeze(mean)))
+        answer: Tensor = x * inside.sigmoid()[:, :, None, None].to(x.dtype)
         return answer
 
 
@@ -185,7 +185,7 @@ class SimSwapIdentity(nn.Module):
 
 _PAIRS: Pairs = {
     SimSwapIdentity: (("stem", "enter"),),
-    Block: (("first", "middle"), ("second", "leave")),
+    Block: (("first", "middle"), ("second", "leave"), ("enter", "first")),
     ConvNorm: (("conv", "norm"),),
 }
 
