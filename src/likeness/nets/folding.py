@@ -20,8 +20,8 @@ from likeness.nets.packing import Narrow
 
 Network = TypeVar("Network", bound=nn.Module)
 Pairs = Mapping[type[nn.Module], tuple[tuple[str, str], ...]]
-"""By class of module: names of a convolution and the norm that follows immediately, or of a norm and
-the convolution that follows, once the convolution's own norm is merged."""
+"""By class of module: names of a convolution and the norm that follows immediately, or of a norm
+and the convolution that follows, listed after the pair of that convolution and its own norm."""
 
 _LONG = 4096
 """Inputs above which a fully connected layer only waits for its weights: half as many bytes."""
@@ -32,6 +32,7 @@ def folded(
     pairs: Pairs,
     dtype: torch.dtype = torch.float32,
     between: torch.dtype = torch.float32,
+    exact: tuple[str, ...] = (),
 ) -> Network:
     """Return a copy for inference that answers the same up to rounding.
 
@@ -43,6 +44,8 @@ def folded(
         dtype: of the convolutions.
         between: of norms and activations; fully connected layers stay float32 except for long
             ones in copies that are narrow throughout.
+        exact: names of modules whose convolutions stay float32: the last ones of a network, whose
+            rounding goes straight into the picture.
     """
     copy = deepcopy(network).eval().requires_grad_(False)
     narrow = dtype is not torch.float32
@@ -58,10 +61,11 @@ def folded(
                 norms[after] = before
                 setattr(module, first, nn.Identity())
     convert_conv2d_weight_memory_format(copy, torch.channels_last)
-    for module in list(copy.modules()) if narrow else ():
+    for path, module in list(copy.named_modules()) if narrow else ():
+        inside = torch.float32 if path in exact else dtype
         for name, child in module.named_children():
             if isinstance(child, nn.Conv2d | nn.ConvTranspose2d):
-                setattr(module, name, Narrow(child, dtype, between, norms.get(child)))
+                setattr(module, name, Narrow(child, inside, between, norms.get(child)))
             elif isinstance(child, nn.Linear) and between is dtype and child.in_features > _LONG:
                 setattr(module, name, Narrow(child, dtype, torch.float32))
             elif isinstance(child, nn.PReLU) and child.num_parameters == 1:

@@ -1,8 +1,8 @@
 """Convolutions that run as fast as the processor can, for one picture at a time.
 
-The library that convolves wants weights in an order of its own and otherwise brings them into it at
-every call, which takes up to a quarter of the time for a single picture. `Narrow` keeps them in that
-order from its first picture on. Answers are bit for bit those of the layer that it is made of.
+The library that convolves wants weights in an order of its own, and otherwise brings them into it
+at every call, which takes up to a quarter of the time for a single picture. `Narrow` keeps them in
+that order from its first picture on, and answers what the layer does that it is made of.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Packed(nn.Module):
         self.bias = conv.bias
         self.edge = conv.padding_mode if conv.padding_mode != "zeros" else ""
         self.around = conv._reversed_padding_repeated_twice
+        self.shape: tuple[object, ...]
         shape = (conv.stride, conv.dilation, conv.groups)
         if isinstance(conv, nn.ConvTranspose2d):
             self.shape = (conv.padding, conv.output_padding, *shape)
@@ -127,12 +128,15 @@ class Packed(nn.Module):
 
 
 def can_pack(layer: nn.Module) -> TypeGuard[nn.Conv2d | nn.ConvTranspose2d]:
-    """Tell whether a layer is a convolution whose weight this processor's torch can pack."""
-    return (
-        isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-        and layer.weight.device.type == "cpu"
-        and not isinstance(layer.padding, str)
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-        and (layer.weight.dtype is torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    )
+    """Tell whether a layer is a convolution whose weight this processor's torch can pack now."""
+    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) or isinstance(layer.padding, str):
+        return False
+    here = layer.weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    # A compiler orders weights by itself, and cannot see into packed ones.
+    if not here or torch.compiler.is_compiling():
+        return False
+    ops = torch.ops.mkldnn
+    if not hasattr(ops, "_convolution_pointwise"):
+        return False
+    narrow = layer.weight.dtype is torch.bfloat16 and ops._is_mkldnn_bf16_supported()
+    return narrow or layer.weight.dtype is torch.float32
