@@ -31,7 +31,9 @@ class Narrow(nn.Module):
         super().__init__()
         self.shift = None
         if norm is not None:
-            assert isinstance(layer, nn.Conv2d)  # noqa: S101  # norms stand before no other layers
+            # Norms stand before no other layers, and shifts know no other edges than zeros.
+            assert isinstance(layer, nn.Conv2d) and layer.groups == 1  # noqa: S101, PT018
+            assert layer.padding_mode == "zeros"  # noqa: S101
             self.shift = Shift(layer, norm)
         self.layer = layer.to(dtype)
         self.dtype = dtype
