@@ -64,8 +64,8 @@ def first(network: nn.Module, inputs: Inputs) -> Tensor:
 
 
 def codes(network: nn.Module, inputs: Inputs) -> Tensor:
-    """Ask an inversion network: W+."""
-    return network(*inputs).codes
+    """Ask an inversion network how far W+ is from the average, which hides what is rounded."""
+    return network(*inputs).codes - network.average
 
 
 def draw(network: nn.Module, inputs: Inputs) -> Tensor:

@@ -88,12 +88,9 @@ def test_bfloat16_convolutions_answer_nearly_the_same_in_float32(name: str) -> N
     network, inputs = loaded(name)
     narrow = network.folded(torch.bfloat16)
     assert any(isinstance(m, Narrow) for m in narrow.modules())
-    wide = [
-        path
-        for path, module in narrow.named_modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-        and module.weight.dtype is torch.float32
-    ]
+    layers = (nn.Conv2d, nn.ConvTranspose2d)
+    found = [(path, layer) for path, layer in narrow.named_modules() if isinstance(layer, layers)]
+    wide = [path for path, layer in found if layer.weight.dtype is torch.float32]
     assert all(path.startswith(EXACT.get(name, ("nowhere",))) for path in wide)
     assert bool(wide) == (name in EXACT)
     with torch.no_grad():

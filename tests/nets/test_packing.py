@@ -32,18 +32,6 @@ def filled(layer: nn.Module) -> nn.Module:
     return layer
 
 
-def norm(width: int) -> nn.BatchNorm2d:
-    """A norm that shifts by more than it scales, so that edges show."""
-    layer = nn.BatchNorm2d(width).requires_grad_(False).eval()
-    assert layer.running_mean is not None
-    assert layer.running_var is not None
-    layer.running_mean.copy_(drawn(width, seed=1))
-    layer.running_var.copy_(0.5 + drawn(width, seed=2).abs())
-    layer.weight.copy_(1 + 0.3 * drawn(width, seed=3))
-    layer.bias.copy_(2 * drawn(width, seed=4))
-    return layer
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_packed_layer_answers_what_the_layer_does(name: str, dtype: torch.dtype) -> None:
@@ -59,27 +47,6 @@ def test_a_packed_layer_answers_what_the_layer_does(name: str, dtype: torch.dtyp
         assert answer.dtype == torch.float32
         bound = ROUNDING[dtype]
         torch.testing.assert_close(answer, expected, atol=bound, rtol=bound)
-
-
-@pytest.mark.parametrize("name", ["plain", "stride", "one"])
-def test_a_norm_before_a_convolution_is_merged_with_its_edges(name: str) -> None:
-    layer, before = filled(deepcopy(LAYERS[name])).double(), norm(6).double()
-    merged = Narrow(deepcopy(layer), torch.float64, torch.float64, before)
-    assert not can_pack(merged.layer)
-    for shape in ((2, 6, 8, 12), (1, 6, 5, 4)):
-        x = drawn(*shape).double()
-        torch.testing.assert_close(merged(x), layer(before(x)), atol=1e-10, rtol=1e-10)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_packing_and_merging_go_together(dtype: torch.dtype) -> None:
-    layer, before = filled(deepcopy(LAYERS["plain"])), norm(6)
-    merged = Narrow(deepcopy(layer), dtype, torch.float32, before)
-    x = drawn(2, 6, 8, 12)
-    expected = layer(before(x))
-    for _ in range(2):
-        bound = ROUNDING[dtype]
-        torch.testing.assert_close(merged(x), expected, atol=8 * bound, rtol=bound)
 
 
 def test_layers_that_no_processor_packs_stay_as_they_are() -> None:

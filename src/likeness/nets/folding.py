@@ -20,8 +20,7 @@ from likeness.nets.packing import Narrow
 
 Network = TypeVar("Network", bound=nn.Module)
 Pairs = Mapping[type[nn.Module], tuple[tuple[str, str], ...]]
-"""By class of module: names of a convolution and the norm that follows immediately, or of a norm
-and the convolution that follows, listed after the pair of that convolution and its own norm."""
+"""By class of module: names of its convolutions, each with the norm that follows immediately."""
 
 _LONG = 4096
 """Inputs above which a fully connected layer only waits for its weights: half as many bytes."""
@@ -48,24 +47,21 @@ def folded(
             rounding goes straight into the picture.
     """
     copy = deepcopy(network).eval().requires_grad_(False)
-    narrow = dtype is not torch.float32
-    norms: dict[nn.Module, nn.BatchNorm2d] = {}
     for module in copy.modules():
-        for first, second in pairs.get(type(module), ()):
-            before, after = getattr(module, first), getattr(module, second)
-            if not isinstance(before, nn.BatchNorm2d):
-                turned = isinstance(before, nn.ConvTranspose2d)
-                setattr(module, first, fuse_conv_bn_eval(before, after, turned))
-                setattr(module, second, nn.Identity())
-            elif narrow:
-                norms[after] = before
-                setattr(module, first, nn.Identity())
+        for conv, norm in pairs.get(type(module), ()):
+            merged = fuse_conv_bn_eval(
+                getattr(module, conv),
+                getattr(module, norm),
+                isinstance(getattr(module, conv), nn.ConvTranspose2d),
+            )
+            setattr(module, conv, merged)
+            setattr(module, norm, nn.Identity())
     convert_conv2d_weight_memory_format(copy, torch.channels_last)
-    for path, module in list(copy.named_modules()) if narrow else ():
+    for path, module in list(copy.named_modules()) if dtype is not torch.float32 else ():
         inside = torch.float32 if path in exact else dtype
         for name, child in module.named_children():
             if isinstance(child, nn.Conv2d | nn.ConvTranspose2d):
-                setattr(module, name, Narrow(child, inside, between, norms.get(child)))
+                setattr(module, name, Narrow(child, inside, between))
             elif isinstance(child, nn.Linear) and between is dtype and child.in_features > _LONG:
                 setattr(module, name, Narrow(child, dtype, torch.float32))
             elif isinstance(child, nn.PReLU) and child.num_parameters == 1:

@@ -100,7 +100,7 @@ class Block(nn.Module):
 
 
 _PAIRS: Pairs = {
-    Block: (("first", "middle"), ("second", "leave"), ("enter", "first")),
+    Block: (("first", "middle"), ("second", "leave")),
     ConvNorm: (("conv", "norm"),),
 }
 

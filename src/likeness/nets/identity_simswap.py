@@ -185,7 +185,7 @@ class SimSwapIdentity(nn.Module):
 
 _PAIRS: Pairs = {
     SimSwapIdentity: (("stem", "enter"),),
-    Block: (("first", "middle"), ("second", "leave"), ("enter", "first")),
+    Block: (("first", "middle"), ("second", "leave")),
     ConvNorm: (("conv", "norm"),),
 }
 

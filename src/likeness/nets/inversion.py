@@ -186,7 +186,7 @@ class Inversion(nn.Module):
 
     def folded(self, dtype: torch.dtype = torch.float32) -> Inversion:
         """Return a copy for inference: see `nets.folding`."""
-        return folded(self, {ConvNorm: (("conv", "norm"),), Unit: (("norm", "first"),)}, dtype)
+        return folded(self, {ConvNorm: (("conv", "norm"),)}, dtype)
 
     @staticmethod
     def _add(coarse: Tensor, lateral: Tensor) -> Tensor:

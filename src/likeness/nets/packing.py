@@ -15,26 +15,14 @@ from torch.nn import functional
 
 
 class Narrow(nn.Module):
-    """A layer that computes in one dtype and answers in another, with the norm before it, if any.
+    """A layer that computes in one dtype and answers in another.
 
     Where torch can, a convolution's weight is packed for the size of the first picture: the layer
     must be on its device by then. Pictures of other sizes get the same answers, perhaps slower.
     """
 
-    def __init__(
-        self,
-        layer: nn.Module,
-        dtype: torch.dtype,
-        between: torch.dtype,
-        norm: nn.BatchNorm2d | None = None,
-    ) -> None:
+    def __init__(self, layer: nn.Module, dtype: torch.dtype, between: torch.dtype) -> None:
         super().__init__()
-        self.shift = None
-        if norm is not None:
-            # Norms stand before no other layers, and shifts know no other edges than zeros.
-            assert isinstance(layer, nn.Conv2d) and layer.groups == 1  # noqa: S101, PT018
-            assert layer.padding_mode == "zeros"  # noqa: S101
-            self.shift = Shift(layer, norm)
         self.layer = layer.to(dtype)
         self.dtype = dtype
         self.between = between
@@ -47,48 +35,8 @@ class Narrow(nn.Module):
         if can_pack(layer):
             # Two threads may both do this once; either answer is right.
             layer = self.layer = Packed(layer, x)
-        if self.shift is None:
-            answer: Tensor = layer(x)
-        elif isinstance(layer, Packed):
-            answer = layer(x, self.shift(x))
-        else:
-            answer = layer(x) + self.shift(x)
+        answer: Tensor = layer(x)
         return answer.to(self.between)
-
-
-class Shift(nn.Module):
-    """What a norm, a x + t per channel, becomes in the convolution after it.
-
-    Scales a go into the weight. Shifts t make a picture of their own, which is not the same
-    everywhere: the edges are padded with zeros and not with t. As t is the same at all pixels, that
-    picture is the convolution of a picture of ones by the sums over channels of weight times t.
-    """
-
-    taps: Tensor
-
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-        super().__init__()
-        assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101, PT018
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * scale
-        taps = (conv.weight * shift[:, None, None]).sum(1, keepdim=True)
-        self.register_buffer("taps", taps)
-        self.bias, conv.bias = conv.bias, None
-        conv.weight.mul_(scale[:, None, None])
-        self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
-        self.known: tuple[torch.Size, Tensor] | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the picture for inputs like x, in their dtype; it is kept for the next of them."""
-        known = self.known
-        if known is None or known[0] != x.shape:
-            ones = self.taps.new_ones(len(x), 1, *x.shape[2:])
-            answer = functional.conv2d(
-                ones, self.taps, self.bias, self.stride, self.padding, self.dilation
-            )
-            known = (x.shape, answer.to(x.dtype, memory_format=torch.channels_last))
-            self.known = known
-        return known[1]
 
 
 class Packed(nn.Module):
@@ -114,15 +62,11 @@ class Packed(nn.Module):
         # No parameter: nothing may copy, convert or move what has no strides.
         self.weight = (pack(conv.weight, *self.shape, size),)
 
-    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
-        """Map (N,A,h,w), dtype and order of the weight, to (N,B,h',w'), plus what is beside."""
-        given = (self.weight[0], self.bias, *self.shape)
-        if beside is None:
-            answer: Tensor = self.convolve(self._padded(x), *given, "none", [], "")
-        else:
-            answer = self.convolve.binary(
-                self._padded(x), beside, *given, "add", None, None, [], None
-            )
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N,A,h,w), dtype and order of the weight, to (N,B,h',w')."""
+        answer: Tensor = self.convolve(
+            self._padded(x), self.weight[0], self.bias, *self.shape, "none", [], ""
+        )
         return answer
 
     def _padded(self, x: Tensor) -> Tensor:
