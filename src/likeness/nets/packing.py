@@ -52,11 +52,11 @@ class Packed(nn.Module):
         shape = (conv.stride, conv.dilation, conv.groups)
         if isinstance(conv, nn.ConvTranspose2d):
             self.shape = (conv.padding, conv.output_padding, *shape)
-            self.convolve = ops._convolution_transpose_pointwise
+            self.convolve = ops._convolution_transpose_pointwise.default
             pack = ops._reorder_convolution_transpose_weight
         else:
             self.shape = ((0, 0) if self.edge else conv.padding, *shape)
-            self.convolve = ops._convolution_pointwise
+            self.convolve = ops._convolution_pointwise.default
             pack = ops._reorder_convolution_weight
         size = self._padded(x).shape
         # No parameter: nothing may copy, convert or move what has no strides.
