@@ -64,8 +64,8 @@ def first(network: nn.Module, inputs: Inputs) -> Tensor:
 
 
 def codes(network: nn.Module, inputs: Inputs) -> Tensor:
-    """Ask an inversion network: W+."""
-    return network(*inputs).codes
+    """Ask an inversion network how far W+ is from the average, which hides what is rounded."""
+    return network(*inputs).codes - network.average
 
 
 def draw(network: nn.Module, inputs: Inputs) -> Tensor:
@@ -115,6 +115,7 @@ def build_case(case: Case) -> nn.Module:
     from likeness import config
 
     network_class, config_class = NETWORKS[case.network]
+    torch.manual_seed(0)  # each variant has a process of its own, and all the same weights
     network = network_class(config.resolve(config_class, case.config)).eval().requires_grad_(False)
     if case.network == "stylegan":
         return network  # its own start is made for that

@@ -93,7 +93,9 @@ def prepared(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Modu
     Norms are merged into convolutions, which compute in `dtype` on pixels that lie together;
     inputs and outputs stay float32. With float32 the answer stays the same up to rounding;
     `benchmarks/networks.py` measures what bfloat16 saves and costs. The result can neither be
-    trained nor saved. A network without a `folded` of its own only gets its weights in order.
+    trained nor saved; narrow ones must be on their device before the first picture, for which
+    their weights are packed. A network without a `folded` of its own only gets its weights in
+    order.
     """
     if isinstance(network, Foldable):
         return network.folded(dtype)

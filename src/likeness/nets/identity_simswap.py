@@ -107,9 +107,10 @@ class Gate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N,width,h,w) to the same shape."""
         # In float32 whatever the maps are: these are few numbers, and they scale whole channels.
-        inside = self.squeeze(x.mean((2, 3)).float())
-        inside = functional.prelu(inside, self.slope.weight.float())
-        answer: Tensor = x * self.excite(inside).sigmoid()[:, :, None, None].to(x.dtype)
+        # Pooling over the whole map is the mean, several times faster.
+        mean = functional.avg_pool2d(x, x.shape[2:]).flatten(1).float()
+        inside = self.excite(self.slope(self.squeeze(mean)))
+        answer: Tensor = x * inside.sigmoid()[:, :, None, None].to(x.dtype)
         return answer
 
 

@@ -125,10 +125,9 @@ class Injection(nn.Module):
         """Map (N,width,h,w) and (N,code) to (N,width,h,w)."""
         x = self.conv(x)
         x = x - x.mean((2, 3), keepdim=True)
-        x = x * torch.rsqrt(x.square().mean((2, 3), keepdim=True) + _EPSILON)
         scale, shift = self.style(code)[:, :, None, None].chunk(2, 1)
-        answer: Tensor = x * (scale + 1) + shift
-        return answer
+        factor = (scale + 1) * torch.rsqrt(x.square().mean((2, 3), keepdim=True) + _EPSILON)
+        return torch.addcmul(shift, x, factor)
 
 
 class IdentityBlock(nn.Module):

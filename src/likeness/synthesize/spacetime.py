@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format, fusion
 
 from likeness.errors import ConfigError
+from likeness.nets.packing import Narrow
 from likeness.types import check
 
 _SLOPE = 0.2
@@ -160,8 +161,7 @@ class Spacetime(nn.Module):
             tuple(maps.shape[1:]) == (planes, side, side),
             f"maps have shape {tuple(maps.shape)}, expected (N, {planes}, {side}, {side})",
         )
-        dtype = next(self.parameters()).dtype
-        x = (maps * 2 - 1).to(dtype, memory_format=torch.channels_last)
+        x = (maps * 2 - 1).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for down in self.downs:
             x = down(x)
@@ -184,11 +184,11 @@ class Spacetime(nn.Module):
         folded = deepcopy(self).eval()
         for branch in (folded.downs, folded.ups):
             for index, layers in enumerate(branch):
-                branch[index] = _fold(layers)
-        return folded.requires_grad_(False).to(dtype)
+                branch[index] = _fold(layers, dtype)
+        return folded.requires_grad_(False)
 
 
-def _fold(layers: nn.Module) -> nn.Sequential:
+def _fold(layers: nn.Module, dtype: torch.dtype) -> nn.Sequential:
     """Merge (transposed) convolution and batch norm pairs, and drop the dropouts."""
     kept: list[nn.Module] = []
     for layer in layers.children():
@@ -201,6 +201,9 @@ def _fold(layers: nn.Module) -> nn.Sequential:
             kept.append(layer)
     folded = nn.Sequential(*kept)
     convert_conv2d_weight_memory_format(folded, torch.channels_last)
+    for index, layer in enumerate(folded) if dtype is not torch.float32 else ():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            folded[index] = Narrow(layer, dtype, dtype)
     return folded
 
 

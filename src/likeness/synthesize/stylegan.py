@@ -240,4 +240,7 @@ class Stylegan(nn.Module):
         folded = deepcopy(self).eval().requires_grad_(False)
         constant = folded.synthesis.constant
         constant.data = constant.data.to(dtype)
+        for block in folded.synthesis.levels():
+            for layer in block.convolutions():
+                layer.freeze()
         return folded

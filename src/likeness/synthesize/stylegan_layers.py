@@ -53,9 +53,17 @@ def _exact(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """Return (N,O) factors that give every output channel unit variance (eq. 3)."""
-    energy = _exact(weight).square().sum((2, 3))
+def energy_of(weight: Tensor) -> Tensor:
+    """Return (O,I), the sum of squares over a kernel: what demodulation needs of the weight."""
+    return _exact(weight).square().sum((2, 3))
+
+
+def demodulation(weight: Tensor, style: Tensor, energy: Tensor | None = None) -> Tensor:
+    """Return (N,O) factors that give every output channel unit variance (eq. 3).
+
+    The `energy_of` the weight may be given where the weight does not change.
+    """
+    energy = energy_of(weight) if energy is None else energy
     return torch.rsqrt(_exact(style).square() @ energy.T + _EPSILON)
 
 
@@ -96,6 +104,7 @@ def modulated(
     convolve: Convolve = plain,
     demodulate: bool = True,
     gain: float = 1.0,
+    energy: Tensor | None = None,
 ) -> Tensor:
     """Return gain * (modulated_reference(...) + bias), without a weight per sample.
 
@@ -104,11 +113,12 @@ def modulated(
     Args:
         bias: (O,); the rest as in `modulated_reference`.
         gain: one factor on the answer.
+        energy: of the weight, if it is known.
     """
     style, bias = _exact(style), _exact(bias) * gain
     n, outside = len(style), len(weight)
     ones = style.new_ones(n, outside)
-    factor = (demodulation(weight, style) if demodulate else ones) * gain
+    factor = (demodulation(weight, style, energy) if demodulate else ones) * gain
     if n == 1 and weight.numel() < x.numel():
         scaled = _exact(weight) * style[0, :, None, None] * factor[0, :, None, None, None]
         return convolve(x, scaled.to(x.dtype), bias.to(x.dtype), 1)
@@ -130,6 +140,11 @@ class StyledConvolution(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.randn(1, 1, side, side))
         self.doubles = doubles
+        self.energy: Tensor | None = None
+
+    def freeze(self) -> None:
+        """Compute once what depends on the weight alone; it must not change any more."""
+        self.energy = energy_of(self.weight)
 
     def forward(
         self, x: Tensor, style: Tensor, noise: Tensor | None, clamp: float | None
@@ -141,7 +156,9 @@ class StyledConvolution(nn.Module):
         """
         convolve = doubling if self.doubles else plain
         # max(x, 0.2 x) * g = max(g x, 0.2 g x): the gain can stand before the activation.
-        answer = modulated(x, self.weight, style, self.bias, convolve=convolve, gain=GAIN)
+        answer = modulated(
+            x, self.weight, style, self.bias, convolve=convolve, gain=GAIN, energy=self.energy
+        )
         if noise is not None:
             answer = answer.add_((noise * (self.noise_strength * GAIN)).to(answer.dtype))
         answer = functional.leaky_relu(answer, SLOPE, inplace=True)
