@@ -23,6 +23,7 @@ from likeness.methods.animate_mesh import EYES, MOUTH, Cover, StillMesh, cover
 from likeness.methods.animate_motion import Head, Motion, MotionConfig, Posed, move
 from likeness.methods.animate_paint import paint
 from likeness.methods.animate_photo import EYE_NAMES, IRIS_CENTERS, Still, prepare_still
+from likeness.methods.animate_residual import Residual
 from likeness.provenance.manifest import COMPOSITE, Ingredient, Manifest
 from likeness.provenance.permission import Permission
 from likeness.store import load_face_model
@@ -98,6 +99,7 @@ class Animation:
         self.size = (picture.shape[1], picture.shape[2])
         self.mesh = StillMesh.around(head, self.size)
         self.motion: Motion = move(driver, photo.params, self.config.motion)
+        self._residual = Residual.of(driver, self.model, self.motion.rest)
         self._source = DriverFrames(driver.clip) if driver.clip.path.exists() else None
         self._wrinkles: Wrinkles | None = None
         self._gain = np.ones(3, np.float32)
@@ -139,7 +141,9 @@ class Animation:
 
     def _maps(self, index: int) -> Floats:
         """(11,h,w) of one frame."""
-        vertices, posed = self.mesh.bend(self.motion, index)
+        share = np.float32(self.config.motion.residual)
+        beyond = share * self._residual.read(index) if share > 0 else None
+        vertices, posed = self.mesh.bend(self.motion, index, beyond)
         shown = cover(self.mesh, vertices)
         frame = self._source.read(self.driver.track.start + index) if self._source else None
         points = driver_points(self.driver, index, self.model)

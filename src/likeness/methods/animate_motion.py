@@ -35,6 +35,8 @@ class MotionConfig:
     """Share of the driver's head motion that is taken over."""
     expression: float = 1.0
     """Share of the driver's expression, gaze and lid motion that is taken over."""
+    residual: float = 1.0
+    """Share of the driver's landmark motion beyond its fitted face that is taken over."""
     turn_limit: float = 25.0
     """Degrees of yaw and pitch that the photo is turned at most; motion is taken over wholly up to
     0.6 of it, and less and less beyond: what a photo doesn't show has to be made up."""
@@ -44,8 +46,8 @@ class MotionConfig:
     """Millimetres that the head moves at most; the shoulders stay."""
 
     def __post_init__(self) -> None:
-        if min(self.pose, self.expression) < 0:
-            raise ConfigError("pose and expression are shares; expected 0 or more")
+        if min(self.pose, self.expression, self.residual) < 0:
+            raise ConfigError("pose, expression and residual are shares; expected 0 or more")
         for name in ("turn_limit", "roll_limit", "shift_limit"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
@@ -221,11 +223,13 @@ class Head:
         """Project head-space points (P,3) as the photo's camera saw the head, (P,3)."""
         return self.project(points, self.params.rotation[0], self.params.translation[0])
 
-    def pose(self, motion: Motion, index: int) -> Posed:
-        """Let the face do what `motion` says of one frame."""
+    def pose(self, motion: Motion, index: int, beyond: Floats | None = None) -> Posed:
+        """Let the face do what `motion` says of one frame, and move `beyond` (V,3) millimetres."""
         modes = self.model.expression
         change = np.tensordot(motion.expression[index], modes, 1)
         moved = self.vertices + change.astype(np.float32)
+        if beyond is not None:
+            moved = moved + beyond
         for eye in range(2):
             moved = self._close(moved, eye, float(motion.lids[index, eye]))
         moved = self._part(moved)
