@@ -161,7 +161,7 @@ class Animation:
         return maps
 
     def _values(self, vertices: Floats, posed: Posed, points: Floats) -> Floats:
-        """(V,8) what is carried to pixels: way, way of the skull, driver's place, atlas place."""
+        """(V,8) carried to pixels: way, way of the skull, place in driver and in front view."""
         values = np.zeros((len(vertices), 8), np.float32)
         face = len(points)
         values[:, :2] = self.mesh.photo_places() - vertices[:, :2]
@@ -169,7 +169,7 @@ class Animation:
         values[:face, 2:4] = posed.inside - vertices[:face, :2]
         values[:face, 4:6] = narrowed(points, self.model)
         if self._wrinkles is not None:
-            values[:face, 6:8] = self._wrinkles.atlas.places
+            values[:face, 6:8] = self._wrinkles.view.places
         return values
 
     def _shut(self, maps: Floats, shown: Cover, vertices: Floats, index: int) -> None:
