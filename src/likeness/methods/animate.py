@@ -10,7 +10,7 @@ docs/methods/animate.md maps equations to functions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,11 @@ class Animation:
         head = Head.lifted(self.model, photo.params, tracked, self.still.points, scale)
         self.size = (picture.shape[1], picture.shape[2])
         self.mesh = StillMesh.around(head, self.size)
-        self.motion: Motion = move(driver, photo.params, self.config.motion)
-        self._residual = Residual.of(driver, self.model, self.motion.rest)
+        motion = move(driver, photo.params, self.config.motion)
+        self._residual = Residual.of(driver, self.model, motion.rest)
+        theirs = self._residual.head
+        parted = head.parting(head.vertices) - theirs.parting(theirs.vertices)
+        self.motion: Motion = replace(motion, parted=parted)
         self._source = DriverFrames(driver.clip) if driver.clip.path.exists() else None
         self._wrinkles: Wrinkles | None = None
         self._gain = np.ones(3, np.float32)

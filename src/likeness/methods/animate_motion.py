@@ -23,6 +23,9 @@ from likeness.types import Bools, FaceParams, Floats, Shot
 _BLINKS = ("eyeBlinkRight", "eyeBlinkLeft")
 _SHUT = 0.11
 """Openness of a shut eye, for drivers who never blink."""
+_SPARED = 0.6
+"""Share of the opening that a photo spares whose lips are parted already: at 0 a talker's mouth on
+a toothy smile is a shout, at 1 small openings are not seen."""
 _ALL_SHUT = 0.10
 """Lids this near, in units of their distance at rest, are shut: a slit left over is a stare."""
 
@@ -71,6 +74,8 @@ class Motion:
     """(M,) True where the head would have turned beyond what a photo bears."""
     rest: int
     """The driver's frame that stands for doing nothing."""
+    parted: float = 0.0
+    """Millimetres that the photo's lips stand further apart than the driver's at rest."""
 
     def __len__(self) -> int:
         return len(self.rotation)
@@ -230,6 +235,7 @@ class Head:
         moved = self.vertices + change.astype(np.float32)
         if beyond is not None:
             moved = moved + beyond
+        moved = self._spare(moved, motion.parted)
         for eye in range(2):
             moved = self._close(moved, eye, float(motion.lids[index, eye]))
         moved = self._part(moved)
@@ -272,6 +278,20 @@ class Head:
             now = ((moved[lower] - moved[upper]) * way).sum(1)
         moved[upper] += ((now - openness * own)[:, None] * way).astype(np.float32)
         return moved
+
+    def parting(self, vertices: Floats) -> float:
+        """Mean way from upper to lower inner lip in (V,3) head space, millimetres."""
+        upper, lower = (self.model.regions[f"lip_{side}_inner"] for side in ("upper", "lower"))
+        return float((vertices[lower, 1] - vertices[upper, 1]).mean())
+
+    def _spare(self, moved: Floats, parted: float) -> Floats:
+        """Open lips that the photo parts already by less: jaws of p and d open to near |(p, d)|."""
+        opened = self.parting(moved) - self.parting(self.vertices)
+        if parted <= 0 or opened <= 0 or "jawOpen" not in self.params.expression_names:
+            return moved
+        less = _SPARED * (parted + opened - float(np.hypot(parted, opened)))
+        mode = self.model.expression[self.params.expression_names.index("jawOpen")]
+        return moved - np.float32(less / max(self.parting(mode), 1e-3)) * mode
 
     def _part(self, moved: Floats) -> Floats:
         """Let lips that crossed each other meet halfway."""
