@@ -9,7 +9,7 @@ docs/methods/animate.md maps equations to functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,14 +117,23 @@ class Animation:
 
     def condition(self, window: Window) -> Condition:
         """Tell where every pixel of some frames comes from, (n,11,h,w)."""
-        maps = np.stack([self._maps(index) for index in window])
-        return Condition(self.crop(len(window)), torch.from_numpy(maps), MAP_NAMES)
+        return self.condition_of(list(window))
+
+    def condition_of(self, frames: Sequence[int]) -> Condition:
+        """Tell the same of any n frames of the driver's track."""
+        maps = np.zeros((len(frames), len(MAP_NAMES), *self.size), np.float32)
+        for row, index in zip(maps, frames, strict=True):
+            self._describe(row, index)
+        return Condition(self.crop(len(frames)), torch.from_numpy(maps), MAP_NAMES)
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Paint frames (n,3,h,w) RGB in [0,1]."""
         strength = np.float32(self.config.wrinkles)
-        pictures = [paint(self.still, row, strength) for row in condition.maps.numpy()]
-        return torch.from_numpy(np.stack(pictures))
+        maps = condition.maps.numpy()
+        pictures = np.empty((len(maps), 3, *self.size), np.float32)
+        for picture, row in zip(pictures, maps, strict=True):
+            picture[:] = paint(self.still, row, strength)
+        return torch.from_numpy(pictures)
 
     def frames(self, length: int = 4) -> Iterator[tuple[Window, torch.Tensor]]:
         """Yield all frames in order, (n,3,h,w) per window."""
@@ -142,8 +151,8 @@ class Animation:
         whole = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
         return Crop(self.size, np.repeat(whole[None], count, 0))
 
-    def _maps(self, index: int) -> Floats:
-        """(11,h,w) of one frame."""
+    def _describe(self, maps: Floats, index: int) -> None:
+        """Fill (11,h,w) zeros with what is told of one frame."""
         share = np.float32(self.config.motion.residual)
         beyond = share * self._residual.read(index) if share > 0 else None
         vertices, posed = self.mesh.bend(self.motion, index, beyond)
@@ -151,7 +160,6 @@ class Animation:
         frame = self._source.read(self.driver.track.start + index) if self._source else None
         points = driver_points(self.driver, index, self.model)
         carried = shown.carry(self.mesh, self._values(vertices, posed, points))
-        maps = np.zeros((len(MAP_NAMES), *self.size), np.float32)
         maps[:4] = carried[..., :4].transpose(2, 0, 1)
         self._look(maps, shown, posed)
         self._shut(maps, shown, vertices, index)
@@ -161,7 +169,6 @@ class Animation:
             if self._wrinkles is not None:
                 wrinkle = self._wrinkles.read(frame, points)
                 maps[9] = sample(wrinkle[..., None], carried[..., 6:8], shown.kinds >= 0)[..., 0]
-        return maps
 
     def _values(self, vertices: Floats, posed: Posed, points: Floats) -> Floats:
         """(V,8) carried to pixels: way, way of the skull, place in driver and in front view."""
@@ -321,9 +328,7 @@ class Animate:
 
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
         """Find where every pixel comes from; the photo behind is not looked at."""
-        rows = [self.animation.condition(Window(i, i + 1)) for i in self.frames[list(window)]]
-        maps = torch.cat([row.maps for row in rows])
-        return Condition(self.animation.crop(len(window)), maps, MAP_NAMES)
+        return self.animation.condition_of(self.frames[list(window)].tolist())
 
     def synthesize(self, condition: Condition) -> Layer:
         """Paint whole frames."""

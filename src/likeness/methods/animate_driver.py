@@ -15,6 +15,7 @@ import numpy as np
 from likeness.decode import Decoder
 from likeness.face3d.model import FaceModel
 from likeness.face3d.raster import Ids, interpolate, rasterize
+from likeness.methods.animate_photo import LUMA
 from likeness.types import Clip, Floats, Ints, Shot, Window
 
 SIDE = 192
@@ -27,7 +28,6 @@ _KEEP_OFF = {"eyes": 5.0, "lips": 6.0, "right_brow": 5.0, "left_brow": 5.0, "nos
 """Regions with sharp edges that a misplaced landmark would double, and how far to keep off."""
 _NEUTRALS = 7
 _EPSILON = 0.04
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class DriverFrames:
@@ -90,7 +90,7 @@ class FrontView:
 
         low = np.floor(points.min(0) - 2).astype(int).clip(0)
         high = np.ceil(points.max(0) + 2).astype(int).clip(1)
-        part = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]] @ _LUMA)
+        part = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]] @ LUMA)
         if min(part.shape) < 2:
             return np.full((SIDE, SIDE), 0.5, np.float32)
         ways = interpolate(self.ids, self.weights, points - low - 0.5, self.triangles)

@@ -291,7 +291,8 @@ class Head:
             return moved
         less = _SPARED * (parted + opened - float(np.hypot(parted, opened)))
         mode = self.model.expression[self.params.expression_names.index("jawOpen")]
-        return moved - np.float32(less / max(self.parting(mode), 1e-3)) * mode
+        spared = np.float32(less / max(self.parting(mode), 1e-3))
+        return np.asarray(moved - spared * mode, np.float32)
 
     def _part(self, moved: Floats) -> Floats:
         """Let lips that crossed each other meet halfway."""
