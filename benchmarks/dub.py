@@ -1,6 +1,6 @@
 """What dubbing rests on, measured on the actor: closures, a voice that is learned, and the offset.
 
-    python benchmarks/dub.py [--minutes 1] [--seconds 5 20 120]
+    python benchmarks/dub.py [--minutes 1 | --steps 400] [--seconds 5 20 120]
 
 Prints one JSON object. Nothing is rendered: performances and voices are exact params and samples.
 """
@@ -77,7 +77,7 @@ def as_shot(params: FaceParams) -> Shot:
     return Shot(Clip(Path("actor"), "", SIZE, np.arange(n), Fraction(1, 25), 1), track, params)
 
 
-def voice(seconds: float, minutes: float) -> dict[str, float]:
+def voice(seconds: float, minutes: float, steps: int | None) -> dict[str, float]:
     """Learn from some seconds of the actor; judge on 20 s of the same and of another voice."""
     motion = Motion.from_seed(5, seconds)
     features = speech_features(speak(motion))
@@ -85,7 +85,7 @@ def voice(seconds: float, minutes: float) -> dict[str, float]:
     shot = as_shot(performed(motion))
     expression = at_moments(shot.params, frame_seconds(len(features)))
     network, modes = prepare(features, expression, shot, MODEL, how)
-    loop = LoopConfig(minutes, None, how.learning_rate, average=0.99, save_minutes=1e9)
+    loop = LoopConfig(minutes, steps, how.learning_rate, average=0.99, save_minutes=1e9)
     with tempfile.TemporaryDirectory() as folder:
         outcome = train(SpeechTask(features, modes, network, how), loop, Path(folder), "bench")
     network.load_state_dict(dict(outcome.weights))
@@ -124,12 +124,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, help="in place of minutes, for a busy machine")
     parser.add_argument("--seconds", type=float, nargs="*", default=[5.0, 20.0, 120.0])
     chosen = parser.parse_args()
     found = {
         "closures_mm": closures(),
         "offset": offsets(),
-        "voice": {f"{s:g} s": voice(s, chosen.minutes) for s in chosen.seconds},
+        "voice": {f"{s:g} s": voice(s, chosen.minutes, chosen.steps) for s in chosen.seconds},
     }
     print(json.dumps(found, indent=2))
 

@@ -6,7 +6,7 @@ import torch
 
 from likeness.condition import choose_keyframes, cut, pick_keyframes, portrait_crop
 from likeness.condition.body import Bodies
-from likeness.condition.gallery import Features
+from likeness.condition.gallery import Features, distances
 from likeness.condition.guide import Guide, select
 from likeness.condition.paint import cover, lit_colors, paint
 from likeness.condition.warp import displacements, facing
@@ -135,6 +135,34 @@ def test_chosen_keyframes_are_near_and_not_banned(guide: Guide, actor_shot: Shot
     banned = np.abs(times - times[:, None]) <= 6
     kept = choose_keyframes(gallery, described, lent, banned)
     assert (np.abs(times[kept] - times[:, None]) > 6).all()
+
+
+def test_a_blink_does_not_bring_another_mouth(guide: Guide, actor_shot: Shot) -> None:
+    """Of two kept faces, one with open eyes and this mouth, one with shut eyes and another."""
+    times = np.array([0, 1, 2, 3, 4, 5])
+    params = select(actor_shot.params, np.zeros(6, np.int64))
+    expression = params.expression.copy()
+    blinks = [params.expression_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    jaw = params.expression_names.index("jawOpen")
+    expression[:, [*blinks, jaw]] = 0
+    expression[1:, jaw] = 0.6
+    expression[1, blinks] = 0.9
+    pictures = torch.zeros(len(times), 3, 128, 128, dtype=torch.uint8)
+    gallery = guide.gallery(replace(params, expression=expression), pictures, times)
+    wanted = select(params, np.array([0]))
+    shut = np.zeros_like(expression[:1])
+    shut[:, blinks] = 0.9
+    described = guide.describe(replace(wanted, expression=shut))
+    eyes, mouth = (
+        distances(getattr(described, n), getattr(gallery, n))[0] for n in ("eyes", "mouth")
+    )
+    # The shut eyes are nearer in all, were it not that eyes have a keyframe of their own.
+    assert eyes[0] > 40
+    assert eyes[1] < 0.1
+    assert mouth[1] + eyes[1] < mouth[0] + eyes[0]
+    chosen = choose_keyframes(gallery, described, np.array([5]))[0]
+    assert chosen[0] == 0
+    assert 1 in chosen[1:4]
 
 
 def test_windows_do_not_change_conditions(guide: Guide, actor_shot: Shot) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from likeness.controls import controls_of
 from likeness.errors import MediaError
+from likeness.geometry import rotation_matrix
 from likeness.importers.arkit import (
     ANGLES,
     COLUMNS,
@@ -35,7 +36,7 @@ def _file(path: Path, *lines: str) -> Path:
 
 def _line(time: str, jaw: float = 0.0, yaw: float = 0.0) -> str:
     values = dict.fromkeys(COLUMNS, 0.0) | {"JawOpen": jaw, "HeadYaw": yaw}
-    return ",".join([time, "61", *(f"{value:.8f}" for value in values.values())])
+    return ",".join([time, "61", *(f"{value:.10f}" for value in values.values())])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -51,7 +52,7 @@ def test_written_captures_are_read_and_written_alike(tmp_path: Path, seed: int, 
     write_arkit(again, second)
     assert first.read_bytes() == second.read_bytes()
     assert np.array_equal(again.ticks, capture.ticks)
-    np.testing.assert_allclose(again.values, capture.values, atol=5.1e-9)
+    np.testing.assert_allclose(again.values, capture.values, atol=5.1e-11)
 
 
 def test_the_header_is_the_apps() -> None:
@@ -102,7 +103,40 @@ def test_frames_without_a_face_are_guessed_and_stutters_dropped(
     moved = performance_of_capture(read_arkit(path), actor_shot.params, path)
     assert moved.guessed.tolist() == [False, True, False]
     assert moved.params.column("jawOpen") == pytest.approx([0.2, 0.2, 0.5])
-    assert controls_of(moved.params)[2, 0] == pytest.approx(np.degrees(0.2), abs=1e-4)
+    assert controls_of(moved.params)[2, 0] == pytest.approx(-np.degrees(0.2), abs=1e-4)
+
+
+def test_angles_have_the_signs_of_recordings(tmp_path: Path, actor_shot: Shot) -> None:
+    """Who looks to the right and up turns yaw and pitch as the app's own weights say."""
+    columns = dict.fromkeys(COLUMNS, 0.0)
+    # As in recordings: the left eye looks outward (the person's left, image right) and up.
+    looking = columns | {"EyeLookOutLeft": 0.37, "EyeLookInRight": 0.47, "EyeLookUpLeft": 0.37}
+    looking |= {"LeftEyeYaw": -0.28, "LeftEyePitch": -0.17, "LeftEyeRoll": 0.047}
+    turned = columns | {"HeadYaw": 0.3, "HeadPitch": 0.2, "HeadRoll": -0.1}
+    lines = [
+        ",".join([f"00:00:00:0{i}.000", "61", *(f"{v:.10f}" for v in row.values())])
+        for i, row in enumerate((looking, turned))
+    ]
+    path = _file(tmp_path / "a.csv", *lines)
+    moved = performance_of_capture(read_arkit(path), actor_shot.params, path).params
+    assert moved.gaze[0, 1] == pytest.approx([0.28, -0.17])
+    ahead = rotation_matrix(moved.rotation[1]) @ np.array([0, 0, -1])
+    # Yaw about the vertical comes last, so the face's direction is the rotator's own.
+    wanted = [-np.sin(0.3) * np.cos(0.2), np.sin(0.2), -np.cos(0.3) * np.cos(0.2)]
+    np.testing.assert_allclose(ahead, wanted, atol=1e-6)
+    aside = rotation_matrix(moved.rotation[1]) @ np.array([1, 0, 0])
+    assert aside[1] == pytest.approx(np.cos(0.2) * np.sin(-0.1), abs=1e-6)
+
+
+def test_the_apps_own_lines_are_written_as_they_were(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    rows = [
+        ",".join([f"13:13:04:{f:02}.{650 + f}", "61", *(f"{v:.10f}" for v in random.random(61))])
+        for f in range(31, 60, 2)
+    ]
+    path = _file(tmp_path / "a.csv", *rows)
+    write_arkit(read_arkit(path), tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -112,8 +146,8 @@ def test_frames_without_a_face_are_guessed_and_stutters_dropped(
         ("Timecode,BlendShapeCount,EyeBlinkLeft\n", "and 47 more"),
         (HEADER + "\n", "no frames"),
         (HEADER + "\n" + _line("0.5"), "line 2: no timecode"),
-        (HEADER + "\n" + _line("00:00:00:00").replace("0.00000000", "x", 1), "expected numbers"),
-        (HEADER + "\n" + _line("00:00:00:00").replace("0.00000000", "nan", 1), "not finite"),
+        (HEADER + "\n" + _line("00:00:00:00").replace("0.0000000000", "x", 1), "expected numbers"),
+        (HEADER + "\n" + _line("00:00:00:00").replace("0.0000000000", "nan", 1), "not finite"),
     ],
 )
 def test_what_is_no_capture_is_told(tmp_path: Path, text: str, message: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pickle
@@ -23,7 +22,7 @@ from torch import nn
 from likeness.errors import BundleError
 from likeness.importers.checkpoints import import_checkpoint
 from likeness.importers.torch_files import read_torch
-from likeness.importers.unpickle import StandIn, unpickle
+from likeness.importers.unpickle import Name, StandIn, unpickle
 from tests.importers import hostile
 
 
@@ -157,7 +156,7 @@ def test_text_and_bytes_that_claim_terabytes_cost_nothing(opcode: bytes, tmp_pat
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data())
-def test_damage_anywhere_is_a_bundle_error_or_harmless(data: st.DataObject) -> None:
+def test_damage_anywhere_is_refused_or_harmless(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.pt"
         as_zip = data.draw(st.booleans())
@@ -168,8 +167,57 @@ def test_damage_anywhere_is_a_bundle_error_or_harmless(data: st.DataObject) -> N
         for _ in range(data.draw(st.integers(1, 4))):
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
         path.write_bytes(content)
-        with contextlib.suppress(BundleError):
+        with pytest.raises(BundleError):
             import_checkpoint("simswap", path)
+        try:
+            read = read_torch(path)
+        except BundleError:
+            return
+        assert strangers(read) == set()
+        assert held(read) <= len(content)
+
+
+def strangers(read: object) -> set[type]:
+    """Types of what a file gave that are neither plain values nor tensors."""
+    if isinstance(read, StandIn):
+        return strangers(read.state)
+    if isinstance(read, dict):
+        return strangers([*read.keys(), *read.values()])
+    if isinstance(read, list | tuple | set | frozenset):
+        return set().union(*map(strangers, read))
+    plain = (str, bytes, int, float, torch.Tensor, Name, torch.dtype, torch.Size)
+    return set() if read is None or isinstance(read, plain) else {type(read)}
+
+
+def held(read: object) -> int:
+    """Bytes of all tensors that a file gave, each storage counted once."""
+    sizes: dict[int, int] = {}
+
+    def note(part: object) -> None:
+        if isinstance(part, torch.Tensor):
+            storage = part.untyped_storage()
+            sizes[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(part, StandIn):
+            note(part.state)
+        elif isinstance(part, dict):
+            note(list(part.values()))
+        elif isinstance(part, list | tuple):
+            for one in part:
+                note(one)
+
+    note(read)
+    return sum(sizes.values())
+
+
+def test_an_undamaged_file_is_read_whole(tmp_path: Path) -> None:
+    path, layer = tmp_path / "x.pt", nn.Linear(2, 3)
+    torch.save({"a": layer, "n": np.arange(3)}, path)
+    read = read_torch(path)
+    assert strangers(read) == set()
+    # Six weights, three biases, three numbers; tensors are views of the file's own storages.
+    assert 9 * 4 + 3 * 8 <= held(read) <= path.stat().st_size
+    torch.testing.assert_close(read["a"].state["_parameters"]["weight"], layer.weight.detach())
+    assert read["n"].tolist() == [0, 1, 2]
 
 
 def test_arrays_must_have_the_bytes_that_they_claim(tmp_path: Path) -> None:

@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 from likeness.condition.guide import select
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, ContractError
+from likeness.face3d.camera import camera_points, pixels
 from likeness.fit.transfer import rest_frame
 from likeness.methods.animate import AnimateConfig, Animation, Photo, fitted_picture
 from likeness.methods.animate_mesh import StillMesh
-from likeness.methods.animate_motion import MotionConfig, bound, move
+from likeness.methods.animate_motion import Head, Motion, MotionConfig, bound, move
 from likeness.methods.animate_photo import fill_holes, one_body, polygon
 from likeness.methods.animate_plain import plain_warp
+from likeness.methods.animate_residual import Residual
 from likeness.metrics.image import psnr
 from likeness.metrics.regions import face_hull
+from likeness.store import load_face_model
 from likeness.track.matte import guided_filter
-from likeness.types import FaceTrack, Shot, Window
+from likeness.types import FaceTrack, Floats, Shot, Window
 
 
 def photo_of(shot: Shot, index: int) -> Photo:
@@ -143,6 +146,55 @@ def test_lips_never_cross(animation: Animation) -> None:
     head = animation.mesh.head
     head_up = [head.pose(animation.motion, i).inside for i in range(len(animation))]
     assert min(float((places[lower, 1] - places[upper, 1]).min()) for places in head_up) > -0.5
+
+
+def test_what_the_fit_leaves_is_carried_and_noise_is_not(actor_shot: Shot, rest: int) -> None:
+    model = load_face_model(actor_shot.params.model)
+    known = np.flatnonzero(model.landmark_vertices[:468] >= 0)
+    chosen = model.landmark_vertices[known]
+    params, size = actor_shot.params, actor_shot.clip.size
+    vertices = model.vertices(params.shape, params.expression)
+    # The mouth's corner lies 3 mm further up, and everything trembles by a tenth of a millimetre.
+    corner = int(model.regions["mouth_corners"][0])
+    late = np.arange(len(params)) > rest + 6
+    if late.sum() < 14:
+        late = np.arange(len(params)) < rest - 6
+    vertices[late, corner, 1] -= 3
+    vertices += np.random.default_rng(0).normal(0, 0.1, vertices.shape)
+    image = pixels(camera_points(vertices, params.rotation, params.translation), params.focal, size)
+    landmarks = actor_shot.track.landmarks.copy()
+    landmarks[:, known, :2] = image[:, chosen, :2]
+    seen = replace(actor_shot, track=replace(actor_shot.track, landmarks=landmarks))
+    residual = Residual.of(seen, model, rest)
+    middle = int(np.flatnonzero(late).mean())
+    found = residual.read(middle)
+    # The photo's plane is all that landmarks tell of: 3 mm up, less what noise may have made of it.
+    assert 2.5 < -found[corner, 1] < 3.2
+    assert np.abs(np.delete(found, corner, 0)).max() == 0
+    assert np.abs(residual.read(rest)[corner]).max() < 0.3
+    lost = replace(seen.track, observed=np.zeros(len(params), bool))
+    assert not Residual.of(replace(seen, track=lost), model, rest).read(middle).any()
+
+
+def test_a_toothy_smile_opens_by_less(animation: Animation) -> None:
+    head, motion = animation.mesh.head, animation.motion
+    gaps = [head.parting(head.vertices + _jaw(head, motion, i)) for i in range(len(motion))]
+    widest = int(np.argmax(gaps))
+    opened = gaps[widest] - head.parting(head.vertices)
+    assert opened > 3
+    own = replace(motion, parted=0.0)
+    for parted, less in ((0.0, 0.0), (opened, 0.6 * (2 - np.sqrt(2)) * opened)):
+        smiling = replace(motion, parted=parted)
+        lower = head.model.regions["lip_lower_inner"]
+        apart = [head.pose(m, widest).vertices[lower, 1].mean() for m in (own, smiling)]
+        scale = head.params.focal * head.scale / motion.translation[widest, 2]
+        moved = (apart[0] - apart[1]) / scale
+        # The upper lip goes along a little, and heads turn.
+        assert moved == pytest.approx(less, abs=0.15 * less + 1e-5)
+
+
+def _jaw(head: Head, motion: Motion, index: int) -> Floats:
+    return np.tensordot(motion.expression[index], head.model.expression, 1).astype(np.float32)
 
 
 def test_turning_is_limited_and_told(actor_shot: Shot, photo: Photo) -> None:

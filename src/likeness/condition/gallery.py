@@ -30,6 +30,9 @@ SLOTS = (
 KEYFRAMES = len(SLOTS) + 1
 """Keyframes that a generator is given: the last lends the body."""
 
+_OTHER_EYES = 40.0
+"""Squared distance at which eyes are simply different: for the first keyframe, a blink must not
+outweigh a wrong mouth, because the fourth one brings the eyes."""
 _COMPENSATION = 0.24
 """0.18 would be exact for the finest wave; blending several keyframes takes some more."""
 
@@ -191,8 +194,9 @@ def choose_keyframes(
     if bodies is not None:
         used[rows, bodies] = True
         chosen[:, -1] = bodies
+    bounded = [*squares[:2], _OTHER_EYES * (1 - np.exp(-squares[2] / _OTHER_EYES))]
     for slot, weights in enumerate(SLOTS):
-        total = sum(w * s for w, s in zip(weights, squares, strict=True))
+        total = sum(w * s for w, s in zip(weights, squares if slot else bounded, strict=True))
         # Used keyframes come last, not never: a tiny gallery still fills every slot.
         chosen[:, slot] = np.where(used, total + 1e9, total).argmin(1)
         used[rows, chosen[:, slot]] = True

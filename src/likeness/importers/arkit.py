@@ -1,13 +1,16 @@
 """ARKit face captures as Live Link Face writes them: a CSV of 52 weights and 9 angles a frame.
 
 The columns are Timecode (HH:MM:SS:FF.fff, frames of the capture's rate), BlendShapeCount (61, or
-0 in a row in which the phone saw no face), 52 weights under ARKit's names with a capital first
-letter, then yaw, pitch and roll of head, left and right eye in radians.
+0 in a row in which the phone saw no face; newer files spell it BlendshapeCount), 52 weights under
+ARKit's names with a capital first letter, then yaw, pitch and roll of head, left and right eye in
+radians.
 
 Convention:
-    ARKit's face axes as seen from the camera: x image right, y up, z out of the face; angles turn
-    right-handed about y (yaw), x (pitch) and z (roll). Yaw and pitch then have the signs of
-    `likeness.geometry`, roll the opposite one. Left is the person's left in both.
+    The angles are those of an Unreal rotator in the axes of somebody who looks at the face: yaw
+    turns first about the vertical, then pitch, then roll. In camera axes (x right, y down, z
+    forward) R = Ry(yaw) Rx(pitch) Rz(roll): yaw > 0 turns toward the person's right, which is image
+    left; pitch > 0 down; roll > 0 clockwise in the image. Left is the person's left in both.
+    Public recordings say so of the eyes (docs/methods/transfer.md); of the head it is inferred.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness.controls import Values, controls_of, with_controls
+from likeness.controls import Values
 from likeness.errors import MediaError
+from likeness.geometry import axis_angle, rotation_matrix
 from likeness.performance import Performance
 from likeness.provenance.manifest import Ingredient, sha256_of
-from likeness.types import Bools, FaceParams, Ints, Timeline
+from likeness.types import Bools, FaceParams, Floats, Ints, Timeline
 
 SHAPES = (
     "EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft", "EyeLookOutLeft", "EyeLookUpLeft",
@@ -51,7 +55,8 @@ _TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d):(\d+)(?:\.(\d{1,3}))?")
 _RATES = (24, 25, 30, 50, 60)
 _RATE = 60
 """What the app captures at unless told otherwise."""
-_DECIMALS = 8
+_DECIMALS = 10
+"""As the app prints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +140,10 @@ def capture_of(performance: Performance) -> Capture:
     """
     params = performance.params
     _expect_names(params)
-    controls = controls_of(params)
-    angles = np.radians(controls[:, :3]) * [1, 1, -1]
-    eyes = params.gaze.astype(np.float64)
     roll = np.zeros(len(params))
+    eyes = params.gaze.astype(np.float64) * [-1, 1]
     right, left = (np.column_stack([eyes[:, i], roll]) for i in (0, 1))
+    angles = _angles(rotation_matrix(params.rotation))
     shapes = np.stack([params.column(_ours(name)) for name in SHAPES], 1)
     return Capture(
         np.round(performance.seconds * _RATE * 1000).astype(np.int64),
@@ -163,27 +167,43 @@ def performance_of_capture(capture: Capture, like: FaceParams, path: Path) -> Pe
     """
     _expect_names(like)
     n = len(capture)
+    shapes, angles = np.split(capture.values, [len(SHAPES)], 1)
+    head, left, right = np.split(angles, 3, 1)
+    expression = np.zeros((n, len(like.expression_names)), np.float32)
+    expression[:, [like.expression_names.index(_ours(name)) for name in SHAPES]] = shapes
     params = replace(
         like,
-        expression=np.zeros((n, len(like.expression_names)), np.float32),
-        rotation=np.zeros((n, 3), np.float32),
+        expression=expression,
+        rotation=axis_angle(_rotation(head)),
         translation=np.repeat(np.median(like.translation, 0, keepdims=True), n, 0),
         light=np.repeat(like.light.mean(0, keepdims=True), n, 0),
-        gaze=np.zeros((n, 2, 2), np.float32),
+        gaze=np.asarray(np.stack([right, left], 1)[..., :2] * [-1, 1], np.float32),
     )
-    controls = controls_of(params)
-    shapes, angles = np.split(capture.values, [len(SHAPES)], 1)
-    head, left, right = np.split(np.degrees(angles), 3, 1)
-    controls[:, :3] = head * [1, 1, -1]
-    controls[:, 6:8], controls[:, 8:10] = right[:, :2], left[:, :2]
-    for column, name in enumerate(SHAPES):
-        controls[:, 10 + like.expression_names.index(_ours(name))] = shapes[:, column]
     pts = capture.ticks - capture.ticks[0]
     base = Fraction(1, capture.rate * 1000)
     last = int(np.median(np.diff(pts))) if n > 1 else 1000
     ingredient = Ingredient("driver", path.name, sha256_of(path))
     timeline = Timeline(pts, base, last, None)
-    return Performance(with_controls(params, controls), timeline, ~capture.seen, ingredient)
+    return Performance(params, timeline, ~capture.seen, ingredient)
+
+
+def _rotation(angles: Values) -> Floats:
+    """(N,3,3) head to camera of (N,3) yaw, pitch and roll."""
+    x, y, z = np.eye(3)
+    yaw, pitch, roll = (angles[:, i, None] for i in range(3))
+    turned: Floats = (
+        rotation_matrix(yaw * y) @ rotation_matrix(pitch * x) @ rotation_matrix(roll * z)
+    )
+    return turned
+
+
+def _angles(rotation: Floats) -> Values:
+    """Return (N,3) yaw, pitch and roll, the inverse of `_rotation` for |pitch| < pi/2."""
+    turned = rotation.astype(np.float64)
+    yaw = np.arctan2(turned[:, 0, 2], turned[:, 2, 2])
+    pitch = -np.arcsin(np.clip(turned[:, 1, 2], -1, 1))
+    roll = np.arctan2(turned[:, 1, 0], turned[:, 1, 1])
+    return np.stack([yaw, pitch, roll], 1)
 
 
 def _rows(

@@ -9,8 +9,8 @@ docs/methods/animate.md maps equations to functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from likeness.methods.animate_mesh import EYES, MOUTH, Cover, StillMesh, cover
 from likeness.methods.animate_motion import Head, Motion, MotionConfig, Posed, move
 from likeness.methods.animate_paint import paint
 from likeness.methods.animate_photo import EYE_NAMES, IRIS_CENTERS, Still, prepare_still
+from likeness.methods.animate_residual import Residual
 from likeness.provenance.manifest import COMPOSITE, Ingredient, Manifest
 from likeness.provenance.permission import Permission
 from likeness.store import load_face_model
@@ -97,7 +98,11 @@ class Animation:
         head = Head.lifted(self.model, photo.params, tracked, self.still.points, scale)
         self.size = (picture.shape[1], picture.shape[2])
         self.mesh = StillMesh.around(head, self.size)
-        self.motion: Motion = move(driver, photo.params, self.config.motion)
+        motion = move(driver, photo.params, self.config.motion)
+        self._residual = Residual.of(driver, self.model, motion.rest)
+        theirs = self._residual.head
+        parted = head.parting(head.vertices) - theirs.parting(theirs.vertices)
+        self.motion: Motion = replace(motion, parted=parted)
         self._source = DriverFrames(driver.clip) if driver.clip.path.exists() else None
         self._wrinkles: Wrinkles | None = None
         self._gain = np.ones(3, np.float32)
@@ -112,14 +117,23 @@ class Animation:
 
     def condition(self, window: Window) -> Condition:
         """Tell where every pixel of some frames comes from, (n,11,h,w)."""
-        maps = np.stack([self._maps(index) for index in window])
-        return Condition(self.crop(len(window)), torch.from_numpy(maps), MAP_NAMES)
+        return self.condition_of(list(window))
+
+    def condition_of(self, frames: Sequence[int]) -> Condition:
+        """Tell the same of any n frames of the driver's track."""
+        maps = np.zeros((len(frames), len(MAP_NAMES), *self.size), np.float32)
+        for row, index in zip(maps, frames, strict=True):
+            self._describe(row, index)
+        return Condition(self.crop(len(frames)), torch.from_numpy(maps), MAP_NAMES)
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Paint frames (n,3,h,w) RGB in [0,1]."""
         strength = np.float32(self.config.wrinkles)
-        pictures = [paint(self.still, row, strength) for row in condition.maps.numpy()]
-        return torch.from_numpy(np.stack(pictures))
+        maps = condition.maps.numpy()
+        pictures = np.empty((len(maps), 3, *self.size), np.float32)
+        for picture, row in zip(pictures, maps, strict=True):
+            picture[:] = paint(self.still, row, strength)
+        return torch.from_numpy(pictures)
 
     def frames(self, length: int = 4) -> Iterator[tuple[Window, torch.Tensor]]:
         """Yield all frames in order, (n,3,h,w) per window."""
@@ -137,14 +151,15 @@ class Animation:
         whole = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
         return Crop(self.size, np.repeat(whole[None], count, 0))
 
-    def _maps(self, index: int) -> Floats:
-        """(11,h,w) of one frame."""
-        vertices, posed = self.mesh.bend(self.motion, index)
+    def _describe(self, maps: Floats, index: int) -> None:
+        """Fill (11,h,w) zeros with what is told of one frame."""
+        share = np.float32(self.config.motion.residual)
+        beyond = share * self._residual.read(index) if share > 0 else None
+        vertices, posed = self.mesh.bend(self.motion, index, beyond)
         shown = cover(self.mesh, vertices)
         frame = self._source.read(self.driver.track.start + index) if self._source else None
         points = driver_points(self.driver, index, self.model)
         carried = shown.carry(self.mesh, self._values(vertices, posed, points))
-        maps = np.zeros((len(MAP_NAMES), *self.size), np.float32)
         maps[:4] = carried[..., :4].transpose(2, 0, 1)
         self._look(maps, shown, posed)
         self._shut(maps, shown, vertices, index)
@@ -154,10 +169,9 @@ class Animation:
             if self._wrinkles is not None:
                 wrinkle = self._wrinkles.read(frame, points)
                 maps[9] = sample(wrinkle[..., None], carried[..., 6:8], shown.kinds >= 0)[..., 0]
-        return maps
 
     def _values(self, vertices: Floats, posed: Posed, points: Floats) -> Floats:
-        """(V,8) what is carried to pixels: way, way of the skull, driver's place, atlas place."""
+        """(V,8) carried to pixels: way, way of the skull, place in driver and in front view."""
         values = np.zeros((len(vertices), 8), np.float32)
         face = len(points)
         values[:, :2] = self.mesh.photo_places() - vertices[:, :2]
@@ -165,7 +179,7 @@ class Animation:
         values[:face, 2:4] = posed.inside - vertices[:face, :2]
         values[:face, 4:6] = narrowed(points, self.model)
         if self._wrinkles is not None:
-            values[:face, 6:8] = self._wrinkles.atlas.places
+            values[:face, 6:8] = self._wrinkles.view.places
         return values
 
     def _shut(self, maps: Floats, shown: Cover, vertices: Floats, index: int) -> None:
@@ -314,9 +328,7 @@ class Animate:
 
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
         """Find where every pixel comes from; the photo behind is not looked at."""
-        rows = [self.animation.condition(Window(i, i + 1)) for i in self.frames[list(window)]]
-        maps = torch.cat([row.maps for row in rows])
-        return Condition(self.animation.crop(len(window)), maps, MAP_NAMES)
+        return self.animation.condition_of(self.frames[list(window)].tolist())
 
     def synthesize(self, condition: Condition) -> Layer:
         """Paint whole frames."""

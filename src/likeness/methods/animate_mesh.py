@@ -85,9 +85,17 @@ class StillMesh:
             size,
         )
 
-    def bend(self, motion: Motion, index: int) -> tuple[Floats, Posed]:
-        """Return (V,3) vertices of one frame in output pixels, and the face among them."""
-        posed = self.head.pose(motion, index)
+    def bend(
+        self, motion: Motion, index: int, beyond: Floats | None = None
+    ) -> tuple[Floats, Posed]:
+        """Return (V,3) vertices of one frame in output pixels, and the face among them.
+
+        Args:
+            motion: what the photo's face does.
+            index: frame of it.
+            beyond: (V,3) millimetres that the face moves besides; the rings fade it, too.
+        """
+        posed = self.head.pose(motion, index, beyond)
         turn, place = motion.rotation[index], motion.translation[index]
         rigid = self.head.project(self.lifted, turn, place)
         oval = self.head.model.regions["face_oval"]

@@ -23,6 +23,9 @@ from likeness.types import Bools, FaceParams, Floats, Shot
 _BLINKS = ("eyeBlinkRight", "eyeBlinkLeft")
 _SHUT = 0.11
 """Openness of a shut eye, for drivers who never blink."""
+_SPARED = 0.6
+"""Share of the opening that a photo spares whose lips are parted already: at 0 a talker's mouth on
+a toothy smile is a shout, at 1 small openings are not seen."""
 _ALL_SHUT = 0.10
 """Lids this near, in units of their distance at rest, are shut: a slit left over is a stare."""
 
@@ -35,6 +38,8 @@ class MotionConfig:
     """Share of the driver's head motion that is taken over."""
     expression: float = 1.0
     """Share of the driver's expression, gaze and lid motion that is taken over."""
+    residual: float = 1.0
+    """Share of the driver's landmark motion beyond its fitted face that is taken over."""
     turn_limit: float = 25.0
     """Degrees of yaw and pitch that the photo is turned at most; motion is taken over wholly up to
     0.6 of it, and less and less beyond: what a photo doesn't show has to be made up."""
@@ -44,8 +49,8 @@ class MotionConfig:
     """Millimetres that the head moves at most; the shoulders stay."""
 
     def __post_init__(self) -> None:
-        if min(self.pose, self.expression) < 0:
-            raise ConfigError("pose and expression are shares; expected 0 or more")
+        if min(self.pose, self.expression, self.residual) < 0:
+            raise ConfigError("pose, expression and residual are shares; expected 0 or more")
         for name in ("turn_limit", "roll_limit", "shift_limit"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
@@ -69,6 +74,8 @@ class Motion:
     """(M,) True where the head would have turned beyond what a photo bears."""
     rest: int
     """The driver's frame that stands for doing nothing."""
+    parted: float = 0.0
+    """Millimetres that the photo's lips stand further apart than the driver's at rest."""
 
     def __len__(self) -> int:
         return len(self.rotation)
@@ -221,11 +228,14 @@ class Head:
         """Project head-space points (P,3) as the photo's camera saw the head, (P,3)."""
         return self.project(points, self.params.rotation[0], self.params.translation[0])
 
-    def pose(self, motion: Motion, index: int) -> Posed:
-        """Let the face do what `motion` says of one frame."""
+    def pose(self, motion: Motion, index: int, beyond: Floats | None = None) -> Posed:
+        """Let the face do what `motion` says of one frame, and move `beyond` (V,3) millimetres."""
         modes = self.model.expression
         change = np.tensordot(motion.expression[index], modes, 1)
         moved = self.vertices + change.astype(np.float32)
+        if beyond is not None:
+            moved = moved + beyond
+        moved = self._spare(moved, motion.parted)
         for eye in range(2):
             moved = self._close(moved, eye, float(motion.lids[index, eye]))
         moved = self._part(moved)
@@ -268,6 +278,21 @@ class Head:
             now = ((moved[lower] - moved[upper]) * way).sum(1)
         moved[upper] += ((now - openness * own)[:, None] * way).astype(np.float32)
         return moved
+
+    def parting(self, vertices: Floats) -> float:
+        """Mean way from upper to lower inner lip in (V,3) head space, millimetres."""
+        upper, lower = (self.model.regions[f"lip_{side}_inner"] for side in ("upper", "lower"))
+        return float((vertices[lower, 1] - vertices[upper, 1]).mean())
+
+    def _spare(self, moved: Floats, parted: float) -> Floats:
+        """Open lips that the photo parts already by less: jaws of p and d open to near |(p, d)|."""
+        opened = self.parting(moved) - self.parting(self.vertices)
+        if parted <= 0 or opened <= 0 or "jawOpen" not in self.params.expression_names:
+            return moved
+        less = _SPARED * (parted + opened - float(np.hypot(parted, opened)))
+        mode = self.model.expression[self.params.expression_names.index("jawOpen")]
+        spared = np.float32(less / max(self.parting(mode), 1e-3))
+        return np.asarray(moved - spared * mode, np.float32)
 
     def _part(self, moved: Floats) -> Floats:
         """Let lips that crossed each other meet halfway."""

@@ -9,7 +9,6 @@ from likeness.types import Floats
 
 _DARK = np.array([0.16, 0.07, 0.06], np.float32)
 """The inside of a mouth that nobody has seen, in units of the photo's own light."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
@@ -39,9 +38,10 @@ def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
     _shut(colors, still, maps)
     _fill(colors, still.eyeballs, maps, maps[4])
     _fill_mouth(colors, still, maps)
-    if wrinkles > 0:
-        open_share = np.clip(maps[4] + maps[5], 0, 1)
-        colors = colors * np.exp(wrinkles * maps[9] * (1 - open_share))[..., None]
+    box = _bounds(maps[9]) if wrinkles > 0 else None
+    if box is not None:
+        skin = 1 - np.clip(maps[4][box] + maps[5][box], 0, 1)
+        colors[box] *= np.exp(wrinkles * maps[9][box] * skin)[..., None]
     whole = colors + (1 - share) * still.wall
     return np.ascontiguousarray(np.clip(whole, 0, 1).transpose(2, 0, 1), np.float32)
 
@@ -90,11 +90,9 @@ def _fill_mouth(colors: Floats, still: Still, maps: Floats) -> None:
     box = _bounds(maps[5])
     if box is None:
         return
-    layered = np.concatenate([still.picture, still.teeth[..., None]], -1)
-    own = _inside(layered, maps, box)
+    own = _inside(still.mouth, maps, box)
     theirs = maps[6:9][(slice(None), *box)].transpose(1, 2, 0)
-    light = float(np.median(still.picture @ _LUMA))
-    dark = _DARK * light
+    dark = _DARK * np.float32(still.light)
     if still.teeth.max() > 0:
         theirs = _toothless(theirs, maps[5][box], dark)
     hidden = np.where(theirs.sum(-1, keepdims=True) > 0, theirs, dark)

@@ -8,6 +8,7 @@ first: the warp fades over neck and shoulders, and the wall behind the head is n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from likeness.types import FaceParams, FaceTrack, Floats
 
 EYE_NAMES = ("right", "left")
 IRIS_CENTERS = (468, 473)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LASHES = 0.04
 """Thickness of the upper lashes in units of the eye's width: they belong to the lid."""
 _CLOSED_LIPS = 0.045
@@ -52,6 +54,16 @@ class Still:
     """(478,2) landmarks: upper lids moved below the lashes, open lips off the teeth."""
     scale: float
     """Output pixels per pixel of the photo as it was tracked."""
+
+    @cached_property
+    def mouth(self) -> Floats:
+        """(h,w,4) the picture, and its teeth."""
+        return np.concatenate([self.picture, self.teeth[..., None]], -1)
+
+    @cached_property
+    def light(self) -> float:
+        """Median luma of the picture."""
+        return float(np.median(self.picture @ LUMA))
 
 
 def prepare_still(

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from likeness.condition.guide import Guide
 from likeness.methods.face2face import Face2FaceConfig, make_face2face, open_face2face
 from likeness.methods.obama import ObamaConfig, make_obama, open_obama
-from likeness.methods.protocol import Editor
-from likeness.training.data import FrameBank
-from likeness.types import FaceParams, Ints, Shot, Weights
+from likeness.methods.protocol import Editor, Footage
+from likeness.types import Shot, Weights
 
 EditorConfig = Face2FaceConfig | ObamaConfig
 
@@ -30,18 +29,8 @@ EDITORS: Mapping[str, EditorRecipe] = {
 }
 
 
-def make_editor(
-    guide: Guide, params: FaceParams, bank: FrameBank, rows: Ints, config: EditorConfig
-) -> dict[str, Weights]:
-    """Keep of a clip what an editor needs; there is nothing to train.
-
-    Args:
-        guide: the target's mesh and crop.
-        params: the target's shot.
-        bank: crops of the frames that may be used.
-        rows: (M,) frame of the shot behind each row of the bank.
-        config: of the chosen editor.
-    """
+def make_editor(footage: Footage, config: EditorConfig) -> dict[str, Weights]:
+    """Keep of a clip what an editor needs; there is nothing to train."""
     if isinstance(config, Face2FaceConfig):
-        return make_face2face(guide, params, bank, rows, config)
-    return make_obama(guide, params, bank, rows, config)
+        return make_face2face(footage, config)
+    return make_obama(footage, config)

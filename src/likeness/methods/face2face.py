@@ -27,10 +27,9 @@ from likeness.face3d.raster import interpolate
 from likeness.fit.deformation import DeformationTransfer
 from likeness.fit.parts import belongs
 from likeness.methods.face2face_mouths import MouthGallery, describe
-from likeness.methods.protocol import own_frames
+from likeness.methods.protocol import Footage, own_frames
 from likeness.metrics.temporal import flow, warp
 from likeness.synthesize.mouth_texture import blur, weighted_median
-from likeness.training.data import FrameBank
 from likeness.types import Bools, Condition, FaceParams, Floats, Ints, Shot, Weights, Window
 
 _DARKEST = 0.15
@@ -58,20 +57,10 @@ class Face2FaceConfig:
     """Weight of the way over the graph of mouths against the wanted descriptor."""
 
 
-def make_face2face(
-    guide: Guide, params: FaceParams, bank: FrameBank, rows: Ints, config: Face2FaceConfig
-) -> dict[str, Weights]:
-    """Unroll skin and mouths.
-
-    Args:
-        guide: the target's mesh and crop.
-        params: the target's shot.
-        bank: crops of the frames that may be used.
-        rows: (M,) frame of the shot behind each row of the bank.
-        config: how much is kept.
-    """
+def make_face2face(footage: Footage, config: Face2FaceConfig) -> dict[str, Weights]:
+    """Unroll skin and mouths."""
+    guide, known, rows = footage.guide, footage.params, footage.rows
     atlas = open_atlas(guide, config.texels)
-    known = select(params, rows)
     calm = np.argsort(np.square(known.expression - np.median(known.expression, 0)).sum(1))
     calm = np.sort(calm[: max(config.skin, len(calm) // 3)])
     # Turned heads show the cheeks; expressions move the skin off its place.
@@ -79,12 +68,12 @@ def make_face2face(
     posed = replace(guide.describe(select(known, calm)), mouth=nothing)
     posed = replace(posed, eyes=nothing)
     chosen = calm[pick_keyframes(posed, config.skin)]
-    colors, weights = zip(*(_unlit(guide, atlas, known, bank, i) for i in chosen), strict=True)
+    colors, weights = zip(*(_unlit(footage, atlas, i) for i in chosen), strict=True)
     skin = weighted_median(torch.cat(colors), torch.cat(weights))
     box = mouth_box(atlas)
     kept = np.unique(np.linspace(0, len(rows) - 1, min(config.mouths, len(rows))).astype(np.int64))
     x0, y0, x1, y1 = box.tolist()
-    mouths = [_unlit(guide, atlas, known, bank, i)[0][:, :, y0:y1, x0:x1] for i in kept]
+    mouths = [_unlit(footage, atlas, i)[0][:, :, y0:y1, x0:x1] for i in kept]
     return {
         "skin": Weights("skin", {"texels": config.texels}, {"texture": skin.half()}),
         "mouths": Weights(
@@ -120,14 +109,12 @@ def _lit(guide: Guide, posed: PosedMesh, light: Floats) -> Floats:
     return with_eyes(np.maximum(lit, _DARKEST), guide.mesh, 1)
 
 
-def _unlit(
-    guide: Guide, atlas: Atlas, known: FaceParams, bank: FrameBank, index: int
-) -> tuple[Tensor, Tensor]:
+def _unlit(footage: Footage, atlas: Atlas, index: int) -> tuple[Tensor, Tensor]:
     """Unroll one frame and take its light off: (1,3,s,s) albedo and (1,1,s,s) weight."""
-    one = np.array([index])
-    params = select(known, one)
+    one, guide = np.array([index]), footage.guide
+    params = select(footage.params, one)
     posed = _pose(guide, params)
-    colors = atlas.unroll(bank.crops(one), posed.vertices[..., :2])
+    colors = atlas.unroll(footage.bank.crops(one), posed.vertices[..., :2])
     lit = atlas.carry(_lit(guide, posed, params.light)[0])
     seen = atlas.carry(facing(guide.mesh, posed)[0][:, None])
     light = torch.from_numpy(lit.transpose(2, 0, 1))[None].clamp_min(_DARKEST)

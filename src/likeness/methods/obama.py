@@ -23,7 +23,7 @@ from likeness.condition.mesh import PosedMesh, with_eyes
 from likeness.condition.paint import cover
 from likeness.face3d.raster import interpolate, rasterize
 from likeness.fit.parts import belongs
-from likeness.methods.protocol import own_frames
+from likeness.methods.protocol import Footage, own_frames
 from likeness.metrics.temporal import flow
 from likeness.synthesize.mouth_texture import (
     blur,
@@ -34,7 +34,6 @@ from likeness.synthesize.mouth_texture import (
     teeth_mask,
     weighted_median,
 )
-from likeness.training.data import FrameBank
 from likeness.types import Bools, Condition, FaceParams, Floats, Ints, Shot, Weights, Window
 
 _MAPS = ("place_x", "place_y", "jaw")
@@ -64,20 +63,10 @@ class ObamaConfig:
     """Strength of the detail that the teeth get from a proxy frame."""
 
 
-def make_obama(
-    guide: Guide, params: FaceParams, bank: FrameBank, rows: Ints, config: ObamaConfig
-) -> dict[str, Weights]:
-    """Bring lower faces to the frontal template and choose the frames that show teeth best.
-
-    Args:
-        guide: the target's mesh and crop.
-        params: the target's shot.
-        bank: crops of the frames that may be used.
-        rows: (M,) frame of the shot behind each row of the bank.
-        config: how much is kept.
-    """
+def make_obama(footage: Footage, config: ObamaConfig) -> dict[str, Weights]:
+    """Bring lower faces to the frontal template and choose the frames that show teeth best."""
+    guide, known, rows = footage.guide, footage.params, footage.rows
     atlas = Atlas.of(guide.mesh, config.texels)
-    known = select(params, rows)
     usual = np.flatnonzero(_usual(guide, known))
     count = min(config.candidates, len(usual))
     kept = usual[np.unique(np.linspace(0, len(usual) - 1, count).astype(np.int64))]
@@ -86,7 +75,7 @@ def make_obama(
     for index in kept:
         one = np.array([index])
         posed = _rigid(guide, select(known, one))
-        texture = atlas.unroll(bank.crops(one), posed.vertices[..., :2])[:, :, y0:y1, x0:x1]
+        texture = atlas.unroll(footage.bank.crops(one), posed.vertices[..., :2])[:, :, y0:y1, x0:x1]
         textures.append((texture.clamp(0, 1) * 255 + 0.5).to(torch.uint8))
         scores.append(_teeth_shown(texture, _between(atlas, known.expression[index])))
     best = np.argmax(np.array(scores), 0)

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from likeness.condition.guide import select
+from likeness.condition.guide import Guide, select
 from likeness.provenance.manifest import Manifest
+from likeness.training.data import FrameBank
 from likeness.types import Bools, Condition, FaceParams, Ints, Layer, Shot, Window
 
 
@@ -48,6 +49,20 @@ class Editor(Protocol):
     def alpha(self, condition: Condition) -> torch.Tensor:
         """Return (N,1,h,w) in [0,1]: 0 where the crops were left as they are."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """The frames of a target's clip that an editor may keep something of."""
+
+    guide: Guide
+    """The target's mesh and crop."""
+    params: FaceParams
+    """Of M frames."""
+    bank: FrameBank
+    """Crops of them."""
+    rows: Ints
+    """(M,) which frames of the shot they are."""
 
 
 def own_frames(

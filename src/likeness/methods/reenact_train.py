@@ -22,7 +22,7 @@ from likeness.errors import ConfigError, TrackError
 from likeness.methods.editors import EditorConfig, make_editor
 from likeness.methods.face2face import Face2FaceConfig
 from likeness.methods.obama import ObamaConfig
-from likeness.methods.protocol import METHODS
+from likeness.methods.protocol import METHODS, Footage
 from likeness.methods.reenact import guide_of, weights_of
 from likeness.methods.reenact_tasks import (
     PIX2PIX,
@@ -163,7 +163,8 @@ def train_portrait(
         material = _material(guide, shot, bank, rows, keyframes, device or torch.device("cpu"))
         networks, learned = _learn(material, shot, seen, config, run, progress)
     else:
-        networks, learned = make_editor(guide, shot.params, bank, rows, config.recipe), {}
+        footage = Footage(guide, select(shot.params, rows), bank, rows)
+        networks, learned = make_editor(footage, config.recipe), {}
     plate = Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)})
     bundle = Bundle(
         method=f"reenact.{config.preset}",
