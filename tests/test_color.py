@@ -19,7 +19,7 @@ from likeness.errors import MediaError
 from likeness.types import ColorTags
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from([1, 4, 5, 6, 7, 9]), st.booleans(), st.sampled_from([8, 10, 12]),
     st.integers(0, 2**31),

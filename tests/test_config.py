@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from likeness.config import digest, read_toml, resolve, to_json
@@ -120,7 +120,6 @@ def test_arrays_are_settings_by_their_content() -> None:
     assert to_json(other).startswith("float32[3] sha256 ")
 
 
-@settings(deadline=None)
 @given(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
 def test_json_and_back_is_the_same(iterations: int, weight: float, robust: bool) -> None:
     run = Run(fit=Fit(iterations, weight, robust))

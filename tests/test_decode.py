@@ -146,7 +146,7 @@ def test_cold_seeks_equal_sequential(plain_clip):
             assert torch.equal(decoder.read(Window(index, index + 1))[0], sequential[index])
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(0, 89), st.integers(0, 89))
 def test_windows_of_any_length_give_the_same_frames(plain_clip, length, a, b):
     clip = open_clip(plain_clip)

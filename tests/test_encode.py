@@ -71,7 +71,7 @@ def test_pass_through_keeps_pixels_time_and_sound(plain_clip, tmp_path, packets)
     assert [f.name for f in tmp_path.iterdir() if f.name.startswith(".")] == []
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     st.lists(st.integers(1, 900), min_size=1, max_size=12),
     st.integers(1, 700),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -25,7 +25,6 @@ def similarities(draw: st.DrawFn) -> Floats:
     return np.array([[c, -s, draw(shifts)], [s, c, draw(shifts)]])
 
 
-@settings(deadline=None)
 @given(similarities())
 def test_paste_undoes_crop(crop_from_frame: Floats) -> None:
     there = geometry.apply(crop_from_frame, CORNERS)
@@ -33,7 +32,6 @@ def test_paste_undoes_crop(crop_from_frame: Floats) -> None:
     np.testing.assert_allclose(back, CORNERS, atol=1e-8)
 
 
-@settings(deadline=None)
 @given(similarities(), similarities(), similarities())
 def test_composition_associates(d_from_c: Floats, c_from_b: Floats, b_from_a: Floats) -> None:
     left = geometry.compose(geometry.compose(d_from_c, c_from_b), b_from_a)
@@ -41,7 +39,6 @@ def test_composition_associates(d_from_c: Floats, c_from_b: Floats, b_from_a: Fl
     np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(similarities(), similarities())
 def test_composing_is_applying_twice(c_from_b: Floats, b_from_a: Floats) -> None:
     twice = geometry.apply(c_from_b, geometry.apply(b_from_a, CORNERS))
@@ -56,7 +53,6 @@ def test_transforms_broadcast_over_frames() -> None:
     assert geometry.invert(crop_from_frame)[1, 0, 0] == pytest.approx(0.5)
 
 
-@settings(deadline=None)
 @given(shifts, shifts, st.floats(1, 500), st.integers(16, 512))
 def test_a_square_lands_on_the_whole_crop(x: float, y: float, side: float, size: int) -> None:
     crop_from_frame = geometry.crop_from_square(x, y, side, size).astype(np.float64)
@@ -71,14 +67,12 @@ def test_a_square_lands_on_the_whole_crop(x: float, y: float, side: float, size:
 vectors = hnp.arrays(np.float64, (3,), elements=st.floats(-1.75, 1.75, width=32))
 
 
-@settings(deadline=None)
 @given(vectors)
 def test_axis_angle_round_trips(vector: Floats) -> None:
     back = geometry.axis_angle(geometry.rotation_matrix(vector))
     np.testing.assert_allclose(back, vector, atol=2e-3 if np.linalg.norm(vector) > 2.9 else 2e-6)
 
 
-@settings(deadline=None)
 @given(vectors)
 def test_rotations_keep_lengths_and_orientation(vector: Floats) -> None:
     rotation = geometry.rotation_matrix(vector).astype(np.float64)
@@ -86,7 +80,6 @@ def test_rotations_keep_lengths_and_orientation(vector: Floats) -> None:
     assert np.linalg.det(rotation) == pytest.approx(1, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(st.floats(-1.4, 1.4), angles, angles)
 def test_euler_angles_round_trip(yaw: float, pitch: float, roll: float) -> None:
     wanted = [np.float32(value) for value in (yaw, pitch, roll)]

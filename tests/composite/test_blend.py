@@ -12,7 +12,7 @@ def _crop(x: float, y: float, side: float, size: int = 16) -> Crop:
     return Crop((size, size), geometry.crop_from_square(x, y, side, size)[None])
 
 
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(max_examples=40)
 @given(st.floats(-20, 60), st.floats(-20, 60), st.floats(4, 90))
 def test_alpha_zero_leaves_every_bit(x: float, y: float, side: float) -> None:
     frames = torch.rand(1, 3, 40, 48)
@@ -29,7 +29,7 @@ def test_alpha_one_at_scale_one_is_a_paste() -> None:
     assert torch.equal(outside, frames)
 
 
-@settings(deadline=None, derandomize=True, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(-10, 40), st.integers(-10, 40))
 def test_whole_pixels_are_copied_as_they_would_be_interpolated(x: int, y: int) -> None:
     frames, rgb, alpha = (

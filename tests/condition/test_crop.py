@@ -20,7 +20,7 @@ def _track(boxes: np.ndarray) -> FaceTrack:
     )
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(60, 400),
     st.integers(60, 400),

@@ -27,7 +27,7 @@ def meshes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return vertices.astype(np.float32), np.array(faces, np.int64)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(meshes(), st.booleans())
 def test_fast_equals_reference(mesh: tuple[np.ndarray, np.ndarray], perspective: bool) -> None:
     ids, weights = rasterize(*mesh, SIZE, perspective)
@@ -36,7 +36,7 @@ def test_fast_equals_reference(mesh: tuple[np.ndarray, np.ndarray], perspective:
     np.testing.assert_allclose(weights, slow_weights, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(4, 90), st.integers(4, 90)), min_size=5, max_size=5))
 def test_triangles_sharing_edges_cover_each_pixel_once(places: list[tuple[int, int]]) -> None:
     """A fan around a point inside a square tiles the square, wherever that point is."""

@@ -154,7 +154,7 @@ def test_text_and_bytes_that_claim_terabytes_cost_nothing(opcode: bytes, tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.data())
 def test_damage_anywhere_is_refused_or_harmless(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

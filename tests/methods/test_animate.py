@@ -232,7 +232,7 @@ def test_the_fade_ends_before_the_border(animation: Animation) -> None:
     assert mesh.follow.max() == pytest.approx(1, abs=0.02)
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(st.floats(-200, 200), st.floats(1, 60))
 def test_a_bound_is_kept_and_small_motion_is_not_touched(value: float, limit: float) -> None:
     held = float(bound(np.array([value], np.float32), np.float32(limit))[0])
@@ -242,7 +242,7 @@ def test_a_bound_is_kept_and_small_motion_is_not_touched(value: float, limit: fl
         assert held == pytest.approx(value)
 
 
-@settings(deadline=None, derandomize=True, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(24, 120))
 def test_sizes_come_out_even(height: int, width: int, most: int) -> None:
     picture, scale = fitted_picture(torch.rand(3, height, width), max(most, 64))

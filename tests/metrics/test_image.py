@@ -65,7 +65,7 @@ def test_ssim_agrees_with_scikit_image(noise):
     assert image.ssim(result, real) == pytest.approx(wanted, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_ssim_of_flat_pictures_is_the_luminance_term(a, b):
     flat = [torch.full((1, 3, 12, 12), v) for v in (a, b)]
@@ -113,7 +113,7 @@ def test_polygon_counts_pixel_centers():
     assert not regions.fill_convex(np.zeros((5, 2), np.float32), (4, 4)).any()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_polygon_agrees_with_a_point_in_triangle_test(seed):
     points = np.random.default_rng(seed).uniform(-5, 25, (3, 2))

@@ -31,7 +31,7 @@ def test_gaze_error_is_the_angle_between_directions():
     assert motion.gaze_error_deg(result, real) == pytest.approx([0, 10, 3], abs=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-0.6, 0.6), st.floats(-0.4, 0.4), st.floats(0.5, 3))
 def test_gaze_from_irises_does_not_depend_on_place_or_scale(face, along, down, scale):
     gaze = motion.gaze_from_landmarks(face(gaze=(along, down))[None])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from likeness.nets.layers import ConvNorm, imagenet_from_rgb, rgb_from_imagenet, stretch
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 999), height=st.integers(1, 9))
 def test_imagenet_s_normalization_is_undone(seed: int, height: int) -> None:
     rgb = torch.rand(2, 3, height, 4, generator=torch.Generator().manual_seed(seed))

@@ -50,7 +50,7 @@ texts = st.text(st.characters(exclude_categories=("C",)) | st.just("\n"), min_si
 
 
 @given(person=words, statement=texts, project=words, language=words)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_was_written_is_read(
     tmp_path_factory: pytest.TempPathFactory,
     person: str,

@@ -101,7 +101,7 @@ def test_the_mark_is_at_least_42_db_down_and_faint_where_nothing_hides_it(size, 
         assert abs(float(change.mean())) < 0.15
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.integers(0, 1000))
 def test_windows_make_no_difference(lengths, seed):
     frames = scenery(sum(lengths), (40, 56), seed)
@@ -187,7 +187,7 @@ def test_wrong_shapes_and_payloads_are_refused():
             Watermark(payload)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(min_size=8, max_size=8), st.integers(0, 1000))
 def test_the_code_mends_wrong_bytes(data, seed):
     rng = np.random.default_rng(seed)

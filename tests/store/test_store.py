@@ -126,7 +126,7 @@ def test_a_shot_finds_its_clip_after_both_moved(tmp_path: Path) -> None:
     assert store.load_shot(after / "a.shot").clip.path == after / "clip.mp4"
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     hnp.arrays(
         np.float32, (2, 3), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)

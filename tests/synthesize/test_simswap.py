@@ -177,7 +177,7 @@ def test_tensors_that_no_generator_has_are_left_out_and_logged(
     assert "left out spNorm.mean" in caplog.text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_damaged_files_never_break_the_reader(data: st.DataObject) -> None:
     shapes = dict(OFFICIAL)

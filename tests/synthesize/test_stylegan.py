@@ -42,7 +42,7 @@ def close(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-10) -> N
     torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
 def test_fast_filters_are_their_definition(height: int, width: int, seed: int) -> None:
     torch.manual_seed(seed)

@@ -64,7 +64,7 @@ def test_noise_level_reads_the_noise_and_not_the_motion() -> None:
     assert 0.2 < noise_level(noisy[:, None])[0] < 0.4
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(5, 40))
 def test_smoothing_commutes_with_time_reversal_and_offset(seed: int, count: int) -> None:
     values = np.random.default_rng(seed).normal(0, 5, (count, 3))

@@ -21,7 +21,7 @@ def test_l1_counts_weighted_pixels_only():
     assert losses.l1(result, real, torch.zeros(1, 1, 2, 2)).item() == 0
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(0.1, 9))
 def test_scaling_the_weight_changes_nothing(factor):
     torch.manual_seed(1)

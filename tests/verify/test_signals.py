@@ -89,7 +89,7 @@ def test_blinks_are_found_with_their_length_and_depth() -> None:
     assert np.diff(found.frames, axis=1)[0, 0] / RATE == pytest.approx(0.24, abs=0.03)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(2, 57), max_size=12, unique=True))
 def test_any_well_separated_blinks_are_counted(seconds: list[int]) -> None:
     eyes = openness(60, [(float(at), 0.1, 0.9) for at in seconds])
