@@ -81,7 +81,7 @@ def test_the_compiled_loops_do_what_the_slow_ones_do(size, busy):
     frame = (0.5 + busy * rng.standard_normal((3, *size))).clip(0, 1).astype(np.float32)
     pattern = MARK.pattern(size)
     fast = np.empty_like(frame)
-    hide.add(frame, pattern, hide.strengths(frame), fast)
+    hide.add(frame, pattern, hide.strengths(frame, hide.block_power(pattern)), fast)
     np.testing.assert_allclose(fast, hide.hidden(frame, pattern), atol=2e-6)
 
 
