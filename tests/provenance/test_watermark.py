@@ -223,6 +223,14 @@ def test_the_mark_lies_where_the_first_frame_agrees_with_it():
     assert float(torch.corrcoef(both)[0, 1]) > 0.8
 
 
+def test_frames_that_show_nothing_do_not_decide_where_the_mark_lies():
+    shown = scenery(2, (64, 96))
+    nothing = torch.zeros((2, 3, 64, 96))
+    late = MARK.embed(torch.cat([nothing, shown]))
+    assert torch.equal(late[2:], MARK.embed(shown))
+    assert float((late[:2] - nothing).abs().max()) > 0
+
+
 def test_a_single_picture_is_enough_when_nothing_happened_to_it():
     assert reading(MARK.embed(scenery(1, (384, 384)))).payload == MARK.payload
 

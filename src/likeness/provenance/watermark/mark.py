@@ -29,6 +29,8 @@ PUBLIC_KEY = b"likeness public watermark key, version 1"
 
 _SMALL = 400
 """Frames with a smaller area than this squared have little room."""
+_PLAIN = 0.25
+"""Mean step between neighbours, in 8-bit levels, below which a frame shows nothing."""
 _QUIET = 0.8
 """The mark on larger frames, relative to that on small ones: they have room to spare."""
 
@@ -98,16 +100,17 @@ def _is_small(size: tuple[int, int]) -> bool:
 class Embedder:
     """Marks the frames of one clip, which come in order; windows make no difference.
 
-    The pattern may lie anywhere on its torus. It is laid where the first frame already agrees with
-    it most, so that the picture, which is all the noise there is, speaks for the mark and not
-    against it (informed coding: Miller, Doerr and Cox 2004). What stands still goes on agreeing.
+    The pattern may lie anywhere on its torus. It is laid where the first frame that shows anything
+    already agrees with it most, so that the picture, which is all the noise there is, speaks for
+    the mark and not against it (informed coding: Miller, Doerr and Cox 2004). What stands still
+    goes on agreeing.
     """
 
     def __init__(self, watermark: Watermark, size: tuple[int, int]) -> None:
         self.size = size
         self._watermark = watermark
-        self._pattern: Floats32 | None = None
-        self._power: Floats32 | None = None
+        self._laid: tuple[Floats32, Floats32] | None = None
+        self._settled = False
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """Return frames with the mark.
@@ -132,12 +135,13 @@ class Embedder:
         return torch.from_numpy(marked)
 
     def _laid_on(self, frame: Floats32) -> tuple[Floats32, Floats32]:
-        """Return the pattern and its power per block; the first frame decides where it lies."""
-        if self._pattern is None or self._power is None:
-            place = self._best_place(frame)
-            self._pattern = self._watermark.pattern(self.size, place)
-            self._power = hide.block_power(self._pattern)
-        return self._pattern, self._power
+        """Return the pattern for a frame, and its power per block."""
+        if self._laid is None or (not self._settled and _shows_anything(frame)):
+            self._settled = _shows_anything(frame)
+            place = self._best_place(frame) if self._settled else (0.0, 0.0)
+            pattern = self._watermark.pattern(self.size, place)
+            self._laid = pattern, hide.block_power(pattern)
+        return self._laid
 
     def _best_place(self, frame: Floats32) -> tuple[float, float]:
         """Return where the frame, as it is and at half size, agrees most with the pattern."""
@@ -152,3 +156,8 @@ class Embedder:
             if seen is not None:
                 white += Spectra(seen).at(share * unit_of(self.size) / unit_of(size))
         return best_place(white, self._watermark.waves(self.size))[1]
+
+
+def _shows_anything(frame: Floats32) -> bool:
+    """Tell a picture from a black or plain frame, from which nothing follows for those after it."""
+    return 255 * float(np.abs(np.diff(frame, axis=2, append=frame[..., -1:])).mean()) > _PLAIN
