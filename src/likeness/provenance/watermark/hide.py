@@ -10,13 +10,13 @@ Floats32 = NDArray[np.float32]
 
 BLOCK = 8
 """Side in pixels of the blocks whose activity sets the strength."""
-FLAT = 0.5
+FLAT = 0.6
 """Root mean square of the mark on flat areas, in 8-bit levels."""
-GAIN = 0.45
+GAIN = 0.5
 """Levels of mark at one level of activity."""
-POWER = 0.65
+POWER = 0.6
 """The mark grows with this power of activity: evenly spread marks are found more easily."""
-MOST = 3.0
+MOST = 3.2
 """Strongest mark, in levels."""
 LOUDEST = 1.975
 """Root mean square of the mark over a whole frame, in levels, that is never passed: 42.2 dB."""

@@ -86,7 +86,7 @@ def _anchor_share(size: tuple[int, int]) -> float:
 
     The rest carries the payload. In small frames, being found at all comes first.
     """
-    return 0.6 if _is_small(size) else 0.5
+    return 0.7 if _is_small(size) else 0.5
 
 
 def _loudness(size: tuple[int, int]) -> float:

@@ -18,7 +18,7 @@ Reals = NDArray[np.floating[Any]]
 
 TILE = 512
 """Side of the torus in pixels of unit scale: a wave has a whole number of periods on it."""
-LONGEST, SHORTEST = 18.0, 8.5
+LONGEST, SHORTEST = 23.0, 8.5
 """Wavelengths in pixels of unit scale: shorter ones do not outlive halving the size and strong
 compression, longer ones drown in the picture."""
 RADIUS = math.ceil(TILE / SHORTEST)
