@@ -32,7 +32,7 @@ from likeness.provenance.watermark.search import Spectra, scores, search
 RATE = 24
 EDGES = np.arange(0, 8.01, 0.25)
 """Scores at which all places are counted, at the pattern's own scale."""
-LEVELS = (1.0, 0.5, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6)
+LEVELS = (0.5, 0.1, 0.03, 0.01, 1e-3, 1e-6)
 
 
 def scenery(rng: np.random.Generator, side: int = 320) -> torch.Tensor:
