@@ -1,7 +1,6 @@
-"""Measure the watermark: what it costs, what it outlives, what it says of unmarked frames.
+"""Measure the watermark: what it costs and what it outlives; `alarms.py` counts false alarms.
 
 Run: python benchmarks/watermark.py attacks --sizes 256 512 --actors 3 7 11 -- CLIP ...
-     python benchmarks/watermark.py alarms --draws 500 --actors 3 7 11 -- CLIP ...
      python benchmarks/watermark.py compare --pieces 1 -- CLIP ...
      python benchmarks/watermark.py speed
      python benchmarks/watermark.py look OUT.png CLIP ...
@@ -186,35 +185,6 @@ def attacks(options: argparse.Namespace) -> None:
             )
 
 
-def alarms(options: argparse.Namespace) -> None:
-    """Print how p-values of unmarked pieces are spread, with keys and pieces drawn at random."""
-    rng = np.random.default_rng(options.seed)
-    clips = [open_clip(path) for path in options.clips]
-    actors = [acted(seed, 256) for seed in options.actors]
-    values, count = [], 0
-    for draw in range(options.draws):
-        number = int(rng.integers(len(clips) + len(actors)))
-        if number < len(clips):
-            clip = clips[number]
-            frames = piece_of(clip, int(rng.integers(max(1, len(clip) - FRAMES))))
-        else:
-            frames = actors[number - len(clips)]
-        detector = Detector((frames.shape[2], frames.shape[3]), rng.bytes(16))
-        detector.add(frames)
-        reading = detector.read()
-        values.append(reading.p_value)
-        print(f"{draw} {reading.p_value:.2g} {reading.score:.2f}", file=sys.stderr, flush=True)
-        count += len(frames)
-        if reading.payload is not None:
-            print(f"draw {draw}: a payload in unmarked frames")
-    ranks = np.array(values)
-    print(f"{len(values)} unmarked pieces, {count} frames, {count / 24 / 3600:.2f} hours")
-    for level in (0.5, 0.1, 0.01, 1e-3, 1e-6):
-        below = int((ranks < level).sum())
-        print(f"p below {level:g}: {below}, at most {level * len(ranks):g} expected")
-    print(f"smallest p {ranks.min():.1e}")
-
-
 def compare(options: argparse.Namespace) -> None:
     """Print what invisible-watermark 0.2.0 (not a dependency) does, 64 bits, majority of frames."""
     from imwatermark import WatermarkDecoder, WatermarkEncoder
@@ -281,21 +251,17 @@ def main() -> None:
     """Read the command line and run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     kinds = parser.add_subparsers(required=True)
-    for job in (attacks, alarms, compare, speed, look):
+    for job in (attacks, compare, speed, look):
         sub = kinds.add_parser(job.__name__, help=job.__doc__)
         sub.set_defaults(job=job)
         if job is look:
             sub.add_argument("output", type=Path)
         if job is not speed:
             sub.add_argument("clips", nargs="*", type=Path)
-        if job in (attacks, alarms, compare):
-            sub.add_argument("--actors", nargs="*", type=int, default=[])
         if job in (attacks, compare):
+            sub.add_argument("--actors", nargs="*", type=int, default=[])
             sub.add_argument("--sizes", nargs="*", type=int, default=[])
             sub.add_argument("--pieces", type=int, default=3)
-        if job is alarms:
-            sub.add_argument("--draws", type=int, default=200)
-            sub.add_argument("--seed", type=int, default=0)
         if job is speed:
             sub.add_argument("--repeats", type=int, default=20)
     options = parser.parse_args()

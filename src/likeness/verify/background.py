@@ -108,7 +108,7 @@ class BackgroundSignal:
         levels = 255 * _fewer(np.array(self._levels, np.float32))
         frames = _fewer(np.array(self._frames, np.float32)).astype(np.int64)
         said = f"The still background flickers {2 ** abs(ratio):.1f} times {more} around the head"
-        verdict = "; such a step is unusual." if score else "; nothing unusual."
+        verdict = f"; up to {2**_USUAL:.1f} times is usual." if score else "; nothing unusual."
         return SignalReading(
             "background",
             _TITLE,

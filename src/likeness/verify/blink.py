@@ -133,8 +133,7 @@ def _judge(scene: Scene, blinks: Blinks, rate: float) -> SignalReading:
     }
     score = max(parts.values())
     unusual = [name for name, part in parts.items() if part > 0]
-    many = "1 blink" if count == 1 else f"{count} blinks"
-    said = f"{many} in {60 * minutes:.1f} s, {complete} of them complete"
+    said = f"{_counted(count, complete)} in {60 * minutes:.1f} s"
     verdict = f"; the eyes close {' and '.join(unusual)}" if unusual else "; nothing unusual"
     frames = np.arange(len(blinks.closure)) + scene.track.start
     return SignalReading(
@@ -156,9 +155,18 @@ def _judge(scene: Scene, blinks: Blinks, rate: float) -> SignalReading:
                 {"closure": np.where(scene.track.observed, blinks.closure, np.nan)},
                 ("seconds", "closure"),
                 over_time=True,
+                limits=(-0.05, 1.05),
             ),
         ),
     )
+
+
+def _counted(count: int, complete: int) -> str:
+    if count == 0:
+        return "No blink"
+    if count == 1:
+        return f"1 blink, {'complete' if complete else 'not complete'},"
+    return f"{count} blinks, {complete} of them complete,"
 
 
 def _without(reason: str) -> SignalReading:

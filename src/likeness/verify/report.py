@@ -117,8 +117,7 @@ def _draw_presence(axes: Axes, found: Verification) -> None:
 def _draw_row(axes: Axes, curve: Curve) -> None:
     for index, (name, values) in enumerate(curve.series.items()):
         axes.plot(curve.x, values, color=COLORS[index % len(COLORS)], linewidth=0.9, label=name)
-    if curve.usual is not None:
-        axes.axhspan(*curve.usual, color=COLORS[3], alpha=0.12, linewidth=0)
+    _draw_scale(axes, curve)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)
     if len(curve.series) > 1:
@@ -130,6 +129,13 @@ def _draw_row(axes: Axes, curve: Curve) -> None:
             frameon=False,
         )
     _label(axes, curve.title)
+
+
+def _draw_scale(axes: Axes, curve: Curve) -> None:
+    if curve.usual is not None:
+        axes.axhspan(*curve.usual, color=COLORS[3], alpha=0.12, linewidth=0)
+    if curve.limits is not None:
+        axes.set_ylim(*curve.limits)
 
 
 def _label(axes: Axes, text: str) -> None:
@@ -181,8 +187,7 @@ def _add_signal(report: Report, signal: SignalReading) -> None:
     report.add_text(signal.finding + score)
     for curve in signal.curves:
         figure = curves(curve.series, curve.x, curve.title, curve.axes)
-        if curve.usual is not None:
-            figure.axes[0].axhspan(*curve.usual, color=COLORS[3], alpha=0.12, linewidth=0)
+        _draw_scale(figure.axes[0], curve)
         report.add_figure(figure)
     if signal.picture is not None:
         report.add_picture(picture_png(signal.picture), signal.caption)

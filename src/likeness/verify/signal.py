@@ -60,6 +60,8 @@ class Curve:
     """Range on the vertical axis that is usual for camera recordings."""
     over_time: bool = False
     """The horizontal axis is the clip's time in seconds."""
+    limits: tuple[float, float] | None = None
+    """Ends of the vertical axis, where noise must not be drawn large."""
 
 
 @dataclass(frozen=True, eq=False)

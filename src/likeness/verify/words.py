@@ -24,7 +24,9 @@ def headline(found: Verification) -> str:
         trust = "trusted" if manifest.trusted else "no trusted root"
         return f"Marked as synthetic by its manifest ({signer}, {trust})."
     if found.watermark.present:
-        return "Synthetic: it carries this program's watermark."
+        altered = manifest.finding in ("content changed", "manifest changed")
+        since = " It was altered after it was signed." if altered else ""
+        return f"Synthetic: it carries this program's watermark.{since}"
     if declares_synthetic(found) or manifest.finding in ("stripped", "re-encoded"):
         return "It says of itself that it is synthetic, though its manifest is no longer whole."
     if score is None:
@@ -54,7 +56,7 @@ def origin_sentence(found: Verification) -> str:
         what = ", ".join(manifest.actions) or "no actions"
         trust = "leads to a trusted root" if manifest.trusted else "leads to no trusted root"
         return f"A valid manifest, signed{by}; the certificate {trust}. It states: {what}."
-    return f"Manifest {manifest.finding}. {problems}".strip()
+    return f"Manifest: {manifest.finding}. {problems}".strip()
 
 
 def mark_sentence(found: Verification) -> str:

@@ -1,52 +1,21 @@
-"""Collecting frames for the watermark's test, in constant memory."""
+"""The watermark's test of a clip, in constant memory."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from scipy.fft import irfft2, rfft2
-from scipy.ndimage import uniform_filter
-from torch.nn import functional
 
-from likeness.errors import ContractError
-from likeness.provenance.watermark.hide import Floats32
-from likeness.provenance.watermark.mark import PUBLIC_KEY, unit_of
-from likeness.provenance.watermark.search import NOTHING, WatermarkReading, search
-
-_LUMA = (0.2126, 0.7152, 0.0722)
-_NEAR = 25
-"""Side in pixels of the neighbourhoods whose noise is measured."""
-_CALM = 0.15
-"""Levels of filtered luma that are taken for noise everywhere: rounding leaves as much."""
-_NEAR_IN_MEAN = 15
-"""The same in the mean over frames."""
-_SHARE = 0.15
-"""Noise of the mean that is taken to be everywhere, as a share of its own average."""
-_SHORTEST, _LONGEST = 4.5, 48.0
-"""Wavelengths in pixels that are looked at: the mark's at half and at one and a half size."""
-_MARGIN = 24
-"""Pixels of mirrored border, so that opposite borders do not meet."""
-_SMALLEST = 32
-"""Least side in pixels of frames that are tested."""
+from likeness.provenance.watermark.evidence import Evidence
+from likeness.provenance.watermark.mark import PUBLIC_KEY
+from likeness.provenance.watermark.search import NOTHING, Spectra, WatermarkReading, search
 
 
 class Detector:
-    """Takes frames in order, keeps sums, and reads the mark from these at any time.
-
-    Each frame is filtered to even out its spectrum, and weighted by the inverse of the noise in
-    each neighbourhood. The mean over frames is weighted once more: where the picture moved, it has
-    averaged out, and what is left counts for more.
-    """
+    """Takes frames in order, and reads the mark from them at any time."""
 
     def __init__(self, size: tuple[int, int], key: bytes = PUBLIC_KEY) -> None:
         """Prepare for frames of `size` (H, W), marked with `key`."""
-        self.size = size
         self.key = key
-        self.frames = 0
-        self._unit = unit_of(size)
-        shape = size[0] // self._unit, size[1] // self._unit
-        self._filter = _evening((shape[0] + 2 * _MARGIN, shape[1] + 2 * _MARGIN))
-        self._sum = np.zeros(shape, np.float32)
+        self._evidence = Evidence(size)
 
     def add(self, frames: torch.Tensor) -> None:
         """Take in the next frames.
@@ -57,44 +26,11 @@ class Detector:
         Raises:
             ContractError: The shape is another.
         """
-        expected = (3, *self.size)
-        if frames.ndim != 4 or tuple(frames.shape[1:]) != expected:
-            raise ContractError(f"frames are {tuple(frames.shape)}, expected (n, *{expected})")
-        weights = torch.tensor(_LUMA).view(1, 3, 1, 1) * 255
-        for frame in frames.detach().to("cpu", torch.float32):
-            luma = (frame[None] * weights).sum(1, keepdim=True)
-            if self._unit > 1:
-                luma = functional.avg_pool2d(luma, self._unit)
-            self._take(luma[0, 0].numpy())
-            self.frames += 1
-
-    def _take(self, luma: Floats32) -> None:
-        padded = np.pad(luma, _MARGIN, mode="symmetric")
-        even = irfft2(rfft2(padded) * self._filter, s=padded.shape)
-        even = even[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-        noise = np.sqrt(uniform_filter(even * even, _NEAR) + np.float32(_CALM**2))
-        # The mark is laid on the stronger the more there is to hide it, about as the noise grows:
-        # in units of the noise it is even, and so is its weight.
-        self._sum += even / noise
+        self._evidence.add(frames)
 
     def read(self) -> WatermarkReading:
         """Test what was taken in so far."""
-        if not self.frames or min(self._sum.shape) < _SMALLEST:
+        picture = self._evidence.picture()
+        if picture is None:
             return NOTHING
-        mean = self._sum / self.frames
-        power = uniform_filter(mean * mean, _NEAR_IN_MEAN)
-        weighted = mean / (power + _SHARE * power.mean() + np.float32(1e-12))
-        return search(weighted, self.key, self.frames)
-
-
-def _evening(shape: tuple[int, int]) -> Floats32:
-    """Return (H, W//2+1) amplitudes that even out a picture's spectrum within the band.
-
-    Pictures fall off with frequency f about as f^-1.5, the steeper the calmer they are.
-    """
-    fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
-    frequency = np.maximum(np.hypot(fy, fx), 1e-6)
-    low = 1 / (1 + (frequency * _LONGEST) ** -8)
-    high = 1 / (1 + (frequency * _SHORTEST) ** 8)
-    amplitudes: Floats32 = (frequency**1.5 * low * high).astype(np.float32)
-    return amplitudes
+        return search(Spectra(picture), self.key, self._evidence.frames)

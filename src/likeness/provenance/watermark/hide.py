@@ -12,19 +12,19 @@ BLOCK = 8
 """Side in pixels of the blocks whose activity sets the strength."""
 FLAT = 0.6
 """Root mean square of the mark on flat areas, in 8-bit levels."""
-GAIN = 0.4
+GAIN = 0.5
 """Levels of mark at one level of activity."""
 POWER = 0.6
 """The mark grows with this power of activity: evenly spread marks are found more easily."""
-MOST = 2.6
+MOST = 3.2
 """Strongest mark, in levels."""
-LOUDEST = 1.95
-"""Root mean square of the mark over a whole frame, in levels, that is never passed: 42.3 dB."""
+LOUDEST = 1.975
+"""Root mean square of the mark over a whole frame, in levels, that is never passed: 42.2 dB."""
 _RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
 
 
 @njit(cache=True, nogil=True)
-def strengths(frame: Floats32) -> Floats32:
+def strengths(frame: Floats32, power: Floats32) -> Floats32:
     """Return the mark's strength per block, in units of the frame.
 
     Activity is the mean absolute step to the right and down neighbours' luma. Its square root is
@@ -32,6 +32,7 @@ def strengths(frame: Floats32) -> Floats32:
 
     Args:
         frame: (3,H,W) RGB in [0,1].
+        power: What `block_power` gives of the pattern.
     """
     height, width = frame.shape[1], frame.shape[2]
     rows, columns = (height + BLOCK - 1) // BLOCK, (width + BLOCK - 1) // BLOCK
@@ -60,11 +61,11 @@ def strengths(frame: Floats32) -> Floats32:
         for column in range(columns):
             count = lines * min(BLOCK, width - column * BLOCK)
             sums[row, column] = np.sqrt(sums[row, column] / np.float32(2 * count))
-    return _limited(sums)
+    return _limited(sums, power)
 
 
 @njit(cache=True, nogil=True)
-def _limited(roots: Floats32) -> Floats32:
+def _limited(roots: Floats32, power: Floats32) -> Floats32:
     rows, columns = roots.shape
     result = np.empty((rows, columns), np.float32)
     energy = 0.0
@@ -78,11 +79,19 @@ def _limited(roots: Floats32) -> Floats32:
             activity = 255.0 * float(total / count) ** 2
             value = min(FLAT + GAIN * activity**POWER, MOST) / 255.0
             result[row, column] = value
-            energy += value * value
-    loud = np.sqrt(energy / (rows * columns)) * 255
+            energy += value * value * power[row, column]
+    loud = np.sqrt(energy) * 255
     if loud > LOUDEST:
         result *= np.float32(LOUDEST / loud)
     return result
+
+
+def block_power(pattern: Floats32) -> Floats32:
+    """Return how much of the pattern's mean square over the frame lies in each block."""
+    rows, columns = (range(0, side, BLOCK) for side in pattern.shape)
+    sums = np.add.reduceat(np.add.reduceat(pattern**2, rows, axis=0), columns, axis=1)
+    power: Floats32 = (sums / pattern.size).astype(np.float32)
+    return power
 
 
 def hidden(frame: Floats32, pattern: Floats32) -> Floats32:
@@ -100,7 +109,7 @@ def hidden(frame: Floats32, pattern: Floats32) -> Floats32:
     for y, x in np.ndindex(roots.shape):
         near = roots[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].mean()
         strength[y, x] = min(FLAT + GAIN * (255 * near**2) ** POWER, MOST) / 255
-    strength *= min(1.0, LOUDEST / 255 / np.sqrt((strength**2).mean()))
+    strength *= min(1.0, LOUDEST / 255 / np.sqrt((strength**2 * block_power(pattern)).sum()))
     rows = (np.arange(len(tops)) + 0.5) * BLOCK
     columns = (np.arange(len(lefts)) + 0.5) * BLOCK
     wide = np.array([np.interp(np.arange(width) + 0.5, columns, line) for line in strength])

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft2
 
 from likeness.types import Floats
 
-Complex = NDArray[np.complex128]
+Complex = NDArray[np.complexfloating[Any, Any]]
+Reals = NDArray[np.floating[Any]]
 
 TILE = 512
 """Side of the torus in pixels of unit scale: a wave has a whole number of periods on it."""
-LONGEST, SHORTEST = 32.0, 8.5
+LONGEST, SHORTEST = 23.0, 8.5
 """Wavelengths in pixels of unit scale: shorter ones do not outlive halving the size and strong
 compression, longer ones drown in the picture."""
 RADIUS = math.ceil(TILE / SHORTEST)
@@ -24,6 +27,11 @@ SYMBOLS = 16
 """Patterns that carry a byte each by where they lie on the torus; pattern 0 is the anchor."""
 PLACES = 16
 """A byte chooses one of PLACES x PLACES places."""
+
+
+def unit_of(size: tuple[int, int]) -> int:
+    """Return by what whole number the pattern is enlarged on frames of `size` (H, W)."""
+    return max(1, int(min(size) / TILE + 0.5))
 
 
 @lru_cache(maxsize=1)
@@ -65,17 +73,20 @@ def moved(spectrum: Complex, dy: float, dx: float) -> Complex:
     return turned
 
 
-def on_torus(spectrum: Complex, side: int) -> Floats:
+def on_torus(spectrum: Complex, side: int) -> Reals:
     """Return the real part of the sum of waves at `side` x `side` even places of the torus.
 
     Args:
-        spectrum: (2R+1, R+1).
+        spectrum: (2R+1, R+1), complex64 or complex128; sets the result's precision.
         side: at least 2R + 2.
     """
-    grid = np.zeros((side, side), np.complex128)
-    rows = np.arange(-RADIUS, RADIUS + 1) % side
-    grid[rows, : RADIUS + 1] = spectrum
-    values: Floats = np.fft.ifft2(grid).real * (side * side)
+    grid = np.zeros((side, side // 2 + 1), spectrum.dtype)
+    rows = np.arange(-RADIUS, RADIUS + 1)
+    # A real wave is half of each of two opposite frequencies; only those along the first column
+    # are both stored.
+    grid[rows % side, : RADIUS + 1] = spectrum / 2
+    grid[rows % side, 0] += spectrum[::-1, 0].conj() / 2
+    values: Reals = irfft2(grid, s=(side, side), norm="forward", overwrite_x=True)
     return values
 
 

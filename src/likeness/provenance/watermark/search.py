@@ -5,6 +5,10 @@ uniform. What is compared with a threshold, C = sum a_k cos(phase_k), then has
 E exp(tC) = prod I0(t a_k) <= exp(t^2 sum a_k^2 / 4), whatever amplitudes a_k the picture has,
 and Chernoff's bound gives P(C > z sqrt(sum a_k^2 / 2)) <= exp(-z^2 / 2). Scales and places that are
 tried are paid for by their number (Bonferroni).
+
+What follows once an anchor is found, a finer scale and place for reading the payload, is chosen by
+the anchor's phases alone. Those of the payload's patterns are independent of them, so that their
+own bound needs nothing more than the number of payloads.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from likeness.provenance.watermark.pattern import (
     SYMBOLS,
     TILE,
     Complex,
+    Reals,
     moved,
     on_torus,
     profile,
@@ -37,24 +42,18 @@ _GRID = 256
 _STEP = 0.008
 """Relative step between the scales that are tried."""
 _SMALLEST, _LARGEST = 0.4, 2.2
-_LIKELY = (1.0, 0.5, 1.5, 0.75, 2.0, 2 / 3, 1.25, 4 / 3, 0.8)
-"""Scales that are tried first."""
+_LIKELY = (0.5, 1.5, 0.75, 2.0, 2 / 3, 1.25, 4 / 3, 0.8)
+"""Scales that are tried after 1, before all others."""
 _COUNT = math.ceil(math.log(_LARGEST / _SMALLEST) / _STEP) + 1
-_SCALES = (*_LIKELY, *(_SMALLEST * math.exp(i * _STEP) for i in range(_COUNT)))
-_REFINEMENTS = 10
-"""Scales that are tried around the best one."""
+_OTHERS = tuple(_SMALLEST * math.exp(i * _STEP) for i in range(_COUNT))
+_GROUPS = ((1.0,), _LIKELY, _OTHERS)
+"""A third of the false alarms is allotted to each group of scales."""
+_REFINEMENTS = 5
+"""How often the step between scales is halved before the payload is read."""
 _SMOOTH = 15
 """Side, in frequencies, of the neighbourhoods over which power is averaged."""
 _SURE = math.log(1e-12)
 """Logarithm of a p-value at which no other scale is tried."""
-_TRIED = len(_SCALES) + _REFINEMENTS
-_WHOLE = math.log(9 * _TRIED * 2)
-"""What is paid for the nine places at the torus's corner, at any scale: frames that were not cut.
-Half of the false alarms are allotted to these, a quarter to each of the other two searches."""
-_CUT = math.log(_GRID**2 * len(_LIKELY) * 4)
-"""What is paid for any place at a likely scale."""
-_ANY = math.log(_GRID**2 * _TRIED * 4)
-"""What is paid for any place at any scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ class WatermarkReading:
     payload: int | None
     """64 bits, where these are beyond chance too."""
     payload_p_value: float
-    """Bound on the chance that any of the 2^64 payloads scores as high on frames without mark."""
+    """Bound on the chance that any of the 2^64 payloads scores as high on frames without mark; 1
+    where no mark is present."""
     score: float
     """Standard deviations by which the anchor stands out."""
     scale: float
@@ -84,37 +84,40 @@ NOTHING = WatermarkReading(False, 1.0, None, 1.0, 0.0, 1.0, (0.0, 0.0), 0)
 """The reading of no frames, or of frames that are too small."""
 
 
-def _spectrum(picture: Floats, scale: float) -> Complex:
-    """Return (2R+1, R+1) amplitudes of a picture at the pattern's frequencies.
+class Spectra:
+    """A picture's spectra at the pattern's frequencies, by scale, each computed once.
 
     Summing waves over the picture does what resampling it by 1 / scale and folding it onto the
     torus would do, for any scale and without interpolation.
     """
-    turn = -2j * np.pi / (TILE * scale)
-    y, x = (np.arange(side, dtype=np.float64) + 0.5 for side in picture.shape)
-    down = np.exp(turn * np.arange(-RADIUS, RADIUS + 1)[:, None] * y[None]).astype(np.complex64)
-    across = np.exp(turn * x[:, None] * np.arange(RADIUS + 1)[None]).astype(np.complex64)
-    found: Complex = down @ (picture.astype(np.float32) @ across)
-    return found
 
+    def __init__(self, picture: Floats) -> None:
+        """Take a picture (H, W), such as `Evidence` gives."""
+        self._picture = picture.astype(np.float32)
+        self._known: dict[float, Complex] = {}
 
-def _whitened(picture: Floats, scale: float) -> Complex:
-    """Return the spectrum, each wave weighted by the inverse of the power around it."""
-    found = _spectrum(picture, scale)
-    power = uniform_filter(np.abs(found) ** 2, _SMOOTH)
-    inside = profile() > 0
-    white: Complex = np.where(inside, found / (power + 1e-3 * power[inside].mean() + 1e-30), 0)
-    return white
+    def at(self, scale: float) -> Complex:
+        """Return (2R+1, R+1): each wave weighted by the inverse of the power around it.
 
+        A pattern with amplitudes of one and chance phases correlates with it with a standard
+        deviation of one.
+        """
+        if scale not in self._known:
+            self._known[scale] = self._whitened(scale)
+        return self._known[scale]
 
-def _deviation(white: Complex) -> float:
-    return float(np.sqrt((np.abs(profile() * white) ** 2).sum() / 2)) + 1e-30
-
-
-def _scores(white: Complex, key: bytes) -> Floats:
-    """Return (G,G) scores of the anchor at all places, in standard deviations."""
-    surface: Floats = on_torus(waves(key, 0) * white.conj(), _GRID) / _deviation(white)
-    return surface
+    def _whitened(self, scale: float) -> Complex:
+        turn = -2j * np.pi / (TILE * scale)
+        y, x = (np.arange(side, dtype=np.float64) + 0.5 for side in self._picture.shape)
+        down = np.exp(turn * np.arange(-RADIUS, RADIUS + 1)[:, None] * y[None])
+        across = np.exp(turn * x[:, None] * np.arange(RADIUS + 1)[None])
+        found = down.astype(np.complex64) @ (self._picture @ across.astype(np.complex64))
+        power = uniform_filter(np.abs(found) ** 2, _SMOOTH)
+        inside = profile() > 0
+        white = np.where(inside, found / (power + 1e-3 * power[inside].mean() + 1e-30), 0)
+        deviation = float(np.sqrt((np.abs(white) ** 2).sum() / 2)) + 1e-30
+        scaled: Complex = (white / deviation).astype(np.complex64)
+        return scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,86 +126,95 @@ class _Peak:
     log_p: float
     scale: float
     place: tuple[float, float]
-    white: Complex
 
 
-def _peak(picture: Floats, key: bytes, scale: float, paid: float) -> _Peak:
-    """Return the more telling of the highest score near the corner and the highest of all.
+def scores(white: Complex, spectrum: Complex) -> Reals:
+    """Return (G,G) scores of a pattern at all places of the grid, in standard deviations.
 
-    `paid` is what a place other than the corner costs at this scale.
+    Args:
+        white: What `Spectra.at` gives.
+        spectrum: (2R+1, R+1) waves of the pattern.
     """
-    white = _whitened(picture, scale)
-    surface = _scores(white, key)
-    corner = np.roll(surface, (1, 1), (0, 1))[:3, :3]
+    return on_torus((spectrum * white.conj()).astype(np.complex64), _GRID)
+
+
+def best_place(white: Complex, spectrum: Complex) -> tuple[float, tuple[float, float]]:
+    """Return the highest of the `scores`, and its place `(y, x)` in pixels of the pattern."""
+    surface = scores(white, spectrum)
+    y, x = (int(i) for i in np.unravel_index(surface.argmax(), surface.shape))
     step = TILE / _GRID
-    y, x = (int(i) for i in np.unravel_index(corner.argmax(), corner.shape))
-    whole = float(corner[y, x])
-    v, u = (int(i) for i in np.unravel_index(surface.argmax(), surface.shape))
-    cut = float(surface[v, u])
-    if _log_p(whole, _WHOLE) <= _log_p(cut, paid):
-        place = ((y - 1) * step, (x - 1) * step)
-        return _Peak(whole, _log_p(whole, _WHOLE), scale, place, white)
-    return _Peak(cut, _log_p(cut, paid), scale, (v * step, u * step), white)
+    return float(surface[y, x]), (y * step, x * step)
 
 
 def _log_p(score: float, paid: float) -> float:
     return min(0.0, paid - score * score / 2) if score > 0 else 0.0
 
 
-def _best(picture: Floats, key: bytes) -> _Peak:
-    """Return the most telling peak over all scales, its scale refined."""
-    best = _peak(picture, key, 1.0, _CUT)
-    for number, scale in enumerate(_SCALES[1:], 1):
-        found = _peak(picture, key, scale, _CUT if number < len(_LIKELY) else _ANY)
-        if best.log_p < _SURE and found.log_p >= best.log_p:
+def _best(spectra: Spectra, key: bytes) -> _Peak:
+    """Return the most telling peak over all scales."""
+    anchor = waves(key, 0)
+    best = _Peak(0.0, 0.0, 1.0, (0.0, 0.0))
+    for scales in _GROUPS:
+        paid = math.log(_GRID**2 * len(scales) * len(_GROUPS))
+        for scale in scales:
+            score, place = best_place(spectra.at(scale), anchor)
+            found = _Peak(score, _log_p(score, paid), scale, place)
+            best = min(best, found, key=lambda peak: (peak.log_p, -peak.score))
+        if best.log_p < _SURE:
             break
-        best = min(best, found, key=lambda peak: (peak.log_p, -peak.score))
-    step = _STEP
-    for _ in range(_REFINEMENTS // 2):
-        step /= 2
-        around = [_peak(picture, key, best.scale * (1 + sign * step), _ANY) for sign in (-1, 1)]
-        best = min([best, *around], key=lambda peak: (peak.log_p, -peak.score))
     return best
 
 
-def search(picture: Floats, key: bytes, frames: int) -> WatermarkReading:
-    """Return the reading of a weighted mean of frames, (H, W)."""
-    peak = _best(picture, key)
-    payload, payload_log_p = _payload(peak, key)
+def search(spectra: Spectra, key: bytes, frames: int) -> WatermarkReading:
+    """Return the reading of the weighted mean of so many frames."""
+    peak = _best(spectra, key)
+    present = peak.log_p < math.log(LEVEL)
+    scale, place = peak.scale, peak.place
+    payload, payload_log_p = 0, 0.0
+    if present:
+        scale, place = _finer(spectra, key, peak)
+        payload, payload_log_p = _payload(spectra.at(scale), key, place)
     return WatermarkReading(
-        present=peak.log_p < math.log(LEVEL),
+        present=present,
         p_value=math.exp(peak.log_p),
-        payload=payload if max(payload_log_p, peak.log_p) < math.log(LEVEL) else None,
+        payload=payload if payload_log_p < math.log(LEVEL) else None,
         payload_p_value=math.exp(payload_log_p),
         score=peak.score,
-        scale=peak.scale,
-        offset=peak.place,
+        scale=scale,
+        offset=place,
         frames=frames,
     )
 
 
-def _finer(peak: _Peak, key: bytes) -> tuple[float, float]:
-    """Return the place of a peak to half a pixel."""
-    waves_there = waves(key, 0) * peak.white.conj()
-    best = peak.place
-    top = float(moved(waves_there, *best).real.sum())
+def _finer(spectra: Spectra, key: bytes, peak: _Peak) -> tuple[float, tuple[float, float]]:
+    """Return scale and place of a peak, the place to half a pixel."""
+    anchor = waves(key, 0)
+    best = peak.score, peak.scale, peak.place
+    step = _STEP
+    for _ in range(_REFINEMENTS):
+        step /= 2
+        around = [best[1] * (1 + sign * step) for sign in (-1, 1)]
+        tried = [(scale, *best_place(spectra.at(scale), anchor)) for scale in around]
+        best = max(best, *((score, scale, place) for scale, score, place in tried))
+    top, scale, place = best
+    turned = anchor * spectra.at(scale).conj()
     for step in (1.0, 0.5):
-        y, x = best
+        y, x = place
         for dy, dx in product((-step, 0.0, step), repeat=2):
-            score = float(moved(waves_there, y + dy, x + dx).real.sum())
+            score = float(moved(turned, y + dy, x + dx).real.sum())
             if score > top:
-                best, top = (y + dy, x + dx), score
-    return best
+                place, top = (y + dy, x + dx), score
+    return scale, place
 
 
-def _payload(peak: _Peak, key: bytes) -> tuple[int, float]:
+def _payload(white: Complex, key: bytes, place: tuple[float, float]) -> tuple[int, float]:
     """Return the most likely payload and the logarithm of its p-value, all 2^64 paid for."""
-    placed = moved(peak.white.conj(), *_finer(peak, key))
+    placed = moved(white.conj(), *place)
     step = _GRID // PLACES
-    scores = np.empty((SYMBOLS, PLACES * PLACES))
+    found = np.empty((SYMBOLS, PLACES * PLACES))
     for number in range(SYMBOLS):
         surface = on_torus(waves(key, number + 1) * placed, _GRID)
-        scores[number] = surface[::step, ::step].ravel() / _deviation(peak.white)
-    data, total = code.decode(scores)
+        found[number] = surface[::step, ::step].ravel()
+    data, total = code.decode(found)
     score = total / math.sqrt(SYMBOLS)
     return int.from_bytes(data, "big"), _log_p(score, 64 * math.log(2))
