@@ -55,7 +55,7 @@ def misread(camera: Floats, focal: float, error: Floats) -> Floats:
     # A small turn w moves a point by w x arm, and g . (w x arm) = w . (arm x g).
     rows = np.concatenate([np.cross(arm, by_point), by_point], -1).reshape(-1, 6)
     answer = np.linalg.lstsq(rows.astype(np.float64), error.reshape(-1), rcond=None)[0]
-    return np.degrees(answer[:3]).astype(np.float32)
+    return np.asarray(np.degrees(answer[:3]), np.float32)
 
 
 def actors(seeds: list[int]) -> None:
@@ -118,7 +118,9 @@ def portraits(folder: Path) -> None:
                 pixels(moved, state.focal, _SIZE)[:, :2] - pixels(camera, state.focal, _SIZE)[:, :2]
             )
             again = read(reader, _bend(image, seen, shift))
-            error = np.nan if again is None else again - seen - shift
+            if again is None:
+                continue
+            error = again - seen - shift
             axis, size = (0, pitch) if pitch else (1, -yaw)
             left.append((axis, 1 + misread(moved, state.focal, error)[axis] / size))
     reader.close()
