@@ -19,7 +19,7 @@ from likeness.errors import MediaError
 from likeness.provenance import Manifest, sidecar_of
 from likeness.types import Timeline, Window
 
-MANIFEST = Manifest("test", "reenact")
+MANIFEST = Manifest("test", "reenact", created="2026-01-01T00:00:00+00:00")
 
 
 def read(path: Path) -> torch.Tensor:

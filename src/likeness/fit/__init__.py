@@ -71,6 +71,7 @@ def fit(
     albedo = known.albedo if known else solve_albedo(surface, model)
     params = replace(params, albedo=albedo, light=solve_light(surface, model, albedo))
     params = refine_pose(surface, params, model, track, config.photometric_weight)
+    del surface  # the largest thing held, and of no more use
     params = align(clip, track, params, model, config, progress)
     return replace(params, gaze=solve_gaze(track.landmarks, params, model, clip.size))
 

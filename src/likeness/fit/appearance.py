@@ -48,6 +48,17 @@ class Surface:
     normals: NDArray[np.float16]
     """(N,V+F,3) in camera axes."""
 
+    @staticmethod
+    def empty(count: int, vertices: int, triangles: int) -> Surface:
+        """Make room for `count` frames."""
+        samples = (count, vertices + triangles)
+        return Surface(
+            np.empty((count, vertices, 3), np.uint8),
+            np.empty(samples, np.float16),
+            np.empty((*samples, 2), np.float16),
+            np.empty((*samples, 3), np.float16),
+        )
+
 
 def read_surface(
     clip: Clip,
@@ -68,24 +79,19 @@ def read_surface(
         config: `window` frames are held at once.
         progress: called as ("light", done, total).
     """
-    parts: list[Surface] = []
     window = track.window
+    surface = Surface.empty(len(window), len(model.mean), len(model.triangles))
     for piece, frames in stream(clip, config.window, window):
         some = slice(piece.start - window.start, piece.stop - window.start)
         points, normals = _surface_points(params, model, some)
         placed = pixels(points, params.focal, clip.size)[..., :2]
         extent = float((track.boxes[some, 2] - track.boxes[some, 0]).mean())
         colors, gradient = sample_cross(frames, placed, max(0.75, 0.006 * extent))
-        luma = (colors @ _LUMA).astype(np.float16)
-        kept = np.clip(colors[:, : len(model.mean)] * 255 + 0.5, 0, 255).astype(np.uint8)
-        parts.append(Surface(kept, luma, gradient.astype(np.float16), normals.astype(np.float16)))
+        surface.colors[some] = np.clip(colors[:, : len(model.mean)] * 255 + 0.5, 0, 255)
+        surface.luma[some] = colors @ _LUMA
+        surface.gradient[some], surface.normals[some] = gradient, normals
         progress("light", some.stop, len(track))
-    return Surface(
-        np.concatenate([part.colors for part in parts]),
-        np.concatenate([part.luma for part in parts]),
-        np.concatenate([part.gradient for part in parts]),
-        np.concatenate([part.normals for part in parts]),
-    )
+    return surface
 
 
 def sample_cross(frames: torch.Tensor, points: Floats, arm: float) -> tuple[Floats, Floats]:
@@ -205,28 +211,30 @@ def refine_pose(
     """
     if weight <= 0 or len(params) < 10:
         return params
-    basis = harmonics(surface.normals.astype(np.float32))
-    shading = np.maximum((basis @ params.light) @ _LUMA, 0.05)
-    ratio = surface.luma.astype(np.float32) / shading
-    ratio /= np.median(ratio, axis=1, keepdims=True)
-    template = np.median(ratio[track.observed], axis=0)
-    trust = _stillness(model) * np.clip(-surface.normals[..., 2].astype(np.float32) * 2 - 0.4, 0, 1)
-    predicted = template * shading
-    luma = surface.luma.astype(np.float32)
-    gain = (trust * luma * predicted).sum(1) / np.maximum((trust * predicted**2).sum(1), 1e-6)
-    error = luma - gain[:, None] * predicted
-    trust = weight * trust / (1 + (error / (2 * _PIXEL)) ** 2) / _PIXEL**2
+    batches = [slice(begin, begin + 128) for begin in range(0, len(params), 128)]
+    ratio = np.empty(surface.luma.shape, np.float32)
+    for some in batches:
+        ratio[some] = surface.luma[some] / _shading(surface, params, some)
+        ratio[some] /= np.median(ratio[some], axis=1, keepdims=True)
+    template = np.median(ratio[track.observed], axis=0, overwrite_input=True)
+    still = _stillness(model)
     steps = np.zeros((len(params), 6))
-    for begin in range(0, len(params), 128):
-        some = slice(begin, begin + 128)
+    for some in batches:
+        facing = np.clip(-surface.normals[some, :, 2].astype(np.float32) * 2 - 0.4, 0, 1)
+        luma = surface.luma[some].astype(np.float32)
+        predicted = template * _shading(surface, params, some)
+        trust = still * facing
+        squares = np.maximum((trust * predicted**2).sum(1), 1e-6)
+        error = luma - ((trust * luma * predicted).sum(1) / squares)[:, None] * predicted
+        trust = weight * trust / (1 + (error / (2 * _PIXEL)) ** 2) / _PIXEL**2
         points, _ = _surface_points(params, model, some)
         slope = pixel_jacobian(points, params.focal)
         by_camera = np.einsum("npi,npij->npj", surface.gradient[some].astype(np.float32), slope)
         turned = points - params.translation[some, None]
         rows = np.concatenate([np.cross(turned, by_camera), by_camera], -1).astype(np.float64)
-        scaled = rows * trust[some, :, None] * (_SHARE / trust.shape[1])
+        scaled = rows * trust[..., None] * (_SHARE / trust.shape[1])
         h = np.swapaxes(scaled, 1, 2) @ rows + np.diag(_PRIOR**-2.0)
-        g = (np.swapaxes(scaled, 1, 2) @ error[some, :, None])[..., 0]
+        g = (np.swapaxes(scaled, 1, 2) @ error[..., None])[..., 0]
         steps[some] = -np.linalg.solve(h, g[..., None])[..., 0]
     steps = np.clip(steps, -3 * _PRIOR, 3 * _PRIOR) * track.observed[:, None]
     turn = rotation_matrix(steps[:, :3].astype(np.float32)) @ rotation_matrix(params.rotation)
@@ -235,6 +243,12 @@ def refine_pose(
         rotation=axis_angle(turn),
         translation=(params.translation + steps[:, 3:]).astype(np.float32),
     )
+
+
+def _shading(surface: Surface, params: FaceParams, some: slice) -> Floats:
+    """(n,V+F) luma of a white surface under the light of some frames."""
+    basis = harmonics(surface.normals[some].astype(np.float32))
+    return np.asarray(np.maximum((basis @ params.light[some]) @ _LUMA, 0.05), np.float32)
 
 
 def _surface_points(params: FaceParams, model: FaceModel, some: slice) -> tuple[Floats, Floats]:
