@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import settings
@@ -36,6 +37,23 @@ def is_local(address: Any) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host in ("", "localhost")
+
+
+class OneMoment(datetime):
+    """The same time at every look."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        """Return the first second of 2026."""
+        return cls(2026, 1, 1, tzinfo=tz)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def same_mark() -> Iterator[None]:
+    """Let every manifest state one time: the watermark carries it, and pixels follow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("likeness.provenance.manifest.datetime", OneMoment)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

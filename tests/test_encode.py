@@ -26,7 +26,7 @@ MANIFEST = Manifest(
     "test",
     "reenact",
     (Ingredient("target", "a.mp4", "00" * 32),),
-    created="2026-01-01T00:00:00+00:00",  # the mark says when, and shall be the same every time
+    created="2026-01-01T00:00:00+00:00",  # made before any fixture stops the clock
 )
 
 

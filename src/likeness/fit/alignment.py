@@ -12,7 +12,7 @@ mean error of its neighbors.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +34,8 @@ _SIDE = 192
 """Side of the square that a face is looked at in, pixels: lashes and lip lines are still seen."""
 _MARGIN = 1.25
 """Side of that square in units of the face."""
+_BATCH = 256
+"""Frames whose meshes are held at once."""
 _REFERENCES = 48
 _OTHERS = 3
 """Reference frames that a frame is laid onto."""
@@ -95,18 +97,19 @@ def align(
     if config.align_rounds == 0 or len(observed) <= _NEIGHBORS:
         return params
     problem = set_up(track, model, clip.size, config)
-    aligner = Aligner(model, clip.size, params, problem)
-    chosen = observed[spread_subset(aligner.describe(observed), _REFERENCES)]
-    references = _settle(aligner, clip, track, chosen, config.align_rounds)
     parts = []
-    for window, pixels in stream(clip, config.window, track.window):
-        frames = np.arange(window.start, window.stop) - track.start
-        state = aligner.state.part(frames)
-        look = aligner.look(pixels.numpy(), state)
-        for _ in range(config.align_rounds):
-            state = aligner.step(state, look, frames, references, _OTHERS)
-        parts.append(state)
-        progress("align", int(frames[-1]) + 1, len(track))
+    with ThreadPoolExecutor(2) as pool:
+        aligner = Aligner(model, clip.size, params, problem, pool)
+        chosen = observed[spread_subset(aligner.describe(observed), _REFERENCES)]
+        references = _settle(aligner, clip, track, chosen, config.align_rounds)
+        for window, pixels in stream(clip, config.window, track.window):
+            frames = np.arange(window.start, window.stop) - track.start
+            state = aligner.state.part(frames)
+            look = aligner.look(pixels.numpy(), state)
+            for _ in range(config.align_rounds):
+                state = aligner.step(state, look, frames, references, _OTHERS)
+            parts.append(state)
+            progress("align", int(frames[-1]) + 1, len(track))
     return replace(
         params,
         rotation=axis_angle(np.concatenate([part.rotation for part in parts])),
@@ -140,9 +143,14 @@ class Aligner:
     """Lays frames of one person onto reference frames."""
 
     def __init__(
-        self, model: FaceModel, size: tuple[int, int], params: FaceParams, problem: Problem
+        self,
+        model: FaceModel,
+        size: tuple[int, int],
+        params: FaceParams,
+        problem: Problem,
+        pool: Executor,
     ) -> None:
-        self.model, self.size, self.problem = model, size, problem
+        self.model, self.size, self.problem, self.pool = model, size, problem, pool
         used = model.landmark_vertices[:468]
         self.vertices = used[used >= 0]
         lids = [name.startswith("eyeBlink") for name in model.expression_names]
@@ -163,9 +171,13 @@ class Aligner:
 
     def describe(self, frames: Ints) -> Floats:
         """Return (n,12) principal coordinates of the mesh in its box: how frames differ to see."""
-        mesh = self.mesh(self.state.part(frames))[:, self.vertices, :2]
-        mesh = mesh - mesh.mean(1, keepdims=True)
-        flat = (mesh / np.ptp(mesh, 1, keepdims=True).max(-1, keepdims=True)).reshape(len(mesh), -1)
+        flat = np.empty((len(frames), 2 * len(self.vertices)), np.float32)
+        for begin in range(0, len(frames), _BATCH):
+            some = slice(begin, begin + _BATCH)
+            mesh = self.mesh(self.state.part(frames[some]))[:, self.vertices, :2]
+            mesh = mesh - mesh.mean(1, keepdims=True)
+            mesh /= np.ptp(mesh, 1, keepdims=True).max(-1, keepdims=True)
+            flat[some] = mesh.reshape(len(mesh), -1)
         flat = flat - flat.mean(0)
         _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 300)], full_matrices=False)
         return np.asarray(flat @ axes[:12].T, np.float32)
@@ -202,12 +214,11 @@ class Aligner:
         distance = np.square(apart - apart.mean(2, keepdims=True)).sum((2, 3))
         distance[frames[:, None] == references.frames] = np.inf
         nearest = np.argsort(distance, 1)[:, :count]
-        with ThreadPoolExecutor(2) as pool:
 
-            def flow_of(n: int) -> tuple[Floats, Bools]:
-                return self._flow(look.luma[n], mesh[n], references, nearest[n])
+        def flow_of(n: int) -> tuple[Floats, Bools]:
+            return self._flow(look.luma[n], mesh[n], references, nearest[n])
 
-            found = list(pool.map(flow_of, range(len(frames))))
+        found = list(self.pool.map(flow_of, range(len(frames))))
         flow = np.stack([flow for flow, _ in found]) / look.scale[:, None, None]
         seen = np.stack([seen for _, seen in found])
         return follow_flow(self.problem.part(frames), state, flow, seen, self.stay)
