@@ -18,6 +18,8 @@ from likeness.types import Floats
 Values = NDArray[np.float64]
 
 _HALF_WIDTHS = (7, 4, 2)
+_BATCH = 128
+"""Columns that are held as doubles at once."""
 _TRUST = 0.8
 """Misfits below this many noise deviations are taken for noise."""
 
@@ -36,7 +38,17 @@ def smooth_signal(
     Returns:
         (N,...) float32.
     """
-    flat = np.asarray(values, np.float64).reshape(len(values), -1)
+    flat = values.reshape(len(values), -1)
+    strengths, limits = (np.broadcast_to(one, flat.shape[1:]) for one in (strength, limit))
+    result = np.empty(flat.shape, np.float32)
+    for begin in range(0, flat.shape[1], _BATCH):
+        some = slice(begin, begin + _BATCH)
+        columns = np.asarray(flat[:, some], np.float64)
+        result[:, some] = _smooth_columns(columns, strengths[some], limits[some])
+    return result.reshape(values.shape)
+
+
+def _smooth_columns(flat: Values, strength: Values, limit: Values) -> Values:
     noise = strength * np.minimum(noise_level(flat), limit)
     result = flat.copy()
     # From short to long: each longer window replaces the answer so far where it fits the data.
@@ -45,7 +57,7 @@ def smooth_signal(
         misfit = _misfit(flat - long, half) / np.maximum(noise, 1e-9)
         trust = _fade(misfit)
         result = trust * long + (1 - trust) * result
-    return result.reshape(values.shape).astype(np.float32)
+    return result
 
 
 def noise_level(values: Values) -> Values:

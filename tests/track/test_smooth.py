@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,3 +94,12 @@ def test_measures_on_known_points() -> None:
     moved = 2.5 * points @ turn.T + 11
     assert np.allclose(eye_openness(moved), 0.25, atol=1e-5)
     assert np.allclose(iris_offsets(moved), iris_offsets(points), atol=1e-5)
+
+
+def test_a_long_track_is_not_held_many_times() -> None:
+    values = np.random.default_rng(3).normal(size=(3000, 478, 3)).astype(np.float32)
+    tracemalloc.start()
+    smooth_signal(values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * values.nbytes
