@@ -119,7 +119,7 @@ def set_up(track: FaceTrack, model: FaceModel, size: tuple[int, int], config: Fi
 
 def _shared(problem: Problem, track: FaceTrack, config: FitConfig) -> tuple[Floats, float]:
     """Estimate shape and focal length from frames that are spread over what the face does."""
-    chosen = _choose(problem, track, config.shared_frames)
+    chosen = _choose(problem, track, config.shared_frames, config.batch)
     few = problem.part(chosen)
     rest = np.zeros(len(problem.points.identity), np.float32)
     if config.focal is not None:
@@ -138,14 +138,21 @@ def _shared(problem: Problem, track: FaceTrack, config: FitConfig) -> tuple[Floa
     return best.shape, best.focal
 
 
-def _choose(problem: Problem, track: FaceTrack, count: int) -> Ints:
+def _choose(problem: Problem, track: FaceTrack, count: int, batch: int) -> Ints:
     """Frames far apart in pose and expression, from observed ones."""
     usable = np.flatnonzero(track.observed)
-    points = problem.landmarks[usable]
-    middle = points.mean(1, keepdims=True)
-    normal = (points - middle) / np.sqrt(((points - middle) ** 2).mean((1, 2), keepdims=True))
-    flat = normal.reshape(len(usable), -1)
-    flat = flat - flat.mean(0)
+    pieces = np.array_split(usable, len(usable) // batch + 1)
+    sums = [_normal(problem.landmarks[some]).sum(0, np.float64) for some in pieces]
+    middle = (np.sum(sums, 0) / len(usable)).astype(np.float32)
     # Principal directions of the normalized landmarks hold both turning and expression.
-    _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 300)], full_matrices=False)
-    return usable[spread_subset(flat @ axes[:8].T, count)]
+    thin = _normal(problem.landmarks[usable[:: max(1, len(usable) // 300)]]) - middle
+    _, _, axes = np.linalg.svd(thin, full_matrices=False)
+    rows = [(_normal(problem.landmarks[some]) - middle) @ axes[:8].T for some in pieces]
+    return usable[spread_subset(np.concatenate(rows), count)]
+
+
+def _normal(points: Floats) -> Floats:
+    """Landmarks (n,P,3) about their middle, in units of their extent, as rows (n,3P)."""
+    apart = points - points.mean(1, keepdims=True)
+    apart /= np.sqrt((apart**2).mean((1, 2), keepdims=True))
+    return np.asarray(apart.reshape(len(points), -1))

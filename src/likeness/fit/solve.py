@@ -95,14 +95,18 @@ def start(problem: Problem, shape: Floats, focal: float) -> State:
 
     The tracker's z has the scale of x and y, so its 478 points are a face in weak perspective.
     """
-    points = problem.points
+    points, landmarks = problem.points, problem.landmarks
     still = points.mean + np.tensordot(shape, points.identity, 1)
     weight = points.weights / points.weights.sum()
     model_center = weight @ still
-    seen_center = np.einsum("p,npi->ni", weight, problem.landmarks)
+    seen_center = np.einsum("p,npi->ni", weight, landmarks)
     a = (still - model_center).astype(np.float64)
-    b = (problem.landmarks - seen_center[:, None]).astype(np.float64)
-    u, s, vt = np.linalg.svd(np.einsum("p,npi,pj->nij", weight, b, a))
+    # The weighted deviations of the still face sum to nothing, so that the landmarks' own center
+    # drops out of their product with them. By pieces, for long clips in double precision are large.
+    pieces = np.array_split(landmarks, len(landmarks) // 512 + 1)
+    weighted = weight[:, None] * a
+    cross = np.concatenate([np.swapaxes(piece, 1, 2) @ weighted for piece in pieces])
+    u, s, vt = np.linalg.svd(cross)
     sign = np.ones_like(s)
     sign[:, 2] = np.sign(np.linalg.det(u @ vt))
     rotation = (u * sign[:, None]) @ vt
@@ -111,7 +115,7 @@ def start(problem: Problem, shape: Floats, focal: float) -> State:
     xy = (seen_center[:, :2] - problem.center) / focal * depth[:, None]
     middle = np.concatenate([xy, depth[:, None]], 1)
     translation = middle - rotation @ model_center
-    rest = np.zeros((len(b), len(points.expression)), np.float32)
+    rest = np.zeros((len(landmarks), len(points.expression)), np.float32)
     return State(
         shape.astype(np.float32),
         focal,

@@ -134,14 +134,21 @@ class _Person:
 
 
 def fill(values: Floats, seen: NDArray[np.intp], count: int) -> Floats:
-    """Spread values (K,...) at the sorted positions `seen` (K,) over `count` frames, linearly."""
-    right = np.clip(np.searchsorted(seen, np.arange(count)), 0, len(seen) - 1)
-    left = np.where(seen[right] > np.arange(count), np.maximum(right - 1, 0), right)
+    """Spread values (K,...) at the sorted positions `seen` (K,) over `count` frames, linearly.
+
+    Frames before the first and after the last position take its value.
+    """
+    filled = np.empty((count, *values.shape[1:]), np.float32)
+    filled[seen] = values
+    # Few frames are missing: only they are computed, so that a long track isn't held many times.
+    missing = np.setdiff1d(np.arange(count), seen)
+    right = np.searchsorted(seen, missing)
+    left, right = np.maximum(right - 1, 0), np.minimum(right, len(seen) - 1)
     span = np.maximum(seen[right] - seen[left], 1)
-    weight = ((np.arange(count) - seen[left]) / span).astype(np.float32)
+    weight = ((missing - seen[left]) / span).clip(0, 1).astype(np.float32)
     weight = weight.reshape(-1, *[1] * (values.ndim - 1))
-    filled = values[left] * (1 - weight) + values[right] * weight
-    return np.asarray(filled, np.float32)
+    filled[missing] = values[left] * (1 - weight) + values[right] * weight
+    return filled
 
 
 def boxes_of(landmarks: Floats) -> Floats:
