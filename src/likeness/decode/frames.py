@@ -22,6 +22,7 @@ from likeness.decode.container import (
     table_of,
     video_stream,
 )
+from likeness.decode.heap import trim_heap
 from likeness.decode.pictures import (
     is_pictures,
     list_pictures,
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 _CACHE_BYTES = 64 << 20
 """Decoded pictures kept for windows that overlap: 64 MiB is 170 frames of 512x512 in 8 bit."""
+
+_TRIM = 64
+"""Frames after which a stream gives memory back."""
 
 
 class _Source(Protocol):
@@ -255,3 +259,5 @@ def stream(
         for start in range(part.start, part.stop, length):
             piece = Window(start, min(start + length, part.stop))
             yield piece, decoder.read(piece)
+            if start // _TRIM != piece.stop // _TRIM:
+                trim_heap()
