@@ -15,6 +15,7 @@ KEYS = {
     *("frames", "psnr", "ssim", "psnr_face", "psnr_eyes", "psnr_mouth", "sharpness_face"),
     *("landmark_error_px", "gaze_error_deg", "blink_correlation", "temporal_error"),
     *("baseline_nearest_psnr", "baseline_nearest_psnr_face", "seconds_per_frame"),
+    *("detail_face", "detail_eyes", "detail_mouth"),
     *("sharpness_eyes", "sharpness_mouth", "background_steadiness", "faces_lost", "intervals"),
 }
 
@@ -124,6 +125,19 @@ def test_sharpness_is_told_of_eyes_and_mouth_apart(clip):
     assert low <= report.sharpness_mouth <= high
     # Of a pure blur, the same in every frame, nothing is left to chance.
     assert high - low < 0.1
+
+
+def test_a_printed_grid_is_sharp_and_no_detail(clip):
+    frames, landmarks = clip
+    blurred = functional.avg_pool2d(frames, 5, 1, 2, count_include_pad=False)
+    board = (torch.arange(128)[:, None] + torch.arange(128)) % 2 * 2 - 1
+    amount = 0.012
+    report = evaluate(clip, blurred + amount * board, landmarks).result()
+    plain = evaluate(clip, blurred, landmarks).result()
+    assert plain.sharpness_face < 0.5 < 0.9 < report.sharpness_face
+    assert report.detail_face < 0.5 < 0.7 < plain.detail_face
+    low, high = report.intervals["detail_face"]
+    assert low <= report.detail_face <= high
 
 
 def test_gaze_may_come_from_the_fit(clip):

@@ -42,6 +42,11 @@ class Fidelity:
     """Root of the ratio of Laplacian energies, result over real, of all frames together."""
     sharpness_eyes: float | None
     sharpness_mouth: float | None
+    detail_face: float | None
+    """Cosine of the Laplacians of result and real, all frames together: how much of the detail is
+    the real one. Sharpness counts any detail, a printed grid too."""
+    detail_eyes: float | None
+    detail_mouth: float | None
     landmark_error_px: float | None
     gaze_error_deg: float | None
     """Over frames with both eyes open in the real clip."""
@@ -134,8 +139,8 @@ class FrameMeasures:
         shut = motion.closed_eyes(of["eyes_real"])
         told["gaze_error_deg"] = (np.where(shut, np.nan, of["gaze"]), None)
         for region in _REGIONS:
-            energies = np.stack([of[f"energy_{region}_{w}"] for w in ("result", "real")], -1)
-            told[f"sharpness_{region}"] = (energies, _sharpness)
+            told[f"sharpness_{region}"] = (of[f"energies_{region}"], _sharpness)
+            told[f"detail_{region}"] = (of[f"energies_{region}"], _detail)
         lids = np.stack([of[f"eyes_{who}"].mean(-1) for who in ("result", "real")], -1)
         lips = np.stack([of[f"mouth_{who}"] for who in ("result", "real")], -1)
         told["blink_correlation"] = (lids, _blinks)
@@ -161,8 +166,7 @@ class FrameMeasures:
         self.put("ssim", image.ssim(result, real))
         for region, mask in masks.items():
             self.put(f"psnr_{region}", image.psnr(result, real, mask))
-            self.put(f"energy_{region}_result", image.laplacian_energy(result, mask))
-            self.put(f"energy_{region}_real", image.laplacian_energy(real, mask))
+            self.put(f"energies_{region}", image.detail_energies(result, real, mask))
 
     def _add_motion(
         self, real: Floats, result: Floats, gazes: tuple[Floats, Floats] | None
@@ -177,6 +181,11 @@ class FrameMeasures:
 
 def _sharpness(energies: Floats) -> float | None:
     return ratio_of_roots(energies[:, 0], energies[:, 1])
+
+
+def _detail(energies: Floats) -> float | None:
+    result, real, common = np.nansum(energies, 0, dtype=np.float64)
+    return float(common / np.sqrt(result * real)) if result * real > 0 else None
 
 
 def _blinks(openness: Floats) -> float | None:

@@ -74,23 +74,27 @@ def ssim(result: Tensor, real: Tensor) -> Floats:
     return similarity
 
 
-def laplacian_energy(pictures: Tensor, hull: Bools) -> Floats:
-    """Detail inside the face: mean squared Laplacian of luma.
+def detail_energies(result: Tensor, real: Tensor, hull: Bools) -> Floats:
+    """Detail inside the face, of either picture and of both: mean products of Laplacians.
 
     Args:
-        pictures: (n,3,h,w) in [0,1].
+        result, real: (n,3,h,w) in [0,1].
         hull: (n,h,w) from `face_hull`; shrunk here by 2 pixels, so that its border doesn't count.
 
     Returns:
-        (n,) energy; NaN where the hull is empty.
+        (n,3) mean over luma of result squared, real squared, result times real; NaN where the hull
+        is empty.
     """
-    gray = functional.pad(luma(pictures)[:, None], (1, 1, 1, 1), mode="replicate")
-    kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
-    squares = functional.conv2d(gray, kernel)[:, 0].square().numpy()
+    _check_pair(result, real)
+    a, b = _laplacian(result), _laplacian(real)
     inside = shrink(hull, _BORDER)
     count = inside.sum((1, 2))
-    energy = np.where(inside, squares, 0).sum((1, 2), dtype=np.float64)
-    answer: Floats = np.where(count > 0, energy / np.maximum(count, 1), np.nan).astype(np.float32)
+    sums = [
+        np.where(inside, product, 0).sum((1, 2), dtype=np.float64)
+        for product in (a * a, b * b, a * b)
+    ]
+    means = np.stack(sums, -1) / np.maximum(count, 1)[:, None]
+    answer: Floats = np.where(count[:, None] > 0, means, np.nan).astype(np.float32)
     return answer
 
 
@@ -100,9 +104,15 @@ def sharpness(result: Tensor, real: Tensor, hull: Bools) -> Floats:
     Returns:
         (n,); 1 is as sharp as real, below is blurred, above is over-sharpened or noisy.
     """
-    _check_pair(result, real)
-    energy = np.maximum(laplacian_energy(real, hull), 1e-12)
-    answer: Floats = np.sqrt(laplacian_energy(result, hull) / energy)
+    energies = detail_energies(result, real, hull)
+    answer: Floats = np.sqrt(energies[:, 0] / np.maximum(energies[:, 1], 1e-12))
+    return answer
+
+
+def _laplacian(pictures: Tensor) -> Floats:
+    gray = functional.pad(luma(pictures)[:, None], (1, 1, 1, 1), mode="replicate")
+    kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
+    answer: Floats = functional.conv2d(gray, kernel)[:, 0].numpy()
     return answer
 
 
