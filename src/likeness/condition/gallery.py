@@ -20,19 +20,17 @@ from likeness.face3d.model import FaceModel
 from likeness.types import Bools, FaceParams, Floats, Ints
 
 SLOTS = (
-    # weight of pose, mouth, eyes
-    (1.0, 1.0, 1.0),
-    (1.0, 1.0, 1.0),
-    (0.4, 1.5, 0.1),
-    (0.4, 0.1, 1.5),
+    # weight of pose, mouth, eyes; squared distance at which eyes are simply different
+    (1.0, 1.0, 1.0, 40.0),
+    (1.0, 1.0, 1.0, np.inf),
+    (0.4, 1.5, 0.1, np.inf),
+    (0.4, 0.1, 1.5, np.inf),
 )
-"""One row per keyframe chosen for the face: two near in all, one by mouth, one by eyes."""
+"""One row per keyframe chosen for the face: two near in all, one by mouth, one by eyes. In the first
+a blink must not outweigh a wrong mouth, because the fourth brings the eyes."""
 KEYFRAMES = len(SLOTS) + 1
 """Keyframes that a generator is given: the last lends the body."""
 
-_OTHER_EYES = 40.0
-"""Squared distance at which eyes are simply different: for the first keyframe, a blink must not
-outweigh a wrong mouth, because the fourth one brings the eyes."""
 _COMPENSATION = 0.24
 """0.18 would be exact for the finest wave; blending several keyframes takes some more."""
 
@@ -187,16 +185,16 @@ def choose_keyframes(
         (gallery.mouth, described.mouth),
         (gallery.eyes, described.eyes),
     ]
-    squares = [distances(wanted, kept) for kept, wanted in groups]
-    used = np.zeros(squares[0].shape, bool) if banned is None else banned.copy()
+    pose, mouth, eyes = (distances(wanted, kept) for kept, wanted in groups)
+    used = np.zeros(pose.shape, bool) if banned is None else banned.copy()
     rows = np.arange(len(described))
     chosen = np.zeros((len(described), KEYFRAMES), np.int64)
     if bodies is not None:
         used[rows, bodies] = True
         chosen[:, -1] = bodies
-    bounded = [*squares[:2], _OTHER_EYES * (1 - np.exp(-squares[2] / _OTHER_EYES))]
-    for slot, weights in enumerate(SLOTS):
-        total = sum(w * s for w, s in zip(weights, squares if slot else bounded, strict=True))
+    for slot, (of_pose, of_mouth, of_eyes, other) in enumerate(SLOTS):
+        bounded = other * (1 - np.exp(-eyes / other)) if np.isfinite(other) else eyes
+        total = of_pose * pose + of_mouth * mouth + of_eyes * bounded
         # Used keyframes come last, not never: a tiny gallery still fills every slot.
         chosen[:, slot] = np.where(used, total + 1e9, total).argmin(1)
         used[rows, chosen[:, slot]] = True
