@@ -26,8 +26,8 @@ SLOTS = (
     (0.4, 1.5, 0.1, np.inf),
     (0.4, 0.1, 1.5, np.inf),
 )
-"""One row per keyframe chosen for the face: two near in all, one by mouth, one by eyes. In the first
-a blink must not outweigh a wrong mouth, because the fourth brings the eyes."""
+"""One row per keyframe chosen for the face: two near in all, one by mouth, one by eyes. In the
+first a blink must not outweigh a wrong mouth, because the fourth brings the eyes."""
 KEYFRAMES = len(SLOTS) + 1
 """Keyframes that a generator is given: the last lends the body."""
 
