@@ -38,6 +38,7 @@ COLUMNS = (
     "psnr_eyes",
     "psnr_mouth",
     "sharpness_face",
+    "detail_face",
     "landmark_error_px",
     "gaze_error_deg",
     "blink_correlation",

@@ -67,6 +67,7 @@ KEYS = (
     "psnr_eyes",
     "psnr_mouth",
     "sharpness_face",
+    "detail_face",
     "landmark_error_px",
     "gaze_error_deg",
     "blink_correlation",
@@ -78,7 +79,7 @@ KEYS = (
 _EYES = ("psnr_eyes", "gaze_error_deg", "blink_correlation")
 KEPT = {
     "face2face": _EYES,
-    "obama": (*_EYES, "psnr_face", "sharpness_face", "landmark_error_px"),
+    "obama": (*_EYES, "psnr_face", "sharpness_face", "detail_face", "landmark_error_px"),
 }
 """What an editor leaves wholly or mostly as the real frame had it: in brackets in the table."""
 LENGTHS = (125, 250, 500, 1000, 4000)
