@@ -400,10 +400,11 @@ class Results:
         strips = {clip: self._strips(clip) for clip in clips}
         tallest = max((len(found) for found in strips.values()), default=0)
         rows = max(tallest, 1)
-        figure = pyplot.figure(
-            figsize=(7 * max(len(clips), 1), 1.5 * rows + 3 * (len(PARTS) + 1) / 2)
-        )
-        outer = figure.add_gridspec(2, max(len(clips), 1), height_ratios=[1.5 * rows, 9])
+        most = max((len(self._parts(clip)) for clip in clips), default=1)
+        below_rows = max(-(-most // 2), 1)
+        heights = [1.5 * rows, 3.0 * below_rows]
+        figure = pyplot.figure(figsize=(7 * max(len(clips), 1), sum(heights)))
+        outer = figure.add_gridspec(2, max(len(clips), 1), height_ratios=heights)
         for column, clip in enumerate(clips):
             grid = outer[0, column].subgridspec(rows, 1, hspace=0.05)
             for line, (name, picture) in enumerate(strips[clip]):
@@ -414,14 +415,14 @@ class Results:
                 axes.set_yticks([])
                 if line == 0:
                     axes.set_title(clip)
-            parts = [
-                part for part in PARTS if any(r.part == part and r.clip == clip for r in self.rows)
-            ]
-            below = outer[1, column].subgridspec(3, 2, hspace=0.7, wspace=0.45)
-            for place, part in enumerate(parts):
+            below = outer[1, column].subgridspec(below_rows, 2, hspace=0.7, wspace=0.45)
+            for place, part in enumerate(self._parts(clip)):
                 self._bars(figure.add_subplot(below[place]), clip, part)
         figure.savefig(self.folder / "reenact.png", dpi=90, bbox_inches="tight")
         pyplot.close(figure)
+
+    def _parts(self, clip: str) -> list[str]:
+        return [p for p in PARTS if any(r.part == p and r.clip == clip for r in self.rows)]
 
     def _strips(self, clip: str) -> list[tuple[str, Any]]:
         names = ("real", *METHODS)
@@ -431,7 +432,9 @@ class Results:
     def _bars(self, axes: Any, clip: str, part: str) -> None:
         rows = [row for row in self.rows if row.clip == clip and row.part == part]
         values = [row.numbers.get("psnr_face") or 0 for row in rows]
-        axes.barh([textwrap.fill(row.variant, 16) for row in rows], values, color="#4a6fa5")
+        # Pale: paints into the real frames, whose face is partly or wholly kept.
+        colors = ["#c3cfe0" if row.variant.split(",")[0] in KEPT else "#4a6fa5" for row in rows]
+        axes.barh([textwrap.fill(row.variant, 16) for row in rows], values, color=colors)
         axes.invert_yaxis()
         axes.set_title(f"{part}: PSNR inside the face, dB", fontsize=9)
         if any(values):
