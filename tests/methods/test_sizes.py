@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from likeness.errors import ConfigError
+from likeness.errors import BundleError, ConfigError
 from likeness.methods.evaluation import evaluate_self
 from likeness.methods.reenact import open_portrait
 from likeness.methods.reenact_tasks import FastConfig, FastTask, halvings
@@ -84,6 +84,8 @@ def test_an_interrupted_training_ends_like_a_whole_one(
         patch.setattr(FastTask, "losses", stopping)
         with pytest.raises(KeyboardInterrupt):
             train_portrait(actor_shot, path, LARGE)
+    with pytest.raises(BundleError, match=r"interrupted training.*--resume"):
+        train_portrait(actor_shot, path, LARGE)
     assert (path / "resume" / "state.json").is_file()
     rest = train_portrait(actor_shot, path, LARGE, resume=True)
     assert rest.training["steps_by_size"] == {"64": 18, "128": 6}

@@ -18,7 +18,7 @@ from likeness.condition import pick_keyframes, portrait_crop
 from likeness.condition.body import Bodies
 from likeness.condition.guide import Guide, select
 from likeness.decode import Decoder
-from likeness.errors import ConfigError, TrackError
+from likeness.errors import BundleError, ConfigError, TrackError
 from likeness.methods.editors import EditorConfig, make_editor
 from likeness.methods.face2face import Face2FaceConfig
 from likeness.methods.obama import ObamaConfig
@@ -34,7 +34,7 @@ from likeness.methods.reenact_tasks import (
 )
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
-from likeness.store import save_bundle
+from likeness.store import has_state, save_bundle
 from likeness.synthesize.portrait import at_size
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig
@@ -144,9 +144,12 @@ def train_portrait(
     Raises:
         ConsentError: nobody agreed to this training, or not any more.
         TrackError: fewer than 16 frames show the face.
-        BundleError: the output is taken, or the resume state belongs to another training.
+        BundleError: the output is taken, by an interrupted training too unless it is to be
+            resumed; or the resume state belongs to another training.
     """
     config = config or ReenactTraining()
+    if not resume:
+        _keep_interrupted(output / "resume")
     permission = permit_training(shot.clip, "reenact", consents)
     torch.manual_seed(config.seed)
     stop = len(shot.track) * 2 // 3 if config.holdout == "last-third" else len(shot.track)
@@ -193,6 +196,14 @@ class _Run:
     def crops(self) -> Path:
         """The file that holds the training's frames."""
         return self.folder / f"{self.digest[:16]}.crops"
+
+
+def _keep_interrupted(folder: Path) -> None:
+    if has_state(folder):
+        raise BundleError(
+            f"{folder.parent} holds an interrupted training; expected a new name. Go on with the "
+            f"training by --resume, or remove {folder} to begin anew"
+        )
 
 
 def _learn(

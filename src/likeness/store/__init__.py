@@ -15,13 +15,14 @@ from likeness.store.shots import (
     save_shot,
     shot_cache,
 )
-from likeness.store.states import load_state, save_state
+from likeness.store.states import has_state, load_state, save_state
 from likeness.store.tables import read_table, write_table
 
 __all__ = [
     "cache_shots",
     "cached_shots",
     "forget_shots",
+    "has_state",
     "load_bundle",
     "load_face_model",
     "load_shot",

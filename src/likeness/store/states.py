@@ -74,7 +74,12 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | N
         BundleError: a state is there but damaged.
     """
     path = Path(path)
-    if not (path / INDEX).is_file():
+    if not has_state(path):
         return None
     index = read_index(path / INDEX, "state", StateIndex)
     return read_tensors(path, index.tensors), index.facts
+
+
+def has_state(path: Path) -> bool:
+    """Whether folder `path` holds a state, damaged or not."""
+    return (Path(path) / INDEX).is_file()

@@ -167,7 +167,7 @@ class _Run(Generic[Sample]):
         if facts["settings"] != digest:
             raise BundleError(
                 f"{folder} was begun with other settings or another clip; expected the same as "
-                "now. Start again without --resume, or repeat the first call's flags"
+                "now. Repeat the first call's flags, or remove the folder to begin anew"
             )
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
         self.curve = [float(value) for value in facts["curve"]]
