@@ -6,7 +6,14 @@ import torch
 from torch.nn import functional
 
 from likeness.synthesize import portrait_cpu
-from likeness.synthesize.portrait import FLOW_LIMIT, GUIDES, Portrait, PortraitConfig, at_size
+from likeness.synthesize.portrait import (
+    FLOW_LIMIT,
+    GUIDES,
+    Portrait,
+    PortraitConfig,
+    at_size,
+    trusted,
+)
 from likeness.synthesize.portrait_cpu import PortraitCPU
 
 
@@ -35,6 +42,8 @@ def test_compiled_and_torch_draw_the_same(portrait: Portrait) -> None:
     # Ways of several pixels, also out of the picture.
     motion = maps[:, GUIDES:].unflatten(1, (3, 3))
     motion[:, :, :2] = motion[:, :, :2] * 40 - 20
+    # And of less than one, where stillness counts.
+    motion[:, :, :2, :, 16:] /= 40
     code = torch.randn((2, 20), generator=random)
     with torch.inference_mode():
         exact = portrait(keyframes, maps, code).numpy()
@@ -97,3 +106,15 @@ def test_corrections_reach_as_far_on_the_face_at_any_size() -> None:
     assert torch.allclose(near, far)
     assert near[0].item() == pytest.approx(FLOW_LIMIT / 256)
     assert near[1].item() == pytest.approx(0.5 / 256, rel=0.01)
+
+
+def test_stillness_is_trusted_where_one_warp_hardly_moves() -> None:
+    ways = torch.zeros(1, 2, 2, 64, 64)
+    ways[:, :, 0] = torch.tensor([5.0, 2.0])[None, :, None, None]
+    ways[:, 1, 0, :, 32:] = -3.0
+    ways[:, :, 1, 0] = 4.0
+    trust = trusted(ways)
+    assert trust.shape == (1, 1, 64, 64)
+    assert torch.allclose(trust[0, 0, 1:, :32], torch.tensor(0.5))
+    assert torch.allclose(trust[0, 0, 1:, 32:], torch.tensor(0.25))
+    assert (trust[0, 0, 0] == 0).all()

@@ -34,6 +34,8 @@ FLOW_RATE = 0.25
 """Units per one of the network's answer; slows corrections down against everything else."""
 PLATE_LIMIT = 5.0
 """Logarithm of how far a pixel's stillness speaks for or against the background plate."""
+REACH = 1 / 16
+"""Sides of the crop: where all warps come from farther away, stillness is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,11 @@ class Portrait(nn.Module):
         answer = undotted(functional.pixel_shuffle(answer.float(), 2))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
-        # but with nearly all where nothing ever moved: there it is exact and cannot swim.
+        # but with nearly all where nothing ever moved: there it is exact and cannot swim. A head
+        # that goes farther than any keyframe's gets to places where nothing had moved before.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
-        plate = (PLATE_LIMIT * (2 * self.still - 1)).expand(n, -1, -1, -1)
+        still = self.still * trusted(way.unflatten(0, (n, k)))
+        plate = PLATE_LIMIT * (2 * still - 1)
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
         return blended + residual, wish
@@ -220,6 +224,16 @@ class Portrait(nn.Module):
                 h = self.decode[level](h)
                 correction = h
         return self.head(functional.silu(h)), self.flow(correction)
+
+
+def trusted(ways: Tensor) -> Tensor:
+    """How far to trust that a place is still, (N,1,S,S) in [0,1], from ways (N,K,2,S,S) in pixels.
+
+    1 - min_k |way_k| / (REACH S), not below 0: nothing new happens where one keyframe already fits.
+    """
+    nearest = ways.norm(dim=2).amin(1, keepdim=True)
+    trust: Tensor = (1 - nearest / (REACH * ways.shape[-1])).clamp(min=0)
+    return trust
 
 
 def undotted(pixels: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
-from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, Portrait
+from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, REACH, Portrait
 from likeness.types import Floats, Ints
 
 _NEGLIGIBLE = 5e-4
@@ -40,7 +40,7 @@ class PortraitCPU:
         self._fixed = fixed.contiguous().numpy()
         """(h,w,12+canvas) what every frame is told alike, plate then canvas."""
         self._plate = np.ascontiguousarray(portrait.plate[0].permute(1, 2, 0).numpy())
-        self._prior = (PLATE_LIMIT * (2 * portrait.still[0, 0] - 1)).exp().contiguous().numpy()
+        self._still = portrait.still[0, 0].contiguous().numpy()
         self._channels = 13 * k + self._fixed.shape[2] + GUIDES
         self._half = size // 2
 
@@ -92,7 +92,7 @@ class PortraitCPU:
         edge = cv2.BORDER_REPLICATE
         cv2.sepFilter2D(wanted, -1, _UNDOTTED, _UNDOTTED, wanted, borderType=edge)
         decision = self.portrait.config.decision
-        fixed = (self._plate, self._prior)
+        fixed = (self._plate, self._still)
         _mix(pictures, ways, moves, valid, wanted, fixed, decision, coarse, decided)
         low = np.asarray(cv2.blur(decided, (5, 5), borderType=edge), np.float32)
         answer = np.asarray(cv2.blur(coarse, (5, 5), borderType=edge), np.float32)
@@ -271,12 +271,13 @@ def _mix(
     decided: Floats,
 ) -> None:  # pragma: no cover - compiled
     """Blend K corrected warps and the plate, softly and decidedly, into two (S,S,3) pictures."""
-    plate, prior = fixed
+    plate, still = fixed
     count, size = len(pictures), pictures.shape[1]
     dx, dy = np.empty((count, size), np.float32), np.empty((count, size), np.float32)
     seen, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
     left, right = np.empty(size, np.int64), np.empty(size, np.int64)
-    aside = np.empty(size, np.float32)
+    aside, nearest = np.empty(size, np.float32), np.empty(size, np.float32)
+    limit = np.float32(PLATE_LIMIT)
     for column in range(size):
         place = (column + 0.5) * (len(line) / size)
         left[column], right[column], aside[column] = _taps(place, len(line))
@@ -288,17 +289,21 @@ def _mix(
             _doubled(ways[k, 0], row, dx[k])
             _doubled(ways[k, 1], row, dy[k])
             _doubled(valid[k], row, seen[k])
+            for column in range(size):
+                way = dx[k, column] ** 2 + dy[k, column] ** 2
+                nearest[column] = way if k == 0 else min(nearest[column], way)
             _add_enlarged(moves[k, 0], row, line, taps, dx[k])
             _add_enlarged(moves[k, 1], row, line, taps, dy[k])
         for column in range(size):
             for k in range(count):
                 priors[k] = seen[k, column] + np.float32(1e-3)
-            priors[count] = prior[row, column]
+            trust = max(np.float32(0), 1 - np.sqrt(nearest[column]) / (REACH * size))
+            priors[count] = np.exp(limit * (2 * still[row, column] * trust - 1))
             _weigh(wanted[row, column], priors, decision, soft, hard)
-            still = plate[row, column]
+            wall = plate[row, column]
             a, b = soft[count], hard[count]
-            coarse_red, coarse_green, coarse_blue = a * still[0], a * still[1], a * still[2]
-            red, green, blue = b * still[0], b * still[1], b * still[2]
+            coarse_red, coarse_green, coarse_blue = a * wall[0], a * wall[1], a * wall[2]
+            red, green, blue = b * wall[0], b * wall[1], b * wall[2]
             for k in range(count):
                 a, b = soft[k], hard[k]
                 if a < _NEGLIGIBLE and b < _NEGLIGIBLE:
