@@ -26,7 +26,7 @@ VARIANTS = {
     UNALIGNED: FULL,
     "without local-contrast loss": replace(FULL, fast=FastConfig(texture=0)),
     "without Laplacian pyramid": replace(FULL, fast=FastConfig(detail=0)),
-    "16 keyframes in place of 96": replace(FULL, fast=FastConfig(keyframes=16)),
+    "16 keyframes": replace(FULL, fast=FastConfig(keyframes=16)),
     "body of the keyframe nearest in pose": replace(FULL, fast=FastConfig(pose=1e6)),
     "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
     "with a patch critic": replace(FULL, fast=FastConfig(adversarial=0.01)),

@@ -9,6 +9,7 @@ like the wanted one, and kept for as long as that holds: a switch costs as much 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,14 @@ class Bodies:
 
     def __len__(self) -> int:
         return len(self.colors)
+
+    @staticmethod
+    def joined(parts: Sequence[Bodies]) -> Bodies:
+        """Return the frames of all parts, in order."""
+        return Bodies(
+            np.concatenate([part.colors for part in parts]),
+            np.concatenate([part.counted for part in parts]),
+        )
 
     def steadily(self) -> Floats:
         """(N,D) coordinates in visible steps, of the cells that no head ever covers."""

@@ -24,6 +24,8 @@ from likeness.types import Bools, Condition, Crop, FaceParams, Floats, Ints
 
 _CODE_LIMIT = 4.0
 """Codes beyond this many units say nothing that training has seen."""
+_KEPT_AT_ONCE = 16
+"""Pictures that are sharpened together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +80,21 @@ class Guide:
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         described = self.describe(params)
-        shown = pictures.float() / 255
+        sharpened, around = [], []
+        # A few at a time: as floats, the pictures of a large portrait would take a gigabyte.
+        for begin in range(0, len(pictures), _KEPT_AT_ONCE):
+            some = np.arange(begin, min(begin + _KEPT_AT_ONCE, len(pictures)))
+            shown = pictures[begin : begin + len(some)].float() / 255
+            sharpened.append((compensated(shown) * 255 + 0.5).to(torch.uint8))
+            around.append(self.bodies(select(params, some), shown))
         return Gallery(
-            torch.cat([(compensated(one[None]) * 255 + 0.5).to(torch.uint8) for one in shown]),
+            torch.cat(sharpened),
             np.ascontiguousarray(posed.vertices[..., :2]),
             facing(self.mesh, posed),
             described.pose,
             described.mouth,
             described.eyes,
-            self.bodies(params, shown),
+            Bodies.joined(around),
             times,
         )
 

@@ -33,7 +33,7 @@ class FastConfig:
     """How the fast portrait learns."""
 
     batch: int = 4
-    keyframes: int = 96
+    keyframes: int = 256
     """Frames kept in the gallery."""
     apart: int = 25
     """Keyframes this many frames around the wanted one are not offered in training: at run time the

@@ -330,10 +330,7 @@ def _bodies(guide: Guide, params: FaceParams, bank: FrameBank) -> Bodies:
     for start in range(0, len(bank), 64):
         rows = np.arange(start, min(start + 64, len(bank)))
         parts.append(guide.bodies(select(params, rows), bank.crops(rows)))
-    return Bodies(
-        np.concatenate([part.colors for part in parts]),
-        np.concatenate([part.counted for part in parts]),
-    )
+    return Bodies.joined(parts)
 
 
 def _sized(material: Material, shot: Shot, seen: Ints, side: int) -> Material:
