@@ -144,12 +144,10 @@ def train_portrait(
     Raises:
         ConsentError: nobody agreed to this training, or not any more.
         TrackError: fewer than 16 frames show the face.
-        BundleError: the output is taken, by an interrupted training too unless it is to be
-            resumed; or the resume state belongs to another training.
+        BundleError: the output is taken, also by an interrupted training that is not to be
+            resumed, or the resume state belongs to another training.
     """
     config = config or ReenactTraining()
-    if not resume:
-        _keep_interrupted(output / "resume")
     permission = permit_training(shot.clip, "reenact", consents)
     torch.manual_seed(config.seed)
     stop = len(shot.track) * 2 // 3 if config.holdout == "last-third" else len(shot.track)
@@ -192,18 +190,17 @@ class _Run:
     digest: str
     resume: bool
 
+    def __post_init__(self) -> None:
+        if not self.resume and has_state(self.folder):
+            raise BundleError(
+                f"{self.folder.parent} holds an interrupted training; expected a new name. Go on "
+                f"with the training by --resume, or remove {self.folder} to begin anew"
+            )
+
     @property
     def crops(self) -> Path:
         """The file that holds the training's frames."""
         return self.folder / f"{self.digest[:16]}.crops"
-
-
-def _keep_interrupted(folder: Path) -> None:
-    if has_state(folder):
-        raise BundleError(
-            f"{folder.parent} holds an interrupted training; expected a new name. Go on with the "
-            f"training by --resume, or remove {folder} to begin anew"
-        )
 
 
 def _learn(
