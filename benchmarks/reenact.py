@@ -268,15 +268,17 @@ def cross(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
     driver, truths = cross_clips(scene)
     for name in [name for name in chosen if name != "animate"]:
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
-            path = Path(folder) / "portrait.bundle"
-            config = replace(scene.plain, preset=name, holdout="none", steps=scene.steps.get(name))
-            bundle = train_portrait(scene.shot, path, config, progress=tell)
+            path = scene.trained.get(name, Path(folder) / "portrait.bundle")
+            config = replace(scene.plain, preset=name, holdout="none")
+            bundle = trained(scene, name, config, path)
             for task, truth in truths.items():
                 if task == "full" and name in KEPT:
                     continue
                 say(f"cross, {name}, {task}")
                 result = Path(folder) / f"{task}.mp4"
-                reenact(path, driver, result, ReenactConfig(TransferConfig(mode=task)), tell)
+                # One camera, one motion: rests differ between the clips, so nothing is relative.
+                how = ReenactConfig(TransferConfig(mode=task, absolute=True))
+                reenact(path, driver, result, how, tell)
                 report = evaluate_pair(result, truth, tell).json()
                 numbers = {key: report.get(key) for key in KEYS}
                 steps = bundle.training.get("steps") or None
