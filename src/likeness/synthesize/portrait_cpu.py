@@ -232,6 +232,16 @@ def _add_enlarged(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _shortest(dx: Floats, dy: Floats, length: Floats) -> None:  # pragma: no cover - compiled
+    """Write the length of the shortest of K ways (K,S) at each of S pixels."""
+    for column in range(len(length)):
+        least = dx[0, column] ** 2 + dy[0, column] ** 2
+        for k in range(1, len(dx)):
+            least = min(least, dx[k, column] ** 2 + dy[k, column] ** 2)
+        length[column] = np.sqrt(least)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _weigh(
     scores: Floats,
     priors: Floats,
@@ -277,7 +287,6 @@ def _mix(
     seen, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
     left, right = np.empty(size, np.int64), np.empty(size, np.int64)
     aside, nearest = np.empty(size, np.float32), np.empty(size, np.float32)
-    limit = np.float32(PLATE_LIMIT)
     for column in range(size):
         place = (column + 0.5) * (len(line) / size)
         left[column], right[column], aside[column] = _taps(place, len(line))
@@ -289,16 +298,15 @@ def _mix(
             _doubled(ways[k, 0], row, dx[k])
             _doubled(ways[k, 1], row, dy[k])
             _doubled(valid[k], row, seen[k])
-            for column in range(size):
-                way = dx[k, column] ** 2 + dy[k, column] ** 2
-                nearest[column] = way if k == 0 else min(nearest[column], way)
+        _shortest(dx, dy, nearest)
+        for k in range(count):
             _add_enlarged(moves[k, 0], row, line, taps, dx[k])
             _add_enlarged(moves[k, 1], row, line, taps, dy[k])
         for column in range(size):
             for k in range(count):
                 priors[k] = seen[k, column] + np.float32(1e-3)
-            trust = max(np.float32(0), 1 - np.sqrt(nearest[column]) / (REACH * size))
-            priors[count] = np.exp(limit * (2 * still[row, column] * trust - 1))
+            trust = max(np.float32(0), 1 - nearest[column] / (REACH * size))
+            priors[count] = np.exp(np.float32(PLATE_LIMIT) * (2 * still[row, column] * trust - 1))
             _weigh(wanted[row, column], priors, decision, soft, hard)
             wall = plate[row, column]
             a, b = soft[count], hard[count]
