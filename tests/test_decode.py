@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.decode import Decoder, open_clip, read_marks, stream
+from likeness.decode.ahead import ahead
 from likeness.errors import ContractError, MediaError
 from likeness.provenance.manifest import sha256_of
 from likeness.types import Clip, ColorTags, Window
@@ -152,6 +154,10 @@ def test_windows_of_any_length_give_the_same_frames(plain_clip, length, a, b):
     clip = open_clip(plain_clip)
     part = Window(min(a, b), max(a, b) + 1)
     pieces = list(stream(clip, length, part))
+    reused = [(window, frames.clone()) for window, frames in stream(clip, length, part, reuse=True)]
+    assert all(
+        a[0] == b[0] and torch.equal(a[1], b[1]) for a, b in zip(pieces, reused, strict=True)
+    )
     assert [i for window, _ in pieces for i in window] == list(part)
     with Decoder(clip) as decoder:
         assert torch.equal(torch.cat([f for _, f in pieces]), decoder.read(part))
@@ -187,6 +193,44 @@ def test_other_containers(tmp_path, frames, make_clip, name, codec):
     with Decoder(clip) as decoder:
         decoder.read(Window(28, 30))
         assert torch.equal(decoder.read(Window(3, 5)), sequential[3:5])
+
+
+def test_two_buffers_take_turns(plain_clip):
+    seen = [frames.data_ptr() for _, frames in stream(open_clip(plain_clip), 16, reuse=True)]
+    assert len(seen) == 6
+    assert seen[::2] == seen[:1] * 3
+    assert seen[1::2] == seen[1:2] * 3
+    assert seen[0] != seen[1]
+
+
+def test_working_ahead_closes_what_it_reads():
+    closed = []
+
+    def count(end: int) -> Generator[int, None, None]:
+        try:
+            yield from range(1, end)
+            raise MediaError("here it ends")
+        finally:
+            closed.append(end)
+
+    with pytest.raises(MediaError, match="here it ends"):
+        list(ahead(count(5)))
+    for number in ahead(count(100)):
+        if number == 3:
+            break
+    assert closed == [5, 100]
+
+
+def test_working_ahead_gives_what_came_before_an_error():
+    def fail() -> Generator[int, None, None]:
+        yield 1
+        yield 2
+        raise MediaError("damaged")
+
+    coming = ahead(fail())
+    assert [next(coming), next(coming)] == [1, 2]
+    with pytest.raises(MediaError, match="damaged"):
+        next(coming)
 
 
 def test_window_beyond_the_clip(plain_clip):

@@ -25,7 +25,7 @@ def guide(actor_shot: Shot) -> Guide:
 def _paint(guide: Guide, shot: Shot, frames: np.ndarray) -> np.ndarray:
     params = select(shot.params, frames)
     posed = guide.mesh.pose(params, guide.crop_from_frame, guide.frame_size)
-    colors = lit_colors(guide.mesh, posed, guide.albedo, guide.light)
+    colors = lit_colors(guide.mesh, posed, guide.skin, guide.light)
     return paint(guide.mesh, posed, colors, guide.side, guide.side)[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,6 +54,11 @@ class Guide:
     """(H, W) of the target's frames."""
     side: int
     """Crop pixels."""
+
+    @cached_property
+    def skin(self) -> Floats:
+        """(V,3) albedo of the model's vertices."""
+        return self.mesh.model.colors(self.albedo)
 
     def crop(self, count: int) -> Crop:
         """The fixed crop, for `count` frames."""
@@ -125,7 +131,7 @@ class Guide:
         """
         half = self.side // 2
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
-        colors = lit_colors(self.mesh, posed, self.albedo, self.light)
+        colors = lit_colors(self.mesh, posed, self.skin, self.light)
         guides, coverages = paint(self.mesh, posed, colors, self.side, half)
         kept = None if isinstance(lent, Beneath) else lent
         chosen = choose_keyframes(gallery, self.describe(params), kept, banned)
@@ -172,7 +178,7 @@ class Guide:
             Maps (N, channels*length, side, side), oldest frame first.
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
-        colors = lit_colors(self.mesh, posed, self.albedo, self.light)
+        colors = lit_colors(self.mesh, posed, self.skin, self.light)
         guides, _ = paint(self.mesh, posed, colors, self.side, self.side)
         frames = torch.from_numpy(guides[:, :channels])
         count = len(params) - length + 1

@@ -12,6 +12,7 @@ the gaze goes, not only where the lids go.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -61,6 +62,11 @@ class PortraitMesh:
     """(F,3) skin, then mouth, eyes and rings."""
     kinds: Ints
     """(F,) SKIN, MOUTH, EYE or RING."""
+
+    @cached_property
+    def still(self) -> Floats:
+        """(V,3) the face at rest, millimetres."""
+        return self.model.neutral(self.shape)
 
     @property
     def head(self) -> slice:
@@ -129,8 +135,8 @@ class PortraitMesh:
         n, face = len(params), len(self.model.mean)
         # Frame by frame: a matrix product over frames rounds differently with their number, and
         # the same params have to give the same pixels in any window.
-        rows = [self.model.vertices(self.shape, row[None]) for row in params.expression]
-        head = np.concatenate(rows)
+        moved = [self.model.moved(row[None]) for row in params.expression]
+        head = self.still + np.concatenate(moved)
         rings = np.broadcast_to(self.rings, (n, *self.rings.shape))
         irises = self.model.irises(self.shape, params.gaze)
         everything = np.concatenate([head, rings, irises], 1)

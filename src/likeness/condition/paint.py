@@ -55,10 +55,10 @@ def correspondence_colors(mesh: PortraitMesh) -> Floats:
     return with_eyes(colors, mesh, 0)
 
 
-def lit_colors(mesh: PortraitMesh, posed: PosedMesh, albedo: Floats, light: Floats) -> Floats:
-    """Return (N,V,3) vertex colors: the model's albedo under (9,3) light; rings are black."""
+def lit_colors(mesh: PortraitMesh, posed: PosedMesh, skin: Floats, light: Floats) -> Floats:
+    """Return (N,V,3) vertex colors: skin, (V,3) albedo, under (9,3) light; rings are black."""
     normals = vertex_normals(posed.points, mesh.model.triangles)
-    colors = np.clip(shade(mesh.model.colors(albedo), normals, light), 0, 1)
+    colors = np.clip(shade(skin, normals, light), 0, 1)
     return with_eyes(colors, mesh, 0)
 
 

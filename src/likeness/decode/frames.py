@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol, Self
@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from likeness.decode.ahead import ahead
 from likeness.decode.container import (
     frames_of,
     open_container,
@@ -207,8 +208,12 @@ class Decoder:
         self._cache.clear()
         self._source.close()
 
-    def read(self, window: Window) -> torch.Tensor:
+    def read(self, window: Window, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return (n,3,H,W) float32 RGB in [0,1] of the frames in `window`.
+
+        Args:
+            window: which frames.
+            out: (m,3,H,W) with m at least n, whose first n pictures are overwritten and returned.
 
         Raises:
             ContractError: The window reaches beyond the clip.
@@ -219,7 +224,9 @@ class Decoder:
                 f"window [{window.start}, {window.stop}) was asked of a clip of "
                 f"{len(self.clip)} frames"
             )
-        frames = torch.empty((len(window), 3, *self.clip.size))
+        if out is None:
+            out = torch.empty((len(window), 3, *self.clip.size))
+        frames = out[: len(window)]
         for row, index in enumerate(window):
             picture = self._picture(index)
             self._reader.read(picture, frames[row], self._source.orientation(index, picture))
@@ -236,7 +243,7 @@ class Decoder:
 
 
 def stream(
-    clip: Clip, length: int = 16, window: Window | None = None
+    clip: Clip, length: int = 16, window: Window | None = None, *, reuse: bool = False
 ) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield a clip's frames in order, a few at a time.
 
@@ -244,6 +251,9 @@ def stream(
         clip: From `open_clip`.
         length: Frames per window; the last may be shorter.
         window: The part of the clip to read; all of it by default.
+        reuse: Whether the caller is done with a window's pixels once it asks for the next: two
+            buffers take turns then, for fresh memory of this size costs as much as decoding, and
+            the next window is decoded meanwhile.
 
     Yields:
         The window and its (n,3,H,W) float32 RGB frames in [0,1].
@@ -255,9 +265,21 @@ def stream(
     if length < 1:
         raise ContractError(f"windows of {length} frames were asked for, expected 1 or more")
     part = window if window is not None else Window(0, len(clip))
+    starts = range(part.start, part.stop, length)
+    pieces = [Window(start, min(start + length, part.stop)) for start in starts]
+    read = ahead(_read(clip, pieces, 2)) if reuse else _read(clip, pieces, 0)
+    for piece, pixels in read:
+        yield piece, pixels
+        if piece.start // _TRIM != piece.stop // _TRIM:
+            trim_heap()
+
+
+def _read(
+    clip: Clip, pieces: Sequence[Window], buffers: int
+) -> Generator[tuple[Window, torch.Tensor], None, None]:
+    """Read windows into so many buffers that take turns, or into new memory each."""
+    longest = max((len(piece) for piece in pieces), default=0)
+    kept = [torch.empty((longest, 3, *clip.size)) for _ in range(min(buffers, len(pieces)))]
     with Decoder(clip) as decoder:
-        for start in range(part.start, part.stop, length):
-            piece = Window(start, min(start + length, part.stop))
-            yield piece, decoder.read(piece)
-            if start // _TRIM != piece.stop // _TRIM:
-                trim_heap()
+        for n, piece in enumerate(pieces):
+            yield piece, decoder.read(piece, kept[n % buffers] if kept else None)

@@ -101,16 +101,20 @@ class FaceModel:
         Raises:
             ContractError: more coefficients than modes, or another number of expression weights.
         """
+        vertices: Floats = self.neutral(shape) + self.moved(expression)
+        return vertices
+
+    def moved(self, expression: Floats) -> Floats:
+        """Return (N,V,3) offsets from rest of (N,E) expression weights."""
         modes = len(self.expression)
         found = expression.shape
         check(
             expression.ndim == 2 and found[1] == modes,
             f"expression has shape {found}, expected (any, {modes})",
         )
-        still = self.neutral(shape)
-        moved = expression.astype(np.float32) @ self.expression.reshape(modes, self.mean.size)
-        vertices: Floats = still + moved.reshape(-1, *self.mean.shape)
-        return vertices
+        offset = expression.astype(np.float32) @ self.expression.reshape(modes, self.mean.size)
+        moved: Floats = offset.reshape(-1, *self.mean.shape)
+        return moved
 
     def neutral(self, shape: Floats) -> Floats:
         """Return (...,V,3) vertices at rest of (...,S) identity coefficients."""

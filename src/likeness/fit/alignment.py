@@ -102,7 +102,7 @@ def align(
         aligner = Aligner(model, clip.size, params, problem, pool)
         chosen = observed[spread_subset(aligner.describe(observed), _REFERENCES)]
         references = _settle(aligner, clip, track, chosen, config.align_rounds)
-        for window, pixels in stream(clip, config.window, track.window):
+        for window, pixels in stream(clip, config.window, track.window, reuse=True):
             frames = np.arange(window.start, window.stop) - track.start
             state = aligner.state.part(frames)
             look = aligner.look(pixels.numpy(), state)
@@ -196,7 +196,8 @@ class Aligner:
         squares = np.empty((len(frames), _SIDE, _SIDE), np.uint8)
         for n, (frame, side, (x, y)) in enumerate(zip(frames, sides, corners, strict=True)):
             x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
-            inside = np.tensordot(_LUMA, frame[:, y0:y1, x0:x1], 1)
+            red, green, blue = (_LUMA[c] * frame[c, y0:y1, x0:x1] for c in range(3))
+            inside = red + green + blue
             around = ((y0 - y, y + side - y1), (x0 - x, x + side - x1))
             luma = np.pad(inside, around, mode="edge")
             way = cv2.INTER_AREA if side > _SIDE else cv2.INTER_LINEAR

@@ -81,7 +81,7 @@ def read_surface(
     """
     window = track.window
     surface = Surface.empty(len(window), len(model.mean), len(model.triangles))
-    for piece, frames in stream(clip, config.window, window):
+    for piece, frames in stream(clip, config.window, window, reuse=True):
         some = slice(piece.start - window.start, piece.stop - window.start)
         points, normals = _surface_points(params, model, some)
         placed = pixels(points, params.focal, clip.size)[..., :2]

@@ -209,7 +209,7 @@ def follow_flow(problem: Problem, state: State, flow: Floats, seen: Bools, stay:
     """
     spread = (_FLOW * problem.spread).astype(np.float32)
     row = flow_term(_posed(problem, state), problem.points, flow, seen, spread)
-    transposed = np.ascontiguousarray(np.swapaxes(row.frame, 1, 2))
+    transposed = np.swapaxes(row.frame, 1, 2)
     h = (transposed @ row.frame).astype(np.float64)
     g = (transposed @ row.residual[..., None])[..., 0].astype(np.float64)
     along = np.arange(h.shape[1])
@@ -282,7 +282,8 @@ def _frame_equations(
     n, k = len(state.rotation), POSE + state.expression.shape[1]
     h, g = np.zeros((n, k, k)), np.zeros((n, k))
     for row in rows:
-        transposed = np.ascontiguousarray(np.swapaxes(row.frame, 1, 2))
+        # A view, no copy: the product of a matrix with itself takes half the work then.
+        transposed = np.swapaxes(row.frame, 1, 2)
         h += transposed @ row.frame
         g += (transposed @ row.residual[..., None])[..., 0]
     along = np.arange(k)

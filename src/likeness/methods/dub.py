@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from likeness.composite import soft_rectangle
 from likeness.condition.crop import cut
 from likeness.condition.guide import select
 from likeness.condition.lower_face import lower_face
@@ -78,5 +77,5 @@ class Dub:
             drawn = self.portrait.draw(condition)
             return Layer(condition.crop, drawn, self.portrait.editor.alpha(condition))
         assert condition.mask is not None  # noqa: S101 - `condition` sets it
-        inside = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
-        return Layer(condition.crop, self.portrait.draw(condition), condition.mask * inside)
+        alpha = condition.mask * self.portrait.inside
+        return Layer(condition.crop, self.portrait.draw(condition), alpha)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -71,6 +72,11 @@ class PortraitBundle:
     def target(self) -> FaceParams:
         """What the target does in the frames that training saw."""
         return select(self.shot.params, self.seen)
+
+    @cached_property
+    def inside(self) -> torch.Tensor:
+        """(1,1,h,w) alpha of the square, which fades where it ends inside the frame."""
+        return soft_rectangle(self.guide.crop(1), self.guide.frame_size)
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Return (N,3,h,w) RGB in [0,1], on the CPU."""
@@ -235,8 +241,7 @@ class Reenact:
         rgb = self.portrait.draw(condition)
         if self.portrait.editor is not None:
             return Layer(condition.crop, rgb, self.portrait.editor.alpha(condition))
-        alpha = soft_rectangle(condition.crop, self.portrait.guide.frame_size)
-        return Layer(condition.crop, rgb, alpha)
+        return Layer(condition.crop, rgb, self.portrait.inside.expand(len(rgb), -1, -1, -1))
 
 
 def weights_of(network: str, module_config: Any, tensors: Mapping[str, torch.Tensor]) -> Weights:

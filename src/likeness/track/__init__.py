@@ -5,9 +5,13 @@ Only `track` opens MediaPipe, and only when it is called.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
+import numpy as np
 import torch
 
 from likeness.decode import stream
+from likeness.decode.ahead import ahead
 from likeness.errors import TrackError
 from likeness.smoothing import smooth_signal
 from likeness.track.config import TrackConfig
@@ -16,7 +20,7 @@ from likeness.track.landmarks import open_reader
 from likeness.track.link import CutDetector, Linker
 from likeness.track.measure import eye_openness, face_height, iris_offsets, mouth_openness
 from likeness.track.smooth import smooth_track
-from likeness.types import Clip, FaceTrack, Progress, silent
+from likeness.types import Clip, FaceTrack, Progress, Window, silent
 
 __all__ = [
     "TrackConfig",
@@ -52,12 +56,12 @@ def track(
         TrackError: no face was found in the whole clip.
         BackendError: the landmark backend is not usable here.
     """
-    cuts, linker = CutDetector(config), Linker(config)
+    linker = Linker(config)
     reader = open_reader(config)
     try:
-        for window, frames in stream(clip, config.window):
-            for index, image in zip(window, _bytes(frames), strict=True):
-                if cuts.is_cut(image):
+        for window, images, cuts in ahead(_look(clip, config)):
+            for index, image, cut in zip(window, images, cuts, strict=True):
+                if cut:
                     reader.reset()
                     linker.cut(index)
                 linker.add(index, reader.read(image))
@@ -74,9 +78,21 @@ def track(
     return tuple(smooth_track(found, config.smooth) for found in tracks)
 
 
+def _look(
+    clip: Clip, config: TrackConfig
+) -> Generator[tuple[Window, Image, list[bool]], None, None]:
+    """Yield windows of pictures (n,H,W,3), and which of them begin a new shot."""
+    detector = CutDetector(config)
+    for window, frames in stream(clip, config.window, reuse=True):
+        images = _bytes(frames)
+        yield window, images, [detector.is_cut(image) for image in images]
+
+
 def _bytes(frames: torch.Tensor) -> Image:
     """(n,3,H,W) in [0,1] to (n,H,W,3) uint8, as the landmark models take them."""
-    image: Image = (
-        frames.mul(255).add_(0.5).clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
-    )
-    return image
+    import cv2
+
+    images = np.empty((len(frames), *frames.shape[2:], 3), np.uint8)
+    for image, planes in zip(images, frames.numpy(), strict=True):
+        cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in planes], image)
+    return images
