@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from likeness.store import load_face_model
 from likeness.track import TrackConfig, smooth_track
 from likeness.track.landmarks import open_reader
 from likeness.track.link import Linker
+from likeness.track.mirror import EvenReader
 from likeness.types import FaceTrack, Floats
 
 _SIZE = (256, 256)
@@ -27,7 +29,7 @@ _SIZE = (256, 256)
 def follow(actor: Actor, motion: Motion) -> FaceTrack:
     """Track a rendered performance without writing a file."""
     config = TrackConfig()
-    reader, linker, index = open_reader(config), Linker(config), 0
+    reader, linker, index = EvenReader(partial(open_reader, config)), Linker(config), 0
     for piece in frames(actor, motion, RenderConfig(size=_SIZE)):
         for image in (piece.permute(0, 2, 3, 1).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8):
             linker.add(index, reader.read(np.ascontiguousarray(image)))

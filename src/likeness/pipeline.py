@@ -40,7 +40,7 @@ from likeness.types import (
     silent,
 )
 
-_REVISION = 3
+_REVISION = 4
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 4
 """Frames per step of the stream: enough to fill a network, little enough to hold."""

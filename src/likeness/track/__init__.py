@@ -6,6 +6,7 @@ Only `track` opens MediaPipe, and only when it is called.
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from likeness.track.detect import Image
 from likeness.track.landmarks import open_reader
 from likeness.track.link import CutDetector, Linker
 from likeness.track.measure import eye_openness, face_height, iris_offsets, mouth_openness
+from likeness.track.mirror import EvenReader
 from likeness.track.smooth import smooth_track
 from likeness.types import Clip, FaceTrack, Progress, Window, silent
 
@@ -57,7 +59,7 @@ def track(
         BackendError: the landmark backend is not usable here.
     """
     linker = Linker(config)
-    reader = open_reader(config)
+    reader = EvenReader(partial(open_reader, config)) if config.even else open_reader(config)
     try:
         for window, images, cuts in ahead(_look(clip, config)):
             for index, image, cut in zip(window, images, cuts, strict=True):

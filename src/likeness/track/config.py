@@ -26,6 +26,9 @@ class TrackConfig:
     frames where the direct search finds nobody, in all frames, or in none."""
     tile: int = 960
     """Side in pixels of the tiles that the full-range detector sees; larger frames are tiled."""
+    even: bool = True
+    """Whether every frame is read a second time in the mirror, which takes out the side that the
+    landmark network favors and some of its jitter; off, tracking takes half the work."""
     max_gap: int = 12
     """Longest run of missing frames that is filled in (0.5 s at 25 fps, a turned head)."""
     min_length: int = 8

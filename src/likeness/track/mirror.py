@@ -1,0 +1,80 @@
+"""Read every frame a second time in the mirror: a landmark network is not even-handed.
+
+Shown a picture and its mirror image, MediaPipe moves irises, lids and jaw a little to the same side
+of both, by up to half a pixel in a face of 130, which reads as a gaze that is off by two degrees.
+The mean of both answers has none of it, and less jitter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from likeness.track.detect import Image, iou
+from likeness.track.landmarks import LANDMARKS, Face, Reader
+from likeness.types import Ints
+
+_SAME = 0.5
+"""Least overlap of boxes that are one face in both pictures."""
+_MIDDLE = (*range(3), *range(4, 7), *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200)
+"""Landmarks on the middle line of the face."""
+_SIDES = 248
+"""The topology numbers middle and right side up to here, then the left in the right one's order."""
+_RIGHT_IRIS = np.array([468, 469, 470, 471, 472])
+_LEFT_IRIS = np.array([473, 476, 475, 474, 477])
+
+
+def twins() -> Ints:
+    """Return (478,): for each landmark, the one on the other side of the face."""
+    right = np.concatenate([np.setdiff1d(np.arange(_SIDES), _MIDDLE), _RIGHT_IRIS])
+    left = np.concatenate([np.arange(_SIDES, _RIGHT_IRIS[0]), _LEFT_IRIS])
+    other = np.arange(LANDMARKS)
+    other[right], other[left] = left, right
+    return other
+
+
+class EvenReader:
+    """Two readers of one backend: one looks at the picture, one at its mirror image.
+
+    The first says who is there; the second helps to say where. Both run side by side.
+    """
+
+    def __init__(self, start: Callable[[], Reader]) -> None:
+        self._readers = (start(), start())
+        self._twins = twins()
+        self._other = ThreadPoolExecutor(1, "mirror")
+
+    def read(self, image: Image) -> list[Face]:
+        """Return the faces in a (H,W,3) uint8 RGB image."""
+        plain, mirrored = self._readers
+        seen = self._other.submit(mirrored.read, np.ascontiguousarray(image[:, ::-1]))
+        faces = plain.read(image)
+        others = [self._unmirrored(face, image.shape[1]) for face in seen.result()]
+        return [_mean(face, others) for face in faces]
+
+    def reset(self) -> None:
+        """Forget where faces were."""
+        for reader in self._readers:
+            reader.reset()
+
+    def close(self) -> None:
+        """Free the models."""
+        self._other.shutdown()
+        for reader in self._readers:
+            reader.close()
+
+    def _unmirrored(self, face: Face, width: int) -> Face:
+        landmarks = face.landmarks[self._twins]
+        landmarks[:, 0] = width - landmarks[:, 0]
+        return replace(face, landmarks=landmarks)
+
+
+def _mean(face: Face, others: list[Face]) -> Face:
+    """Average a face with the same one among others; alone, it stays as it is."""
+    best = max(others, key=lambda other: iou(face.box, other.box), default=None)
+    if best is None or iou(face.box, best.box) < _SAME:
+        return face
+    return replace(face, landmarks=(face.landmarks + best.landmarks) / 2)
