@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from likeness import config as settings
 from likeness.composite import composite
@@ -160,7 +161,10 @@ def run(
         progress: called as ("synthesize", done, total).
     """
     manifest = method.manifest(output.name)
-    with encode(output, like, manifest, timeline, encoding or EncodeConfig()) as video:
+    with (
+        threadpool_limits(1, "blas"),
+        encode(output, like, manifest, timeline, encoding or EncodeConfig()) as video,
+    ):
         for window, painted in _side_by_side(method, frames):
             video.append(painted)
             progress("synthesize", window.stop, len(timeline))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from likeness.errors import FitError
 from likeness.face3d.model import FaceModel
@@ -51,6 +52,15 @@ def fit(
             has too few landmark vertices.
     """
     _check(track, model, config)
+    # Frames are shared out among threads; matrix products with threads of their own would wait for
+    # each other.
+    with threadpool_limits(1, "blas"):
+        return _fit(clip, track, model, config, progress)
+
+
+def _fit(
+    clip: Clip, track: FaceTrack, model: FaceModel, config: FitConfig, progress: Progress
+) -> FaceParams:
     count, known = len(track), config.known
     progress("fit", 0, count)
     state = fit_landmarks(track, model, clip.size, config)

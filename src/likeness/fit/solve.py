@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -26,6 +29,8 @@ from likeness.fit.energy import (
 from likeness.geometry import rotation_matrix
 from likeness.types import Bools, Floats, Ints
 
+_WORKERS = 4
+"""Most batches that are solved side by side."""
 _ROTATION_TIME = 0.006
 """Usual deviation of rotation (radians) from the curve through its neighbors in time."""
 _TRANSLATION_TIME = (0.4, 0.4, 2.5)
@@ -177,24 +182,29 @@ def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int)
     the values of the previous round, so batches change nothing.
     """
     count = len(problem.landmarks)
-    for _ in range(rounds):
-        curve = time_steps(state)
-        parts = []
-        for begin in range(0, count, config.batch):
-            some = slice(begin, begin + config.batch)
-            part, current = problem.part(some), state.part(some)
-            rows = _data_rows(part, current, config, shared=False)
-            h, g = _frame_equations(part, current, rows, curve[some], config)
-            _hold_bounds(part, current, h, g, None)
-            step = -np.linalg.solve(h, g[..., None])[..., 0]
-            parts.append(_move(part, current, step))
-        state = replace(
-            state,
-            rotation=np.concatenate([p.rotation for p in parts]),
-            translation=np.concatenate([p.translation for p in parts]),
-            expression=np.concatenate([p.expression for p in parts]),
-        )
+    batches = [slice(begin, begin + config.batch) for begin in range(0, count, config.batch)]
+    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
+        for _ in range(rounds):
+            step = partial(_frame_step, problem, state, time_steps(state), config)
+            parts = list(pool.map(step, batches))
+            state = replace(
+                state,
+                rotation=np.concatenate([p.rotation for p in parts]),
+                translation=np.concatenate([p.translation for p in parts]),
+                expression=np.concatenate([p.expression for p in parts]),
+            )
     return state
+
+
+def _frame_step(
+    problem: Problem, state: State, curve: Floats, config: FitConfig, some: slice
+) -> State:
+    """Take one Gauss-Newton step on some frames."""
+    part, current = problem.part(some), state.part(some)
+    rows = _data_rows(part, current, config, shared=False)
+    h, g = _frame_equations(part, current, rows, curve[some], config)
+    _hold_bounds(part, current, h, g, None)
+    return _move(part, current, -np.linalg.solve(h, g[..., None])[..., 0])
 
 
 def follow_flow(problem: Problem, state: State, flow: Floats, seen: Bools, stay: Floats) -> State:

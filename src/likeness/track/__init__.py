@@ -5,7 +5,7 @@ Only `track` opens MediaPipe, and only when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from likeness.errors import TrackError
 from likeness.smoothing import smooth_signal
 from likeness.track.config import TrackConfig
 from likeness.track.detect import Image
-from likeness.track.landmarks import open_reader
+from likeness.track.landmarks import Face, Reader, open_reader, read_run
 from likeness.track.link import CutDetector, Linker
 from likeness.track.measure import eye_openness, face_height, iris_offsets, mouth_openness
 from likeness.track.mirror import EvenReader
@@ -34,6 +34,9 @@ __all__ = [
     "smooth_track",
     "track",
 ]
+
+ReadRun = Callable[[Sequence[Image], Sequence[bool]], list[list[Face]]]
+"""Reads the faces of frames that follow each other, told where shots begin."""
 
 _DEFAULT = TrackConfig()
 
@@ -59,14 +62,13 @@ def track(
         BackendError: the landmark backend is not usable here.
     """
     linker = Linker(config)
-    reader = EvenReader(partial(open_reader, config)) if config.even else open_reader(config)
+    reader, read = _open(config)
     try:
         for window, images, cuts in ahead(_look(clip, config)):
-            for index, image, cut in zip(window, images, cuts, strict=True):
+            for index, cut, faces in zip(window, cuts, read(images, cuts), strict=True):
                 if cut:
-                    reader.reset()
                     linker.cut(index)
-                linker.add(index, reader.read(image))
+                linker.add(index, faces)
             progress("track", window.stop, len(clip))
     finally:
         reader.close()
@@ -80,21 +82,30 @@ def track(
     return tuple(smooth_track(found, config.smooth) for found in tracks)
 
 
+def _open(config: TrackConfig) -> tuple[Reader, ReadRun]:
+    """Open what reads landmarks, and say how it reads a run of frames."""
+    if config.even:
+        even = EvenReader(partial(open_reader, config))
+        return even, even.read_run
+    reader = open_reader(config)
+    return reader, partial(read_run, reader)
+
+
 def _look(
     clip: Clip, config: TrackConfig
-) -> Generator[tuple[Window, Image, list[bool]], None, None]:
-    """Yield windows of pictures (n,H,W,3), and which of them begin a new shot."""
+) -> Generator[tuple[Window, list[Image], list[bool]], None, None]:
+    """Yield windows of pictures, and which of them begin a new shot."""
     detector = CutDetector(config)
     for window, frames in stream(clip, config.window, reuse=True):
         images = _bytes(frames)
         yield window, images, [detector.is_cut(image) for image in images]
 
 
-def _bytes(frames: torch.Tensor) -> Image:
-    """(n,3,H,W) in [0,1] to (n,H,W,3) uint8, as the landmark models take them."""
+def _bytes(frames: torch.Tensor) -> list[Image]:
+    """(n,3,H,W) in [0,1] to n pictures (H,W,3) uint8, as the landmark models take them."""
     import cv2
 
-    images = np.empty((len(frames), *frames.shape[2:], 3), np.uint8)
+    images = [np.empty((*frames.shape[2:], 3), np.uint8) for _ in frames]
     for image, planes in zip(images, frames.numpy(), strict=True):
         cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in planes], image)
     return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -186,6 +187,16 @@ def open_reader(config: TrackConfig) -> Reader:
         BackendError: the backend's library or model is not usable here.
     """
     return TaskReader(config) if config.backend == "task" else BundledReader(config)
+
+
+def read_run(reader: Reader, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
+    """Read frames that follow each other; before those that begin a new shot, all is forgotten."""
+    found = []
+    for image, cut in zip(images, cuts, strict=True):
+        if cut:
+            reader.reset()
+        found.append(reader.read(image))
+    return found
 
 
 def read_largest(reader: Reader, frames: Tensor) -> Floats:

@@ -7,14 +7,14 @@ The mean of both answers has none of it, and less jitter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from likeness.track.detect import Image, iou
-from likeness.track.landmarks import LANDMARKS, Face, Reader
+from likeness.track.landmarks import LANDMARKS, Face, Reader, read_run
 from likeness.types import Ints
 
 _SAME = 0.5
@@ -39,7 +39,8 @@ def twins() -> Ints:
 class EvenReader:
     """Two readers of one backend: one looks at the picture, one at its mirror image.
 
-    The first says who is there; the second helps to say where. Both run side by side.
+    The first says who is there; the second helps to say where. Both run side by side, the more so
+    the more frames they are given at once.
     """
 
     def __init__(self, start: Callable[[], Reader]) -> None:
@@ -49,11 +50,27 @@ class EvenReader:
 
     def read(self, image: Image) -> list[Face]:
         """Return the faces in a (H,W,3) uint8 RGB image."""
+        return self.read_run([image], [False])[0]
+
+    def read_run(self, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
+        """Read frames that follow each other; before those that begin a new shot, all is forgotten.
+
+        Args:
+            images: (H,W,3) uint8 RGB each.
+            cuts: whether a new shot begins there.
+        """
+        import cv2
+
         plain, mirrored = self._readers
-        seen = self._other.submit(mirrored.read, np.ascontiguousarray(image[:, ::-1]))
-        faces = plain.read(image)
-        others = [self._unmirrored(face, image.shape[1]) for face in seen.result()]
-        return [_mean(face, others) for face in faces]
+        turned = [np.asarray(cv2.flip(image, 1), np.uint8) for image in images]
+        seen = self._other.submit(read_run, mirrored, turned, cuts)
+        found = read_run(plain, images, cuts)
+        width = images[0].shape[1]
+        answers = []
+        for faces, turned_faces in zip(found, seen.result(), strict=True):
+            others = [self._unmirrored(face, width) for face in turned_faces]
+            answers.append([_mean(face, others) for face in faces])
+        return answers
 
     def reset(self) -> None:
         """Forget where faces were."""
