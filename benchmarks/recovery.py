@@ -1,6 +1,6 @@
 """Measure how well tracker and landmark fit recover the procedural actor's known parameters.
 
-Run: python benchmarks/recovery.py [SEED ...]
+Run: python benchmarks/recovery.py [--plain] [SEED ...]; --plain leaves out the mirror.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from likeness.types import FaceTrack, Floats
 _SIZE = (256, 256)
 
 
-def follow(actor: Actor, motion: Motion) -> FaceTrack:
+def follow(actor: Actor, motion: Motion, plain: bool) -> FaceTrack:
     """Track a rendered performance without writing a file."""
     config = TrackConfig()
-    reader, linker, index = EvenReader(partial(open_reader, config)), Linker(config), 0
+    start = partial(open_reader, config)
+    reader, linker, index = start() if plain else EvenReader(start), Linker(config), 0
     for piece in frames(actor, motion, RenderConfig(size=_SIZE)):
         for image in (piece.permute(0, 2, 3, 1).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8):
             linker.add(index, reader.read(np.ascontiguousarray(image)))
@@ -38,12 +39,12 @@ def follow(actor: Actor, motion: Motion) -> FaceTrack:
     return smooth_track(linker.finish(index)[0])
 
 
-def measure(seed: int) -> None:
+def measure(seed: int, plain: bool) -> None:
     """Print one line for one actor."""
     model = load_face_model()
     actor, motion = Actor.from_seed(seed), Motion.from_seed(seed, 6.0)
     known = truth(actor, motion, RenderConfig(size=_SIZE))
-    face = follow(actor, motion)
+    face = follow(actor, motion, plain)
     seen, exact = face.window, known.params
     state = fit_landmarks(face, model, _SIZE, FitConfig())
     some = slice(seen.start, seen.stop)
@@ -92,5 +93,6 @@ def control(face: FaceTrack, rotation: Floats, jaw: Floats) -> None:
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or ["2", "5"]:
-        measure(int(argument))
+    seeds = [int(argument) for argument in sys.argv[1:] if argument != "--plain"]
+    for one in seeds or [2, 5]:
+        measure(one, "--plain" in sys.argv)
