@@ -44,8 +44,17 @@ def test_analysis_follows_the_actor_and_is_kept(tmp_path: Path) -> None:
     truth = shot.params.rotation - shot.params.rotation.mean(0)
     error = found.params.rotation - found.params.rotation.mean(0) - truth
     assert np.rad2deg(np.linalg.norm(error, axis=1)).mean() < 2.5
-    (again,) = analyse(shot.clip.path)
+    stages: list[str] = []
+
+    def told(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+
+    (again,) = analyse(shot.clip.path, progress=told)
     assert np.array_equal(again.params.expression, found.params.expression)
+    assert stages == []
+    (anew,) = analyse(shot.clip.path, progress=told, anew=True)
+    assert {"track", "fit", "light", "align"} == set(stages)
+    assert np.array_equal(anew.params.expression, found.params.expression)
 
 
 def test_output_keeps_the_drivers_time_and_sound(

@@ -84,7 +84,11 @@ class RunReport:
 
 
 def analyse(
-    source: Path | Clip, config: AnalyseConfig | None = None, progress: Progress = silent
+    source: Path | Clip,
+    config: AnalyseConfig | None = None,
+    progress: Progress = silent,
+    *,
+    anew: bool = False,
 ) -> tuple[Shot, ...]:
     """Track and fit every person in a clip, or read what an earlier call found.
 
@@ -92,6 +96,7 @@ def analyse(
         source: a clip, its path, or a NAME.shot folder.
         config: settings; a change of any of them analyzes anew.
         progress: called as ("track" | "fit", done, total).
+        anew: look at the clip again, whatever was kept.
 
     Returns:
         One shot per person and scene, largest face first.
@@ -106,7 +111,7 @@ def analyse(
         return (load_shot(source),)
     clip = open_clip(source) if isinstance(source, Path) else source
     digest = settings.digest(config, _REVISION)
-    found = cached_shots(clip, digest)
+    found = None if anew else cached_shots(clip, digest)
     if found is not None:
         return found
     model = load_face_model(config.model)

@@ -344,14 +344,6 @@ def test_nobody_in_the_clip_is_remembered_too(tmp_path: Path) -> None:
     assert store.cached_shots(clip, "cd" * 32) == ()
 
 
-def test_forgetting_is_complete_and_safe_to_repeat(tmp_path: Path) -> None:
-    shot = make_shot(tmp_path)
-    store.cache_shots(shot.clip, "cd" * 32, [shot])
-    for _ in range(2):
-        store.forget_shots(shot.clip, "cd" * 32)
-        assert store.cached_shots(shot.clip, "cd" * 32) is None
-
-
 def test_a_damaged_cache_is_a_miss(tmp_path: Path) -> None:
     shot = make_shot(tmp_path)
     folder = store.cache_shots(shot.clip, "cd" * 32, [shot])

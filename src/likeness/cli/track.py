@@ -11,7 +11,7 @@ import numpy as np
 
 from likeness.cli.options import LongOptions, Output, analysis
 from likeness.cli.progress import show_progress
-from likeness.config import digest, to_json
+from likeness.config import to_json
 from likeness.types import Clip, Shot
 
 EXAMPLE = "Example: likeness track anna.mp4 -o anna.shot --overlay anna_tracked.mp4"
@@ -42,18 +42,17 @@ def track(
     """
     from likeness.decode import open_clip
     from likeness.pipeline import analyse
-    from likeness.store import forget_shots, load_face_model, save_shot, write_table
+    from likeness.store import load_face_model, save_shot, write_table
 
     config = analysis(options)
     opened = open_clip(clip)
     outputs = {"output": output, "overlay": overlay, "csv": csv, "arkit": arkit}
     if options.dry_run:
         return {"plan": outputs, "frames": len(opened), "settings": to_json(config)}
-    # Whoever asks for tracking wants it done, and its speed told, whatever was kept before.
-    forget_shots(opened, digest(config))
     with show_progress(options.progress) as progress:
         started = time.perf_counter()
-        shots = analyse(opened, config, progress)
+        # Whoever asks for tracking wants it done, and its speed told, whatever was kept before.
+        shots = analyse(opened, config, progress, anew=True)
         seconds = time.perf_counter() - started
         for i, shot in enumerate(shots):
             save_shot(shot, numbered(output, i))

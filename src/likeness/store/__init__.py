@@ -10,7 +10,6 @@ from likeness.store.face_models import load_face_model, save_face_model
 from likeness.store.shots import (
     cache_shots,
     cached_shots,
-    forget_shots,
     load_shot,
     save_shot,
     shot_cache,
@@ -21,7 +20,6 @@ from likeness.store.tables import read_table, write_table
 __all__ = [
     "cache_shots",
     "cached_shots",
-    "forget_shots",
     "has_state",
     "load_bundle",
     "load_face_model",

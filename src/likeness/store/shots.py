@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -257,8 +256,3 @@ def cache_shots(clip: Clip, settings: str, shots: Sequence[Shot]) -> Path:
         )
         write_index(folder / CACHE_INDEX, index)
     return path
-
-
-def forget_shots(clip: Clip, settings: str) -> None:
-    """Remove the kept shots of `clip` under these settings, if there are any."""
-    shutil.rmtree(shot_cache(clip, settings), ignore_errors=True)
