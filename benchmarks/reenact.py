@@ -385,7 +385,7 @@ class Results:
         lines = [f"Machine: {machine()}.", "", "| clip | part | variant | minutes | steps |"]
         lines[-1] += " " + " | ".join(KEYS) + " | note |"
         lines.append("|---" * (6 + len(KEYS)) + "|")
-        ordered = sorted(self.rows, key=lambda r: (r.clip, PARTS.index(r.part)))
+        ordered = sorted(self.rows, key=place)
         for row in ordered:
             kept = KEPT.get(row.variant, ()) if row.part == "methods" else ()
             cells = [cell(row.numbers.get(key), key in kept) for key in KEYS]
@@ -417,9 +417,9 @@ class Results:
                 axes.set_yticks([])
                 if line == 0:
                     axes.set_title(clip)
-            below = outer[1, column].subgridspec(below_rows, 2, hspace=0.7, wspace=0.45)
-            for place, part in enumerate(self._parts(clip)):
-                self._bars(figure.add_subplot(below[place]), clip, part)
+            below = outer[1, column].subgridspec(below_rows, 2, hspace=0.7, wspace=0.6)
+            for cell_number, part in enumerate(self._parts(clip)):
+                self._bars(figure.add_subplot(below[cell_number]), clip, part)
         figure.savefig(self.folder / "reenact.png", dpi=90, bbox_inches="tight")
         pyplot.close(figure)
 
@@ -433,15 +433,26 @@ class Results:
 
     def _bars(self, axes: Any, clip: str, part: str) -> None:
         rows = [row for row in self.rows if row.clip == clip and row.part == part]
+        rows.sort(key=place)
         values = [row.numbers.get("psnr_face") or 0 for row in rows]
         # Pale: paints into the real frames, whose face is partly or wholly kept.
         colors = ["#c3cfe0" if row.variant.split(",")[0] in KEPT else "#4a6fa5" for row in rows]
-        axes.barh([textwrap.fill(row.variant, 16) for row in rows], values, color=colors)
+        axes.barh(
+            [textwrap.fill(row.variant, 12, break_long_words=False) for row in rows],
+            values,
+            color=colors,
+        )
         axes.invert_yaxis()
         axes.set_title(f"{part}: PSNR inside the face, dB", fontsize=9)
         if any(values):
             axes.set_xlim(max(0, min(v for v in values if v) - 3), max(values) + 1)
         axes.tick_params(labelsize=8)
+
+
+def place(row: Row) -> tuple[str, int, int]:
+    """Order rows by clip and part, methods as they are named, other variants as they came."""
+    method = METHODS.index(row.variant) if row.part == "methods" else 0
+    return row.clip, PARTS.index(row.part), method
 
 
 def cell(value: float | None, kept: bool) -> str:
