@@ -31,7 +31,7 @@ from likeness.metrics.image import psnr, sharpness
 from likeness.metrics.regions import eye_mask, face_hull, mouth_mask
 from likeness.pipeline import analyse
 from likeness.track import TrackConfig
-from likeness.track.landmarks import open_reader
+from likeness.track.readers import open_reader
 from likeness.types import Floats, Shot, Window
 
 COLUMNS = ("psnr_face", "psnr_eyes", "psnr_mouth", "sharpness_face", "landmark_error_px")

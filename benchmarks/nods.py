@@ -27,7 +27,8 @@ from likeness.fit.landmarks import fit_landmarks
 from likeness.geometry import rotation_from_euler
 from likeness.store import load_face_model
 from likeness.track import TrackConfig
-from likeness.track.landmarks import Reader, open_reader
+from likeness.track.landmarks import Reader
+from likeness.track.readers import open_reader
 from likeness.types import FaceTrack, Floats, Window
 
 Pixels = NDArray[np.uint8]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -18,9 +17,8 @@ from likeness.fit.landmarks import fit_landmarks
 from likeness.geometry import axis_angle, gaze_direction, rotation_matrix
 from likeness.store import load_face_model
 from likeness.track import TrackConfig, smooth_track
-from likeness.track.landmarks import open_reader
 from likeness.track.link import Linker
-from likeness.track.mirror import EvenReader
+from likeness.track.readers import open_reader
 from likeness.types import FaceTrack, Floats
 
 _SIZE = (256, 256)
@@ -28,9 +26,8 @@ _SIZE = (256, 256)
 
 def follow(actor: Actor, motion: Motion, plain: bool) -> FaceTrack:
     """Track a rendered performance without writing a file."""
-    config = TrackConfig()
-    start = partial(open_reader, config)
-    reader, linker, index = start() if plain else EvenReader(start), Linker(config), 0
+    config = TrackConfig(even=not plain)
+    reader, linker, index = open_reader(config), Linker(config), 0
     for piece in frames(actor, motion, RenderConfig(size=_SIZE)):
         for image in (piece.permute(0, 2, 3, 1).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8):
             linker.add(index, reader.read(np.ascontiguousarray(image)))

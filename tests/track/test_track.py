@@ -11,7 +11,8 @@ import torch
 from likeness.actor import Actor, Motion, RenderConfig, frames
 from likeness.errors import BackendError
 from likeness.track.config import TrackConfig
-from likeness.track.landmarks import Face, Reader, open_reader
+from likeness.track.landmarks import Face, Reader
+from likeness.track.readers import open_reader
 
 
 def _bytes(image: torch.Tensor) -> np.ndarray:

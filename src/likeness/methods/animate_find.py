@@ -15,7 +15,8 @@ from likeness.geometry import axis_angle
 from likeness.methods.animate import Photo
 from likeness.store import load_face_model
 from likeness.track import TrackConfig
-from likeness.track.landmarks import Face, open_reader
+from likeness.track.landmarks import Face
+from likeness.track.readers import open_reader
 from likeness.types import Clip, FaceParams, FaceTrack, Window
 
 _SMALL = 40

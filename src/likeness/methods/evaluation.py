@@ -28,7 +28,8 @@ from likeness.metrics.pair import PairEvaluation, PairReport
 from likeness.metrics.self_reenactment import SelfEvaluation, SelfReport
 from likeness.store import load_bundle, load_face_model
 from likeness.track.config import TrackConfig
-from likeness.track.landmarks import open_reader, read_largest
+from likeness.track.landmarks import read_largest
+from likeness.track.readers import open_reader
 from likeness.training.data import FrameBank, fill_bank
 from likeness.types import Clip, FaceParams, Floats, Ints, Progress, Window, silent
 
@@ -189,7 +190,8 @@ class _Readers:
     """Two trackers side by side, each following its own video; a context manager."""
 
     def __enter__(self) -> _Readers:
-        config = TrackConfig(max_faces=1)
+        # Both are read alike: the side that the network favors is no difference between them.
+        config = TrackConfig(max_faces=1, even=False)
         self._readers = (open_reader(config), open_reader(config))
         return self
 

@@ -8,8 +8,9 @@ from likeness.decode import stream
 from likeness.decode.sound import SPEECH_RATE, read_sound
 from likeness.metrics.sound import at_rate, envelope
 from likeness.track.config import TrackConfig
-from likeness.track.landmarks import open_reader, read_largest
+from likeness.track.landmarks import read_largest
 from likeness.track.measure import mouth_openness
+from likeness.track.readers import open_reader
 from likeness.types import Clip, Floats, Progress, silent
 
 _WINDOW = 8
@@ -51,7 +52,7 @@ def seen(
         (m,) openness; empty where no face is seen at all.
     """
     opened = []
-    reader = open_reader(TrackConfig(max_faces=1))
+    reader = open_reader(TrackConfig(max_faces=1, even=False))
     try:
         for window, frames in stream(clip, _WINDOW):
             if square is not None:

@@ -5,8 +5,7 @@ Only `track` opens MediaPipe, and only when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from functools import partial
+from collections.abc import Generator
 
 import numpy as np
 import torch
@@ -17,10 +16,9 @@ from likeness.errors import TrackError
 from likeness.smoothing import smooth_signal
 from likeness.track.config import TrackConfig
 from likeness.track.detect import Image
-from likeness.track.landmarks import Face, Reader, open_reader, read_run
 from likeness.track.link import CutDetector, Linker
 from likeness.track.measure import eye_openness, face_height, iris_offsets, mouth_openness
-from likeness.track.mirror import EvenReader
+from likeness.track.readers import open_reader
 from likeness.track.smooth import smooth_track
 from likeness.types import Clip, FaceTrack, Progress, Window, silent
 
@@ -34,9 +32,6 @@ __all__ = [
     "smooth_track",
     "track",
 ]
-
-ReadRun = Callable[[Sequence[Image], Sequence[bool]], list[list[Face]]]
-"""Reads the faces of frames that follow each other, told where shots begin."""
 
 _DEFAULT = TrackConfig()
 
@@ -62,10 +57,10 @@ def track(
         BackendError: the landmark backend is not usable here.
     """
     linker = Linker(config)
-    reader, read = _open(config)
+    reader = open_reader(config)
     try:
         for window, images, cuts in ahead(_look(clip, config)):
-            for index, cut, faces in zip(window, cuts, read(images, cuts), strict=True):
+            for index, cut, faces in zip(window, cuts, reader.read_run(images, cuts), strict=True):
                 if cut:
                     linker.cut(index)
                 linker.add(index, faces)
@@ -80,15 +75,6 @@ def track(
             " for a distant face, or crop the clip to the person"
         )
     return tuple(smooth_track(found, config.smooth) for found in tracks)
-
-
-def _open(config: TrackConfig) -> tuple[Reader, ReadRun]:
-    """Open what reads landmarks, and say how it reads a run of frames."""
-    if config.even:
-        even = EvenReader(partial(open_reader, config))
-        return even, even.read_run
-    reader = open_reader(config)
-    return reader, partial(read_run, reader)
 
 
 def _look(

@@ -43,6 +43,20 @@ class Reader(Protocol):
         """Return the faces in a (H,W,3) uint8 RGB image."""
         ...
 
+    def read_run(self, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
+        """Read frames that follow each other; before those that begin a new shot, all is forgotten.
+
+        Args:
+            images: (H,W,3) uint8 RGB each.
+            cuts: whether a new shot begins there.
+        """
+        found = []
+        for image, cut in zip(images, cuts, strict=True):
+            if cut:
+                self.reset()
+            found.append(self.read(image))
+        return found
+
     def reset(self) -> None:
         """Forget where faces were; call at a cut."""
         ...
@@ -52,7 +66,7 @@ class Reader(Protocol):
         ...
 
 
-class BundledReader:
+class BundledReader(Reader):
     """Legacy FaceMesh with irises, whose models lie inside the wheel (MediaPipe up to 0.10.21).
 
     In `auto` and `always` mode, faces too small for its own detector are found with the full-range
@@ -117,7 +131,7 @@ class BundledReader:
         ]
 
 
-class TaskReader:
+class TaskReader(Reader):
     """FaceLandmarker of MediaPipe Tasks with a `.task` file.
 
     Two faces are asked for at least, because with one the task smooths landmarks over past frames,
@@ -178,25 +192,6 @@ class TaskReader:
     def close(self) -> None:
         """Free the models."""
         self._task.close()
-
-
-def open_reader(config: TrackConfig) -> Reader:
-    """Open the landmark backend that the settings name.
-
-    Raises:
-        BackendError: the backend's library or model is not usable here.
-    """
-    return TaskReader(config) if config.backend == "task" else BundledReader(config)
-
-
-def read_run(reader: Reader, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
-    """Read frames that follow each other; before those that begin a new shot, all is forgotten."""
-    found = []
-    for image, cut in zip(images, cuts, strict=True):
-        if cut:
-            reader.reset()
-        found.append(reader.read(image))
-    return found
 
 
 def read_largest(reader: Reader, frames: Tensor) -> Floats:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from likeness.track.detect import Image, iou
-from likeness.track.landmarks import LANDMARKS, Face, Reader, read_run
+from likeness.track.landmarks import LANDMARKS, Face, Reader
 from likeness.types import Ints
 
 _SAME = 0.5
@@ -36,7 +36,7 @@ def twins() -> Ints:
     return other
 
 
-class EvenReader:
+class EvenReader(Reader):
     """Two readers of one backend: one looks at the picture, one at its mirror image.
 
     The first says who is there; the second helps to say where. Both run side by side, the more so
@@ -53,18 +53,13 @@ class EvenReader:
         return self.read_run([image], [False])[0]
 
     def read_run(self, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
-        """Read frames that follow each other; before those that begin a new shot, all is forgotten.
-
-        Args:
-            images: (H,W,3) uint8 RGB each.
-            cuts: whether a new shot begins there.
-        """
+        """Read frames that follow each other, as every reader does, on two cores."""
         import cv2
 
         plain, mirrored = self._readers
         turned = [np.asarray(cv2.flip(image, 1), np.uint8) for image in images]
-        seen = self._other.submit(read_run, mirrored, turned, cuts)
-        found = read_run(plain, images, cuts)
+        seen = self._other.submit(mirrored.read_run, turned, cuts)
+        found = plain.read_run(images, cuts)
         width = images[0].shape[1]
         answers = []
         for faces, turned_faces in zip(found, seen.result(), strict=True):
