@@ -8,10 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-_LOCK = Lock()
-_inside = 0
-_saved = -1
-
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
@@ -23,34 +19,43 @@ def quiet_stderr() -> Iterator[None]:
     one to end puts the descriptor back.
     """
     sys.stderr.flush()
-    _silence()
+    _STDERR.silence()
     try:
         yield
     finally:
-        _speak()
+        _STDERR.speak()
 
 
-def _silence() -> None:
-    global _inside, _saved
-    with _LOCK:
-        _inside += 1
-        if _inside > 1:
-            return
-        try:
-            _saved = os.dup(2)
-        except OSError:
-            # No standard error at all (a windowed program): nothing to silence.
-            _saved = -1
-            return
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 2)
-        os.close(sink)
+class _Descriptor:
+    """Standard error as the process has it, and how many want it quiet."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._quiet = 0
+        self._saved: int | None = None
+
+    def silence(self) -> None:
+        with self._lock:
+            self._quiet += 1
+            if self._quiet > 1:
+                return
+            try:
+                self._saved = os.dup(2)
+            except OSError:
+                # No standard error at all (a windowed program): nothing to silence.
+                return
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, 2)
+            os.close(sink)
+
+    def speak(self) -> None:
+        with self._lock:
+            self._quiet -= 1
+            if self._quiet or self._saved is None:
+                return
+            os.dup2(self._saved, 2)
+            os.close(self._saved)
+            self._saved = None
 
 
-def _speak() -> None:
-    global _inside
-    with _LOCK:
-        _inside -= 1
-        if _inside == 0 and _saved >= 0:
-            os.dup2(_saved, 2)
-            os.close(_saved)
+_STDERR = _Descriptor()
