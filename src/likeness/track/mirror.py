@@ -1,8 +1,8 @@
 """Read every frame a second time in the mirror: a landmark network is not even-handed.
 
-Shown a picture and its mirror image, MediaPipe moves irises, lids and jaw a little to the same side
-of both, by up to half a pixel in a face of 130, which reads as a gaze that is off by two degrees.
-The mean of both answers has none of it, and less jitter.
+Shown a picture and its mirror image, MediaPipe moves irises a little to the same side of both, by
+0.4 percent of the face's width on rendered people (`benchmarks/mirror.py`), which reads as a gaze
+that is off by two degrees. The mean of both answers has none of it, and less jitter.
 """
 
 from __future__ import annotations
