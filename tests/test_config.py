@@ -53,6 +53,17 @@ def test_flags_win_over_file_and_file_over_defaults() -> None:
     assert isinstance(run.fit.weight, float)
 
 
+@dataclass(frozen=True)
+class Trials:
+    quick: Fit = Fit(iterations=3)
+    slow: Fit = field(default_factory=lambda: Fit(robust=False))
+
+
+def test_a_table_changes_what_the_field_has_by_default() -> None:
+    trials = resolve(Trials, {"quick": {"weight": 2.0}, "slow": {"iterations": 9}})
+    assert trials == Trials(Fit(3, 2.0), Fit(9, 0.5, robust=False))
+
+
 def test_values_become_the_field_types() -> None:
     table = {
         "size": [128, 64],

@@ -125,7 +125,10 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _fill(kind: type[Settings], table: Mapping[str, Any], where: str) -> Settings:
+def _fill(
+    kind: type[Settings], table: Mapping[str, Any], where: str, default: Settings | None = None
+) -> Settings:
+    """Fill a dataclass from a table; what the table leaves out is the default's, if there is one."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise TypeError(f"{kind} is no dataclass")
     hints = typing.get_type_hints(kind)
@@ -134,13 +137,28 @@ def _fill(kind: type[Settings], table: Mapping[str, Any], where: str) -> Setting
     for key in table:
         if key not in fields:
             raise ConfigError(f"unknown setting {prefix + str(key)!r}{nearest(str(key), fields)}")
-    values = {key: _coerce(value, hints[key], prefix + key) for key, value in table.items()}
+    values = {
+        key: _coerce_field(fields[key], value, hints[key], prefix + key)
+        for key, value in table.items()
+    }
     for name, field in fields.items():
+        if default is not None:
+            values.setdefault(name, getattr(default, name))
         empty = field.default is field.default_factory is dataclasses.MISSING
         if empty and name not in values:
             raise ConfigError(f"setting {prefix + name!r} is missing and has no default")
     filled: Settings = kind(**values)
     return filled
+
+
+def _coerce_field(field: dataclasses.Field[Any], value: Any, hint: Any, where: str) -> Any:
+    """Coerce a field's value; a table changes the settings that the field has by default."""
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    if isinstance(value, Mapping) and dataclasses.is_dataclass(default):
+        return _fill(type(default), value, where, default)
+    return _coerce(value, hint, where)
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
