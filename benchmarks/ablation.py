@@ -16,7 +16,7 @@ from likeness.fit import FitConfig
 from likeness.methods.evaluation import evaluate_self
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import AnalyseConfig, analyse
+from likeness.pipeline import AnalyzeConfig, analyze
 from likeness.provenance.consent import load_consent
 
 FULL = ReenactTraining()
@@ -29,7 +29,7 @@ VARIANTS = {
     "16 keyframes": replace(FULL, fast=FastConfig(keyframes=16)),
     "body of the keyframe nearest in pose": replace(FULL, fast=FastConfig(pose=1e6)),
     "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
-    "with a patch critic": replace(FULL, fast=FastConfig(adversarial=0.01)),
+    "with a patch discriminator": replace(FULL, fast=FastConfig(adversarial=0.01)),
     "paper": replace(FULL, preset="paper"),
 }
 COLUMNS = (
@@ -62,7 +62,7 @@ def main() -> None:
     for name in chosen.only:
         config = replace(VARIANTS[name], minutes=chosen.minutes, steps=chosen.steps)
         rounds = 0 if name == UNALIGNED else FitConfig().align_rounds
-        shot = analyse(chosen.clip, AnalyseConfig(fit=FitConfig(align_rounds=rounds)))[0]
+        shot = analyze(chosen.clip, AnalyzeConfig(fit=FitConfig(align_rounds=rounds)))[0]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "portrait.bundle"
             bundle = train_portrait(shot, path, config, consents)

@@ -29,7 +29,7 @@ from likeness.methods.animate_find import find_photo
 from likeness.methods.animate_plain import plain_warp
 from likeness.metrics.image import psnr, sharpness
 from likeness.metrics.regions import eye_mask, face_hull, mouth_mask
-from likeness.pipeline import analyse
+from likeness.pipeline import analyze
 from likeness.track import TrackConfig
 from likeness.track.readers import open_reader
 from likeness.types import Floats, Shot, Window
@@ -108,7 +108,7 @@ def speed(folder: Path, size: int) -> dict[str, float]:
     count = len(open_clip(driver))
     whole = animate(photo, driver, folder / "a.mp4").seconds
     again = animate(photo, driver, folder / "b.mp4").seconds
-    shot = analyse(driver)[0]
+    shot = analyze(driver)[0]
     began = time.perf_counter()
     animation = Animation(face, shot)
     ready = time.perf_counter() - began
@@ -140,7 +140,7 @@ def main() -> None:
         print("| clip | method |", " | ".join(COLUMNS), "|")
         print("|---" * (2 + len(COLUMNS)) + "|")
         for clip in clips:
-            shot = analyse(clip)[0]
+            shot = analyze(clip)[0]
             every = max(chosen.every, len(shot.track) // 100)
             for method, numbers in quality(shot, every).items():
                 cells = " | ".join(f"{number:.2f}" for number in numbers)

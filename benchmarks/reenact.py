@@ -41,19 +41,19 @@ import torch
 
 from likeness.actor import EXPRESSIONS, Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
+from likeness.condition.conditioner import select
 from likeness.condition.crop import cut, portrait_crop
-from likeness.condition.guide import select
 from likeness.decode import Decoder, open_clip
 from likeness.doctor import examine
 from likeness.fit.parts import belongs
 from likeness.fit.transfer import Mode, TransferConfig, rest_frame
 from likeness.methods.animate import AnimateConfig, Animation, Photo
 from likeness.methods.evaluation import evaluate_pair, judge
-from likeness.methods.judged import Judged, JudgedPortrait
 from likeness.methods.reenact import open_portrait
 from likeness.methods.reenact_tasks import PaperConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import analyse
+from likeness.methods.subject import PortraitSubject, Subject
+from likeness.pipeline import analyze
 from likeness.provenance.consent import Consent, load_consent
 from likeness.reenactment import ReenactConfig, reenact
 from likeness.store import load_bundle
@@ -127,9 +127,9 @@ class AnimatedPhoto:
 
     def __init__(self, shot: Shot, size: int) -> None:
         self.shot = shot
-        self.seen: Ints = np.arange(len(shot.track) * 2 // 3)
+        self.train_frames: Ints = np.arange(len(shot.track) * 2 // 3)
         self._crop = portrait_crop(shot.track, shot.clip.size, size)
-        rest = rest_frame(select(shot.params, self.seen))
+        rest = rest_frame(select(shot.params, self.train_frames))
         at = Window(rest + shot.track.start, rest + shot.track.start + 1)
         with Decoder(shot.clip) as decoder:
             picture = decoder.read(at)[0]
@@ -175,7 +175,7 @@ def self_rows(scene: Scene, part: str, variants: Mapping[str, ReenactTraining]) 
         say(f"{scene.name}: {part}, {name}")
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
             bundle = trained(scene, name, config, Path(folder) / "portrait.bundle")
-            judged = JudgedPortrait(open_portrait(bundle))
+            judged = PortraitSubject(open_portrait(bundle))
             numbers = numbers_of(judged, scene.shot.clip)
             if part == "methods":
                 show(scene, name, judged)
@@ -199,7 +199,7 @@ def pairs(words: Sequence[str]) -> Mapping[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
-def numbers_of(judged: Judged, clip: Clip) -> dict[str, float | None]:
+def numbers_of(judged: Subject, clip: Clip) -> dict[str, float | None]:
     """Judge a method and keep the numbers of the table."""
     report = judge(judged, clip, tell).report.json()
     return {key: report.get(key) for key in KEYS}
@@ -310,9 +310,9 @@ def cross_clips(scene: Scene) -> tuple[Path, Mapping[Mode, Path]]:
     return scene.folder / "cross_driver.mp4", truths
 
 
-def show(scene: Scene, variant: str, judged: Judged) -> None:
+def show(scene: Scene, variant: str, judged: Subject) -> None:
     """Keep a few held-out frames for the figure, the real ones beside."""
-    first, last = len(judged.seen), len(judged.shot.track) - 1
+    first, last = len(judged.train_frames), len(judged.shot.track) - 1
     rows = np.linspace(first, last, SHOWN + 2)[1:-1].astype(int)
     start = judged.shot.track.start
     for name in ("real", variant):
@@ -493,7 +493,7 @@ def main() -> None:
     say(machine())
     clips = chosen.clip or [actor_clip(chosen.output, chosen.seconds, chosen.side)]
     for clip in clips:
-        shot = analyse(open_clip(clip), progress=tell)[0]
+        shot = analyze(open_clip(clip), progress=tell)[0]
         scene = Scene(
             clip.stem,
             shot,

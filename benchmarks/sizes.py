@@ -22,7 +22,7 @@ from likeness.actor_clip import write_actor_clip
 from likeness.methods.evaluation import judge_self
 from likeness.methods.evaluation_page import self_manifest, write_sheet
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import analyse
+from likeness.pipeline import analyze
 from likeness.provenance.consent import load_consent
 from likeness.provenance.permission import permit_synthesis
 
@@ -35,7 +35,7 @@ SHOWN = (
 def measure(clip: Path, share: float, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train and judge one portrait."""
     consents = tuple(load_consent(path) for path in arguments.consent)
-    shot = analyse(clip)[0]
+    shot = analyze(clip)[0]
     config = ReenactTraining(
         size=arguments.size, minutes=arguments.minutes, early_share=share, seed=arguments.seed
     )

@@ -21,7 +21,7 @@ from scipy.signal import argrelmax, argrelmin, savgol_filter
 
 from likeness.actor import Actor, Motion, RenderConfig, truth
 from likeness.controls import control_names, controls_of, with_controls
-from likeness.fit.steady import steadied
+from likeness.fit.denoise import denoise
 from likeness.types import FaceParams
 
 Values = NDArray[np.float64]
@@ -50,7 +50,7 @@ def filters(params: FaceParams) -> dict[str, Callable[[Values], Values]]:
     """Return the filters that are compared, on (N,K) controls."""
 
     def ours(strength: float) -> Callable[[Values], Values]:
-        return lambda values: controls_of(steadied(with_controls(params, values), strength))
+        return lambda values: controls_of(denoise(with_controls(params, values), strength))
 
     return {
         "none": lambda values: values,

@@ -22,7 +22,7 @@ def main(
     target: Path, driver: Path, output: Path, *consents: Path, minutes: float = 10.0
 ) -> likeness.RunReport:
     """Analyse, train, reenact; analysis is kept beside the clips, so a second run is quicker."""
-    shot = likeness.analyse(target, progress=tell)[0]
+    shot = likeness.analyze(target, progress=tell)[0]
     bundle = output.with_suffix(".bundle")
     training = likeness.ReenactTraining(minutes=minutes, holdout="none")
     records = [likeness.load_consent(path) for path in consents]

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.decode import Decoder, open_clip, read_marks, stream
-from likeness.decode.ahead import ahead
+from likeness.decode.prefetch import prefetch
 from likeness.errors import ContractError, MediaError
 from likeness.provenance.manifest import sha256_of
 from likeness.types import Clip, ColorTags, Window
@@ -214,8 +214,8 @@ def test_working_ahead_closes_what_it_reads():
             closed.append(end)
 
     with pytest.raises(MediaError, match="here it ends"):
-        list(ahead(count(5)))
-    for number in ahead(count(100)):
+        list(prefetch(count(5)))
+    for number in prefetch(count(100)):
         if number == 3:
             break
     assert closed == [5, 100]
@@ -227,7 +227,7 @@ def test_working_ahead_gives_what_came_before_an_error():
         yield 2
         raise MediaError("damaged")
 
-    coming = ahead(fail())
+    coming = prefetch(fail())
     assert [next(coming), next(coming)] == [1, 2]
     with pytest.raises(MediaError, match="damaged"):
         next(coming)

@@ -130,7 +130,7 @@ def test_a_speakers_mouth_arrives_with_the_sound(
     assert (report.sound, report.sound_cut_seconds) == ("copied", 0)
     assert packets(output) == packets(place / "speaker.mp4")
     # Three seconds of speech on four of the target: the mouth rests in the last one.
-    assert report.beyond == 25
+    assert report.overrun == 25
     assert any("rests in the last 25 frames" in warning for warning in report.warnings)
     assert report.av_offset_against == "reference"
     assert report.av_offset_ms == pytest.approx(0, abs=40)

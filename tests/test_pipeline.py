@@ -13,7 +13,7 @@ from likeness.errors import BundleError, ContractError
 from likeness.fit import landmark_rms
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.pipeline import analyse
+from likeness.pipeline import analyze
 from likeness.reenactment import reenact
 from likeness.store import load_face_model, save_bundle
 from likeness.types import Bundle, Shot
@@ -38,7 +38,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_analysis_follows_the_actor_and_is_kept(tmp_path: Path) -> None:
     shot = film(tmp_path, seed=3, motion=2, count=40)
-    (found,) = analyse(shot.clip.path)
+    (found,) = analyze(shot.clip.path)
     assert len(found.params) == 40
     assert landmark_rms(found.track, found.params, load_face_model(), shot.clip.size) < 1.5
     truth = shot.params.rotation - shot.params.rotation.mean(0)
@@ -49,10 +49,10 @@ def test_analysis_follows_the_actor_and_is_kept(tmp_path: Path) -> None:
     def told(stage: str, done: int, total: int) -> None:
         stages.append(stage)
 
-    (again,) = analyse(shot.clip.path, progress=told)
+    (again,) = analyze(shot.clip.path, progress=told)
     assert np.array_equal(again.params.expression, found.params.expression)
     assert stages == []
-    (anew,) = analyse(shot.clip.path, progress=told, anew=True)
+    (anew,) = analyze(shot.clip.path, progress=told, anew=True)
     assert {"track", "fit", "light", "align"} == set(stages)
     assert np.array_equal(anew.params.expression, found.params.expression)
 

@@ -50,7 +50,7 @@ def test_the_drivers_time_for_what_moves_the_whole_head(
     assert np.array_equal(staged.timeline.pts, driver.timeline.pts)
     assert staged.timeline.sound is driver.timeline.sound
     assert staged.guessed[8]
-    assert staged.beyond == 0
+    assert staged.overrun == 0
 
 
 @pytest.mark.parametrize("mode", ["expression", "mouth", "gaze"])
@@ -61,7 +61,7 @@ def test_the_targets_time_for_parts_of_the_face(
     assert np.array_equal(staged.timeline.pts, own.timeline.pts)
     assert np.array_equal(staged.params.rotation, own.params.rotation)
     # 30 frames at 50 fps last for 15 frames of 48 at 25 fps.
-    assert staged.beyond == 48 - 15
+    assert staged.overrun == 48 - 15
     # Frame 8 of the driver is frame 4 of the target, and once more on each way back and forth.
     assert staged.guessed[4]
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from likeness.errors import TrackError as TrackError
     from likeness.methods.reenact_train import ReenactTraining as ReenactTraining
     from likeness.methods.reenact_train import train_portrait as train_portrait
-    from likeness.pipeline import AnalyseConfig as AnalyseConfig
+    from likeness.pipeline import AnalyzeConfig as AnalyzeConfig
     from likeness.pipeline import RunReport as RunReport
-    from likeness.pipeline import analyse as analyse
+    from likeness.pipeline import analyze as analyze
     from likeness.provenance.consent import Consent as Consent
     from likeness.provenance.consent import load_consent as load_consent
     from likeness.provenance.reading import ManifestReading as ManifestReading
@@ -65,7 +65,7 @@ _HOMES = {
         "TrackError",
     ),
     "methods.reenact_train": ("ReenactTraining", "train_portrait"),
-    "pipeline": ("AnalyseConfig", "RunReport", "analyse"),
+    "pipeline": ("AnalyzeConfig", "RunReport", "analyze"),
     "provenance.consent": ("Consent", "load_consent"),
     "provenance.reading": ("ManifestReading", "read_manifest"),
     "reenactment": ("ReenactConfig", "reenact"),
@@ -79,7 +79,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "AnalyseConfig",
+    "AnalyzeConfig",
     "BackendError",
     "Bundle",
     "BundleError",
@@ -104,7 +104,7 @@ __all__ = [
     "TrackError",
     "Verification",
     "Window",
-    "analyse",
+    "analyze",
     "dub",
     "load_bundle",
     "load_consent",

@@ -20,7 +20,7 @@ from likeness.errors import ConfigError, MediaError
 from likeness.methods.animate import Animate, AnimateConfig, Animation
 from likeness.methods.animate_find import find_photo
 from likeness.performance import Performance, performance_of, silenced
-from likeness.pipeline import AnalyseConfig, RunReport, analyse, choose_shot, peak_rss_mb, run
+from likeness.pipeline import AnalyzeConfig, RunReport, analyze, choose_shot, peak_rss_mb, run
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient
 from likeness.provenance.permission import Permission, permit_synthesis, permit_training
@@ -47,7 +47,7 @@ class AnimationConfig:
     audio: Literal["driver", "none"] = "driver"
     """Whose sound lies under the output; a photo has none."""
     animate: AnimateConfig = field(default_factory=AnimateConfig)
-    analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
 
     def __post_init__(self) -> None:
@@ -84,9 +84,9 @@ def animate(
     began = time.monotonic()
     pictured = open_clip(photo)
     permission = permit_photo(pictured, consents)
-    face = find_photo(pictured, config.frame, config.face, config.analyse.track, config.analyse.fit)
+    face = find_photo(pictured, config.frame, config.face, config.analyze.track, config.analyze.fit)
     progress("photo", 1, 1)
-    shot = choose_shot(analyse(driver, config.analyse, progress), config.driver_face)
+    shot = choose_shot(analyze(driver, config.analyze, progress), config.driver_face)
     permission = permit_synthesis(permission.people, "animate", consents, shot.clip)
     performance = performance_of(shot, "driver")
     timeline = _timeline(performance, config)
@@ -168,7 +168,7 @@ def limits_reached(animation: Animation, config: AnimationConfig) -> tuple[str, 
 
 def _walls(animation: Animation, count: int) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield what lies under the animation; its layer covers all of it."""
-    wall = torch.from_numpy(animation.still.wall).permute(2, 0, 1)
+    background = torch.from_numpy(animation.layers.background).permute(2, 0, 1)
     for start in range(0, count, _WINDOW):
         window = Window(start, min(start + _WINDOW, count))
-        yield window, wall.expand(len(window), -1, -1, -1)
+        yield window, background.expand(len(window), -1, -1, -1)

@@ -128,7 +128,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def _fill(
     kind: type[Settings], table: Mapping[str, Any], where: str, default: Settings | None = None
 ) -> Settings:
-    """Fill a dataclass from a table; what the table leaves out is the default's, if there is one."""
+    """Fill a dataclass from a table; what it leaves out is the default's, if there is one."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise TypeError(f"{kind} is no dataclass")
     hints = typing.get_type_hints(kind)

@@ -26,7 +26,7 @@ from likeness.methods.evaluation import evaluate_pair, evaluate_self
 from likeness.methods.reenact import CPU
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.metrics.overlay import write_overlay
-from likeness.pipeline import RunReport, analyse, peak_rss_mb
+from likeness.pipeline import RunReport, analyze, peak_rss_mb
 from likeness.reenactment import ReenactConfig, reenact
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
@@ -95,8 +95,8 @@ def run(
     watch = Stopwatch()
     target, driving = film(folder, config, progress)
     watch.lap("film three clips")
-    shot = analyse(folder / "target.mp4", None, progress)[0]
-    driver = analyse(folder / "driver.mp4", None, progress)[0]
+    shot = analyze(folder / "target.mp4", None, progress)[0]
+    driver = analyze(folder / "driver.mp4", None, progress)[0]
     write_overlay(driver.clip, [driver], load_face_model(), folder / "tracked.mp4", progress)
     recovered = recovery(shot, truth(*target).params)
     watch.lap("track and fit two clips")
@@ -112,7 +112,7 @@ def run(
     ran = reenact(bundle, folder / "driver.mp4", result, how, progress, device=device)
     watch.lap("reenact")
     pair = evaluate_pair(result, folder / "truth.mp4", progress=progress)
-    followed = analyse(result, None, progress)[0]
+    followed = analyze(result, None, progress)[0]
     follows = recovery(followed, truth(*driving).params)
     watch.lap("compare with the truth")
     measured = Measured(

@@ -26,14 +26,14 @@ from likeness.geometry import whole_square
 from likeness.methods.dub import Dub
 from likeness.methods.dub_speech import SpeechTraining, mouth_columns, speech_of, spoken
 from likeness.methods.dub_timing import keep_closures, lip_gap, resting_after
-from likeness.methods.reenact import CPU, PortraitBundle, open_portrait
+from likeness.methods.reenact import CPU, PortraitModel, open_portrait
 from likeness.metrics.lips import heard, middles, seen
 from likeness.metrics.sound import Offset, at_rate, sync_offset
 from likeness.performance import Performance, performance_of
 from likeness.pipeline import (
-    AnalyseConfig,
+    AnalyzeConfig,
     RunReport,
-    analyse,
+    analyze,
     choose_shot,
     peak_rss_mb,
     run,
@@ -63,7 +63,7 @@ class DubConfig:
     """Who speaks in the new clip: largest, or the number of a person as likeness track counts."""
     transfer: TransferConfig = field(default_factory=lambda: TransferConfig(mode="mouth"))
     speech: SpeechTraining = field(default_factory=SpeechTraining)
-    analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
 
     def __post_init__(self) -> None:
@@ -168,7 +168,7 @@ def dub(
     return replace(report, seconds=time.monotonic() - began)
 
 
-def _check_frames(portrait: PortraitBundle) -> None:
+def _check_frames(portrait: PortraitModel) -> None:
     if not portrait.shot.clip.path.exists():
         raise MediaError(
             f"{portrait.shot.clip.path} is gone, and dubbing paints into its frames; put it back "
@@ -227,7 +227,7 @@ def _report(
         manifest=written.signed.where,
         clamped=mouth.moved.clamped,
         clamped_share=tuple(round(float(share), 4) for share in mouth.moved.clamped_share),
-        beyond=resting,
+        overrun=resting,
         warnings=(*mouth.moved.warnings, *_told(own, written, resting, output)),
         driven_by="face" if mouth.shot else "sound",
         sound=written.how,
@@ -257,7 +257,7 @@ def _speaker(speech: Path, config: DubConfig, progress: Progress) -> Shot | None
             "the speaker's face is seen, or leave the flag out to dub by sound alone"
         )
     try:
-        return choose_shot(analyse(speech, config.analyse, progress), config.face)
+        return choose_shot(analyze(speech, config.analyze, progress), config.face)
     except TrackError as error:
         if config.by == "face":
             raise
@@ -266,7 +266,7 @@ def _speaker(speech: Path, config: DubConfig, progress: Progress) -> Shot | None
 
 
 def by_face(
-    portrait: PortraitBundle, own: Performance, speaker: Shot, config: TransferConfig
+    portrait: PortraitModel, own: Performance, speaker: Shot, config: TransferConfig
 ) -> Mouth:
     """Take the mouth's part of a speaker's expression, on the target's timeline."""
     theirs = performance_of(speaker, "driver")
@@ -285,7 +285,7 @@ def by_face(
 
 
 def by_sound(
-    portrait: PortraitBundle,
+    portrait: PortraitModel,
     own: Performance,
     speech: Path,
     config: SpeechTraining,
@@ -367,7 +367,7 @@ def _told(own: Performance, written: _Written, resting: int, output: Path) -> tu
 
 
 def measure(
-    output: Path, portrait: PortraitBundle, speaker: Shot | None, progress: Progress = silent
+    output: Path, portrait: PortraitModel, speaker: Shot | None, progress: Progress = silent
 ) -> Offset | None:
     """Measure in a written dub how late the sound comes after the lips.
 
@@ -383,7 +383,7 @@ def measure(
     sound = heard(result)
     if sound is None:
         return None
-    square = whole_square(portrait.guide.crop(1), result.size)
+    square = whole_square(portrait.conditioner.crop(1), result.size)
     lips = seen(result, square, progress)
     if speaker is None or not speaker.clip.path.exists():
         return sync_offset(lips, sound)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from likeness.controls import Values
-from likeness.fit.resample import Beyond, positions, resample
+from likeness.fit.resample import Extrapolation, positions, resample
 from likeness.provenance.manifest import Ingredient
 from likeness.types import Bools, FaceParams, Shot, Timeline, check
 
@@ -39,13 +39,13 @@ class Performance:
         ticks = self.timeline.pts - self.timeline.pts[0]
         return np.asarray(ticks * float(self.timeline.time_base), np.float64)
 
-    def positions(self, seconds: Values, beyond: Beyond) -> Values:
+    def positions(self, seconds: Values, extrapolation: Extrapolation) -> Values:
         """Return (M,) fractional frame numbers of moments on another timeline."""
-        return positions(self.seconds, seconds, beyond)
+        return positions(self.seconds, seconds, extrapolation)
 
-    def over(self, seconds: Values, beyond: Beyond) -> FaceParams:
+    def over(self, seconds: Values, extrapolation: Extrapolation) -> FaceParams:
         """Return (M) params at moments of another timeline, whatever the two frame rates are."""
-        return resample(self.params, self.positions(seconds, beyond))
+        return resample(self.params, self.positions(seconds, extrapolation))
 
     def frame_at(self, moment: str) -> int:
         """Return the frame that a person means by "120" (a frame) or "4.8s" (seconds).

@@ -24,7 +24,7 @@ from likeness.errors import ConfigError, TrackError
 from likeness.fit import FitConfig, fit
 from likeness.methods.dub import Dub
 from likeness.methods.protocol import Method
-from likeness.methods.reenact import PortraitBundle, Reenact
+from likeness.methods.reenact import PortraitModel, Reenact
 from likeness.performance import Performance
 from likeness.provenance.manifest import Ingredient
 from likeness.provenance.permission import Permission
@@ -48,7 +48,7 @@ _WINDOW = 4
 
 
 @dataclass(frozen=True)
-class AnalyseConfig:
+class AnalyzeConfig:
     """Settings of tracking and fitting."""
 
     track: TrackConfig = field(default_factory=TrackConfig)
@@ -73,7 +73,7 @@ class RunReport:
     """Share of frames in which a value was held back to what the target has shown."""
     clamped_share: tuple[float, ...] = ()
     """Per frame, the share of the driver's values that were held back."""
-    beyond: int = 0
+    overrun: int = 0
     """Frames after the end of the shorter performance, which went on back and forth or stood."""
     warnings: tuple[str, ...] = ()
     """What went beyond the target's clip, in words."""
@@ -83,9 +83,9 @@ class RunReport:
         return settings.to_json(self)  # type: ignore[no-any-return]
 
 
-def analyse(
+def analyze(
     source: Path | Clip,
-    config: AnalyseConfig | None = None,
+    config: AnalyzeConfig | None = None,
     progress: Progress = silent,
     *,
     anew: bool = False,
@@ -106,7 +106,7 @@ def analyse(
         TrackError: no face was found.
         FitError: the face model cannot be brought onto a track.
     """
-    config = config or AnalyseConfig()
+    config = config or AnalyzeConfig()
     if isinstance(source, Path) and source.suffix == ".shot":
         return (load_shot(source),)
     clip = open_clip(source) if isinstance(source, Path) else source
@@ -127,7 +127,7 @@ def choose_shot(shots: Sequence[Shot], face: str) -> Shot:
     """Return the person that `--face` names.
 
     Args:
-        shots: from `analyse`, largest face first.
+        shots: from `analyze`, largest face first.
         face: largest, or a number from 0 on.
 
     Raises:
@@ -209,7 +209,7 @@ def _side_by_side(
 
 
 def target_frames(
-    portrait: PortraitBundle, timeline: Timeline, played: Ints | None = None
+    portrait: PortraitModel, timeline: Timeline, played: Ints | None = None
 ) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield what lies under and around the portrait, (n,3,H,W) per window.
 
@@ -244,7 +244,7 @@ def target_frames(
 
 
 def play(
-    portrait: PortraitBundle,
+    portrait: PortraitModel,
     params: FaceParams,
     timeline: Timeline,
     output: Path,
@@ -277,9 +277,9 @@ def play(
         progress: called as ("synthesize", done, total).
         played: as in `target_frames`.
     """
-    if not np.array_equal(params.shape, portrait.guide.mesh.shape):
-        mesh = replace(portrait.guide.mesh, shape=params.shape)
-        portrait = replace(portrait, guide=replace(portrait.guide, mesh=mesh))
+    if not np.array_equal(params.shape, portrait.conditioner.mesh.shape):
+        mesh = replace(portrait.conditioner.mesh, shape=params.shape)
+        portrait = replace(portrait, conditioner=replace(portrait.conditioner, mesh=mesh))
     if not portrait.shot.clip.path.exists():
         own = None
     facts = (permission, tuple(ingredients), stated or {})

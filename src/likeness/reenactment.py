@@ -18,9 +18,9 @@ from likeness.fit.edit import Curve, Edit, EditConfig
 from likeness.fit.transfer import TransferConfig
 from likeness.importers.arkit import performance_of_capture, read_arkit
 from likeness.methods.editing import arrange
-from likeness.methods.reenact import CPU, PortraitBundle, open_portrait
+from likeness.methods.reenact import CPU, PortraitModel, open_portrait
 from likeness.performance import Performance, performance_of
-from likeness.pipeline import AnalyseConfig, RunReport, analyse, peak_rss_mb, play
+from likeness.pipeline import AnalyzeConfig, RunReport, analyze, peak_rss_mb, play
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.provenance.permission import permit_synthesis
@@ -36,7 +36,7 @@ class ReenactConfig:
     """Settings of `likeness reenact`."""
 
     transfer: TransferConfig = field(default_factory=TransferConfig)
-    analyse: AnalyseConfig = field(default_factory=AnalyseConfig)
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     edit: EditConfig = field(default_factory=EditConfig)
     audio: Audio | None = None
@@ -107,17 +107,17 @@ def reenact(
 
 
 def _driver(
-    path: Path, portrait: PortraitBundle, config: ReenactConfig, progress: Progress
+    path: Path, portrait: PortraitModel, config: ReenactConfig, progress: Progress
 ) -> tuple[Performance, Clip | None]:
     """Read who gives the motion, and the clip that shows them, if there is one."""
     if path.suffix.lower() == ".csv":
         return performance_of_capture(read_arkit(path), portrait.target, path), None
-    shot = analyse(path, config.analyse, progress)[0]
+    shot = analyze(path, config.analyze, progress)[0]
     return performance_of(shot, "driver"), shot.clip
 
 
 def _mouth_alone(
-    portrait: PortraitBundle,
+    portrait: PortraitModel,
     driver: Performance | None,
     config: ReenactConfig,
     edits: Sequence[Edit | Curve],
@@ -131,7 +131,7 @@ def _mouth_alone(
 
 
 def _stage_config(
-    config: ReenactConfig, portrait: PortraitBundle, own: Performance, driver: Performance | None
+    config: ReenactConfig, portrait: PortraitModel, own: Performance, driver: Performance | None
 ) -> StageConfig:
     """Turn moments that a person named into frames."""
     chosen = config.transfer
@@ -139,7 +139,7 @@ def _stage_config(
         if config.neutral_driver is not None and driver is not None:
             chosen = replace(chosen, neutral_driver=driver.frame_at(config.neutral_driver))
         if config.neutral_target is not None:
-            first = portrait.shot.track.start + int(portrait.seen[0])
+            first = portrait.shot.track.start + int(portrait.train_frames[0])
             frame = own.frame_at(config.neutral_target) - first
             chosen = replace(chosen, neutral_target=frame)
     except ValueError as error:
@@ -163,6 +163,6 @@ def _report(output: Path, staged: Staged, signed: Signed, seconds: float) -> Run
         signed.where,
         moved.clamped if moved else {},
         tuple(round(float(share), 4) for share in moved.clamped_share) if moved else (),
-        staged.beyond,
+        staged.overrun,
         staged.warnings,
     )

@@ -43,8 +43,8 @@ class Staged:
     """(M,) frames whose motion had to be guessed, because no face was seen there."""
     transfer: Transfer | None
     """What was taken from the driver; None without one."""
-    beyond: int
-    """Frames after the end of the shorter performance, which was played on as `beyond` says."""
+    overrun: int
+    """Frames after the end of the shorter performance, played on as `extrapolation` says."""
     warnings: tuple[str, ...]
 
 
@@ -74,23 +74,23 @@ def stage(
     config = config or StageConfig()
     how, moved = config.transfer, None
     if driver is None:
-        staged, params, guessed, beyond = own, own.params, own.guessed, 0
+        staged, params, guessed, overrun = own, own.params, own.guessed, 0
     elif how.mode in DRIVERS_TIME:
         staged = driver
-        at = own.positions(driver.seconds, how.beyond)
-        theirs = None if how.mode == "full" else own.over(driver.seconds, how.beyond)
+        at = own.positions(driver.seconds, how.extrapolation)
+        theirs = None if how.mode == "full" else own.over(driver.seconds, how.extrapolation)
         moved = transfer(driver.params, target, how, theirs)
-        params, guessed, beyond = moved.params, driver.guessed, 0
+        params, guessed, overrun = moved.params, driver.guessed, 0
         if how.mode != "full":
             guessed = guessed | own.guessed[_nearest(at)]
-            beyond = _late(driver.seconds, own)
+            overrun = _late(driver.seconds, own)
     else:
         staged = own
-        at = driver.positions(own.seconds, how.beyond)
+        at = driver.positions(own.seconds, how.extrapolation)
         moved = transfer(driver.params, target, how, own.params, at)
         params = moved.params
         guessed = own.guessed | driver.guessed[_nearest(at)]
-        beyond = _late(own.seconds, driver)
+        overrun = _late(own.seconds, driver)
     edited = apply_edits(params, staged.seconds, edits, target, config.edit)
     sound = _sound(config.audio, own, driver, staged)
     return Staged(
@@ -98,7 +98,7 @@ def stage(
         replace(staged.timeline, sound=sound),
         guessed,
         moved,
-        beyond,
+        overrun,
         (*(moved.warnings if moved else ()), *edited.warnings),
     )
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from likeness.actor import EXPRESSIONS, Actor, Film, Motion, RenderConfig, frames, render, truth
-from likeness.actor.look import look_from_seed
+from likeness.actor.appearance import look_from_seed
 from likeness.errors import ContractError
 from likeness.types import Window
 

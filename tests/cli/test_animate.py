@@ -115,9 +115,9 @@ def test_whose_face_is_asked(place: Path) -> None:
 
 
 def test_no_face_and_tiny_faces_are_told(place: Path) -> None:
-    save(place / "wall.png", torch.full((3, 96, 96), 0.5))
+    save(place / "background.png", torch.full((3, 96, 96), 0.5))
     with pytest.raises(TrackError, match="no face was found"):
-        find_photo(open_clip(place / "wall.png"))
+        find_photo(open_clip(place / "background.png"))
     small = torch.nn.functional.interpolate(picture(place / "target.mp4")[None], scale_factor=0.3)
     board = torch.full((3, 192, 192), 0.5)
     board[:, 72:120, 72:120] = small[0]

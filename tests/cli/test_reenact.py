@@ -53,7 +53,7 @@ def test_a_part_runs_on_the_targets_timeline_and_sound(
     output = place / "mouth.mp4"
     facts = ask(capsys, *command, "-o", output, "--transfer", "mouth")
     assert facts["frames"] == len(actor_shot.clip) == 48
-    assert facts["beyond"] == 38
+    assert facts["overrun"] == 38
     assert len(facts["clamped_share"]) == 48
     assert all(isinstance(warning, str) for warning in facts["warnings"])
     assert open_clip(output).audio == ()

@@ -5,18 +5,18 @@ import torch
 
 from likeness.condition import portrait_crop
 from likeness.condition.atlas import Atlas, box_around, fetch
-from likeness.condition.guide import Guide, select
+from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.mesh import MOUTH, SKIN
 from likeness.condition.paint import cover
-from likeness.methods.reenact import guide_of
+from likeness.methods.reenact import conditioner_of
 from likeness.types import Floats, Shot
 
 SIDE = 128
 
 
-def guide_for(shot: Shot) -> Guide:
+def guide_for(shot: Shot) -> PortraitConditioner:
     crop = portrait_crop(shot.track, shot.clip.size, SIDE)
-    return guide_of(shot, np.arange(len(shot.track)), crop.crop_from_frame[0], SIDE)
+    return conditioner_of(shot, np.arange(len(shot.track)), crop.crop_from_frame[0], SIDE)
 
 
 def stripes() -> torch.Tensor:
@@ -25,21 +25,21 @@ def stripes() -> torch.Tensor:
     return torch.stack([x.sin(), y.sin(), (x + y).cos()])[None] * 0.5 + 0.5
 
 
-def jaw_open(guide: Guide) -> Floats:
-    model = guide.mesh.model
+def jaw_open(conditioner: PortraitConditioner) -> Floats:
+    model = conditioner.mesh.model
     weights = np.zeros(len(model.expression), np.float32)
     weights[model.expression_names.index("jawOpen")] = 0.7
     return weights
 
 
 def test_what_was_unrolled_is_drawn_again_where_it_was(actor_shot: Shot) -> None:
-    guide = guide_for(actor_shot)
-    atlas = Atlas.of(guide.mesh, 256)
+    conditioner = guide_for(actor_shot)
+    atlas = Atlas.of(conditioner.mesh, 256)
     one = select(actor_shot.params, np.array([10]))
-    posed = guide.mesh.pose(one, guide.crop_from_frame, guide.frame_size)
+    posed = conditioner.mesh.pose(one, conditioner.crop_from_frame, conditioner.frame_size)
     picture = stripes()
     texture = atlas.unroll(picture, posed.vertices[..., :2])
-    coverage = cover(guide.mesh, posed.vertices[0], SIDE, SIDE)
+    coverage = cover(conditioner.mesh, posed.vertices[0], SIDE, SIDE)
     drawn = fetch(texture, atlas.find(coverage))
     # Away from the silhouette, where the unrolled face folds over itself.
     skin = torch.from_numpy(coverage.kinds == SKIN)[None, None]
@@ -50,17 +50,20 @@ def test_what_was_unrolled_is_drawn_again_where_it_was(actor_shot: Shot) -> None
 
 
 def test_an_open_mouth_has_a_place(actor_shot: Shot) -> None:
-    guide = guide_for(actor_shot)
-    shut, opened = Atlas.of(guide.mesh, 128), Atlas.of(guide.mesh, 128, jaw_open(guide))
+    conditioner = guide_for(actor_shot)
+    shut, opened = (
+        Atlas.of(conditioner.mesh, 128),
+        Atlas.of(conditioner.mesh, 128, jaw_open(conditioner)),
+    )
     count = [(atlas.coverage.kinds == MOUTH).sum() for atlas in (shut, opened)]
     assert count[1] > 60
     assert count[1] > 2 * count[0]
 
 
 def test_points_are_located_where_the_mesh_lies(actor_shot: Shot) -> None:
-    guide = guide_for(actor_shot)
-    atlas = Atlas.of(guide.mesh, 128)
-    rest = guide.mesh.model.neutral(guide.mesh.shape)
+    conditioner = guide_for(actor_shot)
+    atlas = Atlas.of(conditioner.mesh, 128)
+    rest = conditioner.mesh.model.neutral(conditioner.mesh.shape)
     np.testing.assert_allclose(atlas.locate(rest), atlas.places[: len(rest)], atol=1e-3)
     assert atlas.places[: len(rest)].min() > 0
     assert atlas.places[: len(rest)].max() < 128

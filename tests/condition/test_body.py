@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.condition.body import Bodies, bodies, settle
+from likeness.condition.body import Bodies, bodies, choose_body_keyframes
 
 _HEAD = np.array([[[24, 12], [40, 12], [24, 40], [40, 40]]], np.float32)
 
@@ -40,9 +40,9 @@ def test_a_body_is_kept_until_the_pose_has_really_changed() -> None:
     unlike = np.zeros((60, 2), np.float32)
     unlike[:, 1] = 2.0
     unlike[20:23] = unlike[20:23, ::-1]
-    assert (settle(unlike, apart) == 0).all()  # three frames are no reason
+    assert (choose_body_keyframes(unlike, apart) == 0).all()  # three frames are no reason
     unlike[30:] = unlike[30:, ::-1]
-    chosen = settle(unlike, apart)
+    chosen = choose_body_keyframes(unlike, apart)
     assert np.array_equal(chosen, np.repeat([0, 1], 30))
 
 
@@ -61,9 +61,11 @@ def test_no_other_choice_is_cheaper(seed: int) -> None:
 
     every = np.stack(np.meshgrid(*[np.arange(3)] * 5), -1).reshape(-1, 5)
     best = min(price(choice) for choice in every)
-    assert np.isclose(price(settle(unlike, apart)), best, rtol=1e-5)
+    assert np.isclose(price(choose_body_keyframes(unlike, apart)), best, rtol=1e-5)
 
 
 def test_a_single_keyframe_lends_every_body() -> None:
-    assert (settle(np.ones((4, 1), np.float32), np.zeros((1, 1), np.float32)) == 0).all()
+    assert (
+        choose_body_keyframes(np.ones((4, 1), np.float32), np.zeros((1, 1), np.float32)) == 0
+    ).all()
     assert len(Bodies(np.zeros((2, 4, 3), np.float32), np.ones((2, 4), np.float32))) == 2

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from likeness.controls import control_names, controls_of
 from likeness.errors import ConfigError, ContractError
+from likeness.fit.denoise import denoise
 from likeness.fit.parts import PARTS, belongs, part_of
 from likeness.fit.resample import positions, resample
-from likeness.fit.steady import steadied
 from likeness.fit.transfer import Mode, TransferConfig, rest_frame, taken, transfer
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.store import load_face_model
@@ -233,16 +233,16 @@ def test_smoothing_keeps_blinks_and_closures_and_takes_jitter_away() -> None:
         expression=true + random.normal(0, 0.01, true.shape).astype(np.float32),
         rotation=(turn + random.normal(0, 0.003, turn.shape)).astype(np.float32),
     )
-    calm = steadied(noisy, 1.0)
+    calm = denoise(noisy, 1.0)
     left, before = (np.diff(p.rotation - turn, 2, axis=0).std() for p in (calm, noisy))
     assert left < 0.35 * before
     assert np.abs(calm.column("eyeBlinkLeft")[60:66] - true[60:66, blink]).max() < 0.05
     assert calm.column("jawOpen")[101] < 0.06
-    assert np.array_equal(steadied(noisy, 0).rotation, noisy.rotation)
+    assert np.array_equal(denoise(noisy, 0).rotation, noisy.rotation)
 
 
 def test_a_signal_that_stands_still_stays_so() -> None:
     params = _params(200)
     still = replace(params, expression=np.full_like(params.expression, 0.1))
-    assert np.isfinite(steadied(still, 1.0).expression).all()
-    np.testing.assert_allclose(steadied(still, 1.0).expression, 0.1, atol=1e-6)
+    assert np.isfinite(denoise(still, 1.0).expression).all()
+    np.testing.assert_allclose(denoise(still, 1.0).expression, 0.1, atol=1e-6)

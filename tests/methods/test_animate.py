@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likeness.condition.guide import select
+from likeness.condition.conditioner import select
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, ContractError
 from likeness.face3d.camera import camera_points, pixels
 from likeness.fit.transfer import rest_frame
 from likeness.methods.animate import AnimateConfig, Animation, Photo, fitted_picture
-from likeness.methods.animate_mesh import StillMesh
+from likeness.methods.animate_mesh import PhotoMesh
 from likeness.methods.animate_motion import Head, Motion, MotionConfig, bound, move
 from likeness.methods.animate_photo import fill_holes, one_body, polygon
 from likeness.methods.animate_plain import plain_warp
@@ -69,10 +69,10 @@ def test_at_rest_the_photo_is_what_it_was(animation: Animation, photo: Photo, re
 
 def test_the_mesh_stands_on_the_photos_landmarks(animation: Animation, photo: Photo) -> None:
     head = animation.mesh.head
-    off = head.at_rest(head.vertices)[:, :2] - animation.still.points[:468]
+    off = head.at_rest(head.vertices)[:, :2] - animation.layers.points[:468]
     assert np.abs(off).max() < 0.02
     # Only lids and lips were moved, and by little.
-    moved = np.abs(animation.still.points - photo.track.landmarks[0, :, :2]).max(1)
+    moved = np.abs(animation.layers.points - photo.track.landmarks[0, :, :2]).max(1)
     assert (moved > 0.01).sum() <= 14 + 18
     assert moved.max() < 2
 
@@ -101,16 +101,16 @@ def test_windows_do_not_change_the_picture(animation: Animation) -> None:
 
 
 def test_the_wall_stands_still(animation: Animation, photo: Photo) -> None:
-    wall = torch.from_numpy(animation.still.person[..., 3] == 0)
+    background = torch.from_numpy(animation.layers.person[..., 3] == 0)
     # Shoulders give way a little; beside and above the head nothing may move.
-    wall[100:] = False
-    wall[:, 16:112] = False
-    assert wall.sum() > 500
+    background[100:] = False
+    background[:, 16:112] = False
+    assert background.sum() > 500
     for index in (0, 20, 40):
         apart = (drawn(animation, index)[0] - photo.picture).abs()
         # Bit for bit, but for the matte's faintest fringe that passes.
-        assert (apart[:, wall] > 1e-6).float().mean() < 0.05
-        assert apart[:, wall].max() < 2 / 255
+        assert (apart[:, background] > 1e-6).float().mean() < 0.05
+        assert apart[:, background].max() < 2 / 255
 
 
 def test_a_shut_eye_is_shut(actor_shot: Shot, photo: Photo) -> None:
@@ -226,7 +226,7 @@ def test_a_driver_without_pixels_gives_a_dark_mouth(actor_shot: Shot, photo: Pho
 
 
 def test_the_fade_ends_before_the_border(animation: Animation) -> None:
-    mesh: StillMesh = animation.mesh
+    mesh: PhotoMesh = animation.mesh
     outside = (mesh.rest < 0).any(1) | (mesh.rest > np.array(mesh.size[::-1])).any(1)
     assert mesh.follow[outside & (mesh.rest[:, 1] < mesh.size[0])].max(initial=0) == 0
     assert mesh.follow.max() == pytest.approx(1, abs=0.02)

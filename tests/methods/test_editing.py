@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.stage import actor
 
 from likeness.actor import Motion, RenderConfig, truth
 from likeness.actor_clip import write_actor_clip
@@ -13,13 +14,12 @@ from likeness.errors import ConfigError, MediaError
 from likeness.fit.transfer import TransferConfig
 from likeness.methods.editing import arrange, power
 from likeness.methods.obama import Obama, ObamaConfig
-from likeness.methods.reenact import PortraitBundle, open_portrait
+from likeness.methods.reenact import PortraitModel, open_portrait
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.performance import Performance, performance_of
 from likeness.reenactment import reenact
 from likeness.store import load_bundle, save_shot
 from likeness.types import FaceTrack, Shot
-from tests.stage import actor
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def bundle(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def portrait(bundle: Path) -> PortraitBundle:
+def portrait(bundle: Path) -> PortraitModel:
     return open_portrait(load_bundle(bundle))
 
 
@@ -55,7 +55,7 @@ def speaker(speaking: Shot) -> Performance:
     return performance_of(speaking, "driver")
 
 
-def test_the_target_is_retimed_to_speech(portrait: PortraitBundle, speaker: Performance) -> None:
+def test_the_target_is_retimed_to_speech(portrait: PortraitModel, speaker: Performance) -> None:
     own = performance_of(portrait.shot, "target")
     arranged = arrange(portrait, own, speaker, TransferConfig())
     assert arranged.transfer.mode == "mouth"
@@ -81,7 +81,7 @@ def test_speech_drives_the_whole_way_to_a_file(
     assert len(written.audio) == 1
 
 
-def test_without_sound_the_target_keeps_its_own_time(portrait: PortraitBundle) -> None:
+def test_without_sound_the_target_keeps_its_own_time(portrait: PortraitModel) -> None:
     own = performance_of(portrait.shot, "target")
     arranged = arrange(portrait, own, own, TransferConfig())
     assert arranged.shown is None
@@ -95,13 +95,13 @@ def test_sound_is_loud_where_the_actor_speaks(speaker: Performance) -> None:
     assert loud.min() < 0.1 * loud.max()
 
 
-def test_pose_cannot_be_asked_of_an_editor(portrait: PortraitBundle, speaker: Performance) -> None:
+def test_pose_cannot_be_asked_of_an_editor(portrait: PortraitModel, speaker: Performance) -> None:
     own = performance_of(portrait.shot, "target")
     with pytest.raises(ConfigError, match="keeps the target's pose"):
         arrange(portrait, own, speaker, TransferConfig(mode="pose"))
 
 
-def test_an_editor_needs_its_clip(portrait: PortraitBundle, speaker: Performance) -> None:
+def test_an_editor_needs_its_clip(portrait: PortraitModel, speaker: Performance) -> None:
     clip = replace(portrait.shot.clip, path=Path("gone.mp4"))
     moved = replace(portrait, shot=replace(portrait.shot, clip=clip))
     own = performance_of(portrait.shot, "target")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from likeness.condition.conditioner import select
 from likeness.condition.crop import cut
-from likeness.condition.guide import select
 from likeness.decode import Decoder
 from likeness.errors import BundleError, ContractError
 from likeness.methods.editors import EDITORS
@@ -18,7 +18,7 @@ from likeness.methods.face2face import Face2Face, Face2FaceConfig
 from likeness.methods.face2face_mouths import Descriptors, MouthGallery, cluster
 from likeness.methods.obama import ObamaConfig
 from likeness.methods.protocol import own_frames
-from likeness.methods.reenact import PortraitBundle, Reenact, open_portrait
+from likeness.methods.reenact import PortraitModel, Reenact, open_portrait
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle
@@ -43,13 +43,13 @@ def bundle(
 
 
 @pytest.fixture(scope="module")
-def portrait(bundle: Path) -> PortraitBundle:
+def portrait(bundle: Path) -> PortraitModel:
     return open_portrait(load_bundle(bundle))
 
 
-def crops(portrait: PortraitBundle, window: Window) -> torch.Tensor:
+def crops(portrait: PortraitModel, window: Window) -> torch.Tensor:
     with Decoder(portrait.shot.clip) as decoder:
-        return cut(decoder.read(window), portrait.guide.crop(len(window)))
+        return cut(decoder.read(window), portrait.conditioner.crop(len(window)))
 
 
 def opened(params: FaceParams, weight: float) -> FaceParams:
@@ -59,7 +59,7 @@ def opened(params: FaceParams, weight: float) -> FaceParams:
     return replace(params, expression=expression)
 
 
-def test_its_own_performance_changes_little(portrait: PortraitBundle) -> None:
+def test_its_own_performance_changes_little(portrait: PortraitModel) -> None:
     window = Window(36, 40)
     real = crops(portrait, window)
     condition = portrait.condition(portrait.shot.params, window, real)
@@ -71,24 +71,24 @@ def test_its_own_performance_changes_little(portrait: PortraitBundle) -> None:
     assert -10 * torch.log10(error) > 22
 
 
-def test_an_open_mouth_is_darker_than_a_closed_one(portrait: PortraitBundle) -> None:
+def test_an_open_mouth_is_darker_than_a_closed_one(portrait: PortraitModel) -> None:
     window = Window(40, 41)
     real = crops(portrait, window)
     wide, shut = (opened(portrait.shot.params, weight) for weight in (0.6, 0.0))
     drawn = [portrait.draw(portrait.condition(p, window, real)) for p in (wide, shut)]
     own, _ = own_frames(portrait.shot, wide, window)
-    posed = portrait.guide.mesh.pose(
+    posed = portrait.conditioner.mesh.pose(
         replace(own, expression=wide.expression[40:41]),
-        portrait.guide.crop_from_frame,
-        portrait.guide.frame_size,
+        portrait.conditioner.crop_from_frame,
+        portrait.conditioner.frame_size,
     )
-    lips = portrait.guide.mesh.model.regions["lips_inner"]
+    lips = portrait.conditioner.mesh.model.regions["lips_inner"]
     x, y = posed.vertices[0, lips, :2].mean(0).astype(int)
     middle = [picture[0, :, y - 2 : y + 3, x - 3 : x + 4].mean() for picture in drawn]
     assert middle[0] < middle[1] - 0.03
 
 
-def test_eyes_and_background_stay_as_they_were(portrait: PortraitBundle) -> None:
+def test_eyes_and_background_stay_as_they_were(portrait: PortraitModel) -> None:
     window = Window(38, 40)
     real = crops(portrait, window)
     condition = portrait.condition(opened(portrait.shot.params, 0.5), window, real)
@@ -96,7 +96,9 @@ def test_eyes_and_background_stay_as_they_were(portrait: PortraitBundle) -> None
     assert portrait.editor is not None
     alpha = portrait.editor.alpha(condition)
     own, _ = own_frames(portrait.shot, portrait.shot.params, window)
-    posed = portrait.guide.mesh.pose(own, portrait.guide.crop_from_frame, portrait.guide.frame_size)
+    posed = portrait.conditioner.mesh.pose(
+        own, portrait.conditioner.crop_from_frame, portrait.conditioner.frame_size
+    )
     for n in range(2):
         for eye in posed.irises[n, :, 0].astype(int):
             shown = drawn[n, :, eye[1], eye[0]]
@@ -105,7 +107,7 @@ def test_eyes_and_background_stay_as_they_were(portrait: PortraitBundle) -> None
     torch.testing.assert_close(drawn[:, :, :4, :4], real[:, :, :4, :4], atol=2e-3, rtol=0)
 
 
-def test_windows_make_no_difference(portrait: PortraitBundle) -> None:
+def test_windows_make_no_difference(portrait: PortraitModel) -> None:
     params = opened(portrait.shot.params, 0.3)
     real = crops(portrait, Window(30, 34))
     whole = portrait.draw(portrait.condition(params, Window(30, 34), real))
@@ -114,7 +116,7 @@ def test_windows_make_no_difference(portrait: PortraitBundle) -> None:
         assert (portrait.draw(one) - whole[n]).abs().max() < 1 / 255
 
 
-def test_the_layer_leaves_the_rest_of_the_frame_alone(portrait: PortraitBundle) -> None:
+def test_the_layer_leaves_the_rest_of_the_frame_alone(portrait: PortraitModel) -> None:
     permission = permit_synthesis(portrait.people, "reenact", ())
     method = Reenact(portrait, portrait.shot.params, permission)
     with Decoder(portrait.shot.clip) as decoder:
@@ -140,7 +142,7 @@ def test_bundles_say_what_they_lack(bundle: Path) -> None:
         open_portrait(replace(whole, networks=networks))
 
 
-def test_frames_are_asked_for(portrait: PortraitBundle) -> None:
+def test_frames_are_asked_for(portrait: PortraitModel) -> None:
     with pytest.raises(ContractError, match="the target's own"):
         portrait.condition(portrait.shot.params, Window(0, 1))
 
@@ -195,7 +197,7 @@ def test_medoids_lie_in_their_clusters() -> None:
     assert len(cluster(distance, 20)) == 7
 
 
-def test_a_driver_is_adapted_to_the_targets_face(portrait: PortraitBundle) -> None:
+def test_a_driver_is_adapted_to_the_targets_face(portrait: PortraitModel) -> None:
     assert portrait.editor is not None
     driver = replace(portrait.shot.params, shape=portrait.shot.params.shape + np.float32(0.8))
     adapted = portrait.editor.adapt(driver)

@@ -10,16 +10,16 @@ import torch
 from likeness.condition import portrait_crop
 from likeness.decode import open_clip
 from likeness.errors import MediaError
-from likeness.methods.evaluation import Judgement, evaluate_pair, judge, judge_pair, judge_self
+from likeness.methods.evaluation import Evaluation, evaluate_pair, judge, judge_pair, judge_self
 from likeness.methods.evaluation_page import (
     pair_manifest,
     self_manifest,
     write_page,
     write_sheet,
 )
-from likeness.methods.judged import JudgedMethod
 from likeness.methods.reenact_tasks import FastConfig
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.methods.subject import MethodSubject
 from likeness.metrics.self_reenactment import SelfReport
 from likeness.provenance import Manifest, read_manifest, trust_anchors
 from likeness.provenance.permission import permit_synthesis
@@ -55,12 +55,12 @@ def square(actor_shot: Shot) -> Crop:
 
 
 @pytest.fixture(scope="module")
-def blotted(actor_shot: Shot, square: Crop) -> Judgement:
-    judged = JudgedMethod(Blot(square), actor_shot, np.arange(32), square)
+def blotted(actor_shot: Shot, square: Crop) -> Evaluation:
+    judged = MethodSubject(Blot(square), actor_shot, np.arange(32), square)
     return judge(judged, actor_shot.clip)
 
 
-def test_any_method_of_the_pipeline_is_judged_as_painted(blotted: Judgement) -> None:
+def test_any_method_of_the_pipeline_is_judged_as_painted(blotted: Evaluation) -> None:
     report = blotted.report
     assert isinstance(report, SelfReport)
     assert report.frames == 16
@@ -73,7 +73,7 @@ def test_any_method_of_the_pipeline_is_judged_as_painted(blotted: Judgement) -> 
 
 
 def test_the_sheet_is_signed_like_every_picture(
-    blotted: Judgement, actor_shot: Shot, tmp_path: Path
+    blotted: Evaluation, actor_shot: Shot, tmp_path: Path
 ) -> None:
     sheet, page = tmp_path / "sheet.png", tmp_path / "page.html"
     manifest = Manifest("sheet.png", "evaluate")

@@ -109,11 +109,11 @@ def test_corrections_reach_as_far_on_the_face_at_any_size() -> None:
 
 
 def test_stillness_is_trusted_where_one_warp_hardly_moves() -> None:
-    ways = torch.zeros(1, 2, 2, 64, 64)
-    ways[:, :, 0] = torch.tensor([5.0, 2.0])[None, :, None, None]
-    ways[:, 1, 0, :, 32:] = -3.0
-    ways[:, :, 1, 0] = 4.0
-    trust = trusted(ways)
+    flow = torch.zeros(1, 2, 2, 64, 64)
+    flow[:, :, 0] = torch.tensor([5.0, 2.0])[None, :, None, None]
+    flow[:, 1, 0, :, 32:] = -3.0
+    flow[:, :, 1, 0] = 4.0
+    trust = trusted(flow)
     assert trust.shape == (1, 1, 64, 64)
     assert torch.allclose(trust[0, 0, 1:, :32], torch.tensor(0.5))
     assert torch.allclose(trust[0, 0, 1:, 32:], torch.tensor(0.25))

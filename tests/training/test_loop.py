@@ -10,12 +10,12 @@ from likeness.training.loop import LoopConfig, Losses, train
 
 
 class Line:
-    """Fit y = 2x - 1; a critic-free task of two weights."""
+    """Fit y = 2x - 1; a discriminator-free task of two weights."""
 
     def __init__(self) -> None:
         torch.manual_seed(1)
         self.generator = nn.Linear(1, 1)
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
 
     def sample(self, random: np.random.Generator) -> torch.Tensor:
         return torch.from_numpy(random.uniform(-1, 1, (16, 1)).astype(np.float32))

@@ -1,15 +1,15 @@
 """The procedural actor: a rendered person whose every parameter is known."""
 
 from likeness.actor.actor import Actor, params_of
-from likeness.actor.look import Look
+from likeness.actor.appearance import Appearance
 from likeness.actor.motion import EXPRESSIONS, Motion
 from likeness.actor.render import Film, RenderConfig, Rendered, Truth, frames, render, truth
 
 __all__ = [
     "EXPRESSIONS",
     "Actor",
+    "Appearance",
     "Film",
-    "Look",
     "Motion",
     "RenderConfig",
     "Rendered",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.actor.anatomy import EYE_RIGHT, MOUTH, Body, build_body
+from likeness.actor.appearance import Appearance, look_from_seed
 from likeness.actor.hair import Hair, build_hair
-from likeness.actor.look import Look, look_from_seed
 from likeness.actor.motion import EXPRESSIONS, Motion, torso_motion
 from likeness.actor.paint import noise, paint_head, paint_torso
 from likeness.actor.surface import Reals, normals
@@ -35,7 +35,7 @@ class Actor:
 
     seed: int
     model: FaceModel
-    look: Look
+    look: Appearance
     neutral: Floats
     """(F,3) face at rest."""
     body: Body
@@ -166,7 +166,7 @@ def _nearest_albedo(actor: Actor) -> Reals:
     return np.linalg.solve(modes @ modes.T + ridge, modes @ wanted).astype(np.float32)
 
 
-def _light(look: Look) -> Floats:
+def _light(look: Appearance) -> Floats:
     """Project key and fill onto nine harmonics, as the irradiance they cause."""
     count = 2000
     k = np.arange(count) + 0.5

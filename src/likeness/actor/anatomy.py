@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.actor.look import Look
+from likeness.actor.appearance import Appearance
 from likeness.actor.surface import Reals, Smooth, grid_triangles, subdivide
 from likeness.face3d.model import FaceModel
 from likeness.types import Floats, Ints
@@ -109,7 +109,7 @@ class Body:
         return np.concatenate([head, self.fixed])
 
 
-def build_body(model: FaceModel, look: Look) -> Body:
+def build_body(model: FaceModel, look: Appearance) -> Body:
     """Build the body of one actor around the face model's neutral face."""
     neutral = model.neutral(look.shape)
     skull = _skull(neutral)
@@ -255,7 +255,7 @@ def _ear(neutral: Floats, skull: Skull, side: float) -> Piece:
     return flat, faces, np.full(len(faces), EAR), np.ones(len(flat)), None
 
 
-def _neck(skull: Skull, look: Look) -> Piece:
+def _neck(skull: Skull, look: Appearance) -> Piece:
     t = np.linspace(0, 1, _NECK_ROWS)[:, None]
     turn = np.linspace(0, 2 * np.pi, _NECK_COLUMNS, endpoint=False)[None]
     top = np.array([0.0, skull.chin[1] - 38.0, skull.center[2] + 2.0])
@@ -272,7 +272,7 @@ def _neck(skull: Skull, look: Look) -> Piece:
     return flat, faces, np.full(len(faces), NECK), weight.ravel(), None
 
 
-def _torso(skull: Skull, look: Look) -> Piece:
+def _torso(skull: Skull, look: Appearance) -> Piece:
     fine = np.linspace(0, len(_TORSO) - 1, 3 * len(_TORSO) - 2)
     drop, width, depth = (np.interp(fine, np.arange(len(_TORSO)), c) for c in _TORSO.T)
     width = look.neck * 0.96 + (width - width[0]) * look.shoulders

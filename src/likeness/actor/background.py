@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter, zoom
 
-from likeness.actor.look import Look
+from likeness.actor.appearance import Appearance
 from likeness.actor.paint import noise
 from likeness.actor.surface import Reals
 from likeness.face3d.camera import pixels
@@ -18,7 +18,7 @@ WALL = 330.0
 """Millimetres from the head's center to the wall."""
 
 
-def paint_plate(look: Look, size: tuple[int, int]) -> Reals:
+def paint_plate(look: Appearance, size: tuple[int, int]) -> Reals:
     """Paint the background.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from likeness.actor.anatomy import Skull
-from likeness.actor.look import Look
+from likeness.actor.appearance import Appearance
 from likeness.actor.surface import Reals, grid_triangles
 from likeness.types import Ints
 
@@ -74,7 +74,7 @@ class Hair:
     columns: int = _COLUMNS
 
 
-def build_hair(skull: Skull, look: Look, head: Reals, neutral: Reals) -> Hair | None:
+def build_hair(skull: Skull, look: Appearance, head: Reals, neutral: Reals) -> Hair | None:
     """Grow the shell of `look.hair_style` over a head at rest.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from likeness.actor.anatomy import OUTER_LIPS, Body
-from likeness.actor.look import Look
+from likeness.actor.appearance import Appearance
 from likeness.actor.surface import Reals
 
 HEAD_TEXTURE = (640, 1024)
@@ -87,7 +87,7 @@ def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> Real
     return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
-def paint_head(body: Body, look: Look, neutral: Reals, hairline: Reals | None) -> Reals:
+def paint_head(body: Body, look: Appearance, neutral: Reals, hairline: Reals | None) -> Reals:
     """Paint skin, brows, stubble and blemishes.
 
     Args:
@@ -117,7 +117,7 @@ def paint_head(body: Body, look: Look, neutral: Reals, hairline: Reals | None) -
     return canvas.color
 
 
-def _paint_skin(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
+def _paint_skin(canvas: Canvas, look: Appearance, rng: np.random.Generator) -> None:
     size = canvas.size
     skin = np.array(look.skin, np.float32)
     mottle = 0.018 * noise(rng, size, 14) + 0.014 * noise(rng, size, 4)
@@ -150,7 +150,7 @@ def _paint_skin(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
     canvas.color[..., 3] = gloss.clip(0, 1)
 
 
-def _paint_lines(canvas: Canvas, look: Look) -> None:
+def _paint_lines(canvas: Canvas, look: Appearance) -> None:
     """Nostrils, folds beside nose and mouth, creases under the eyes, forehead lines."""
     for ring in _NOSTRILS:
         middle = canvas.marks[list(ring)].mean(0)
@@ -174,7 +174,7 @@ def _paint_lines(canvas: Canvas, look: Look) -> None:
     canvas.darken(canvas.spot(canvas.marks[164], (3.0, 6.0)) * 0.22, (0.70, 0.60, 0.58))
 
 
-def _paint_stubble(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
+def _paint_stubble(canvas: Canvas, look: Appearance, rng: np.random.Generator) -> None:
     if look.stubble <= 0:
         return
     size = canvas.size
@@ -196,7 +196,7 @@ def _paint_stubble(canvas: Canvas, look: Look, rng: np.random.Generator) -> None
     canvas.color[..., 3] *= 1 - 0.7 * mask
 
 
-def _paint_scalp(canvas: Canvas, look: Look, line: Reals, rng: np.random.Generator) -> None:
+def _paint_scalp(canvas: Canvas, look: Appearance, line: Reals, rng: np.random.Generator) -> None:
     """Roots of the hair, so that no bare skin shows between strands."""
     size = canvas.size
     around = float(canvas.x[-1] - canvas.x[0])
@@ -208,7 +208,7 @@ def _paint_scalp(canvas: Canvas, look: Look, line: Reals, rng: np.random.Generat
     canvas.color[..., 3] *= 1 - 0.8 * mask
 
 
-def _paint_brows(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
+def _paint_brows(canvas: Canvas, look: Appearance, rng: np.random.Generator) -> None:
     """Hundreds of hairs between the brow's upper and lower landmarks, nose to temple."""
     hairs = int(230 * look.brow_weight)
     for upper, lower in _BROWS:
@@ -240,7 +240,7 @@ def _resample(path: Reals, count: int) -> Reals:
     return np.stack([np.interp(at, along, path[:, k]) for k in range(2)], 1)
 
 
-def paint_torso(look: Look) -> Reals:
+def paint_torso(look: Appearance) -> Reals:
     """Paint clothes and the skin they leave bare.
 
     Returns:

@@ -15,7 +15,7 @@ from likeness.errors import BackendError, ConfigError, ConsentError
 if TYPE_CHECKING:
     import torch
 
-    from likeness.pipeline import AnalyseConfig
+    from likeness.pipeline import AnalyzeConfig
     from likeness.provenance.consent import Consent
     from likeness.provenance.permission import Permission
 
@@ -73,13 +73,13 @@ def settings(
     return resolve(kind, tables.get(table), flags, where=table)
 
 
-def analysis(options: Options) -> AnalyseConfig:
+def analysis(options: Options) -> AnalyzeConfig:
     """Resolve the settings of tracking and fitting."""
     from likeness.fit import FitConfig
-    from likeness.pipeline import AnalyseConfig
+    from likeness.pipeline import AnalyzeConfig
     from likeness.track import TrackConfig
 
-    return AnalyseConfig(
+    return AnalyzeConfig(
         settings(TrackConfig, "track", options), settings(FitConfig, "fit", options)
     )
 

@@ -41,7 +41,7 @@ def track(
         arkit: Also write the performance as a phone's face capture (Live Link Face CSV).
     """
     from likeness.decode import open_clip
-    from likeness.pipeline import analyse
+    from likeness.pipeline import analyze
     from likeness.store import load_face_model, save_shot, write_table
 
     config = analysis(options)
@@ -52,7 +52,7 @@ def track(
     with show_progress(options.progress) as progress:
         started = time.perf_counter()
         # Whoever asks for tracking wants it done, and its speed told, whatever was kept before.
-        shots = analyse(opened, config, progress, anew=True)
+        shots = analyze(opened, config, progress, anew=True)
         seconds = time.perf_counter() - started
         for i, shot in enumerate(shots):
             save_shot(shot, numbered(output, i))

@@ -47,7 +47,7 @@ def reenact(
     """
     from likeness.decode import open_clip
     from likeness.methods.reenact_train import ReenactTraining, train_portrait
-    from likeness.pipeline import analyse, choose_shot
+    from likeness.pipeline import analyze, choose_shot
     from likeness.provenance.permission import permit_training
 
     flags = {"minutes": minutes, "preset": preset, "holdout": holdout, "size": size}
@@ -62,11 +62,11 @@ def reenact(
             "output": output,
             "consent": foreseen(lambda: permit_training(clip, "reenact", records)),
         }
-        return {"plan": plan, "settings": {"train": config, "analyse": looking}}
+        return {"plan": plan, "settings": {"train": config, "analyze": looking}}
     with show_progress(options.progress) as progress:
         # Asked before the clip is analyzed, which may take minutes, and again by the training.
         permit_training(open_clip(target), "reenact", records)
-        shot = choose_shot(analyse(target, looking, progress), face)
+        shot = choose_shot(analyze(target, looking, progress), face)
         bundle = train_portrait(
             shot, output, config, records, resume, progress, device=device(options)
         )

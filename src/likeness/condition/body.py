@@ -88,7 +88,7 @@ def bodies(pictures: torch.Tensor, heads: Floats) -> Bodies:
     return Bodies(cells.contiguous().numpy().astype(np.float32), counted)
 
 
-def settle(unlike: Floats, apart: Floats) -> Ints:
+def choose_body_keyframes(unlike: Floats, apart: Floats) -> Ints:
     """Choose a body per frame: near in pose, seldom changed (Viterbi's algorithm).
 
     Minimizes sum_f unlike[f, b_f] + sum_f switch(b_f, b_f+1), with switch zero for the same body.

@@ -42,7 +42,7 @@ class Gallery:
     """(G,3,h,w) uint8, sharpened as `compensated` does: a quarter of the memory of floats."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
-    seen: Floats
+    visibility: Floats
     """(G,V) how well the camera saw each vertex."""
     pose: Floats
     """(G,6)."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import ConvexHull
 
-from likeness.condition.guide import Guide
+from likeness.condition.conditioner import PortraitConditioner
 from likeness.types import FaceParams, Floats, Ints, check
 
 _JAW = np.array(
@@ -25,26 +25,30 @@ _MARGIN, _FADE = 0.05, 0.22
 """Growth of the hull and width of its fading edge, in distances between the outer eye corners."""
 
 
-def lower_face(guide: Guide, old: FaceParams, new: FaceParams) -> torch.Tensor:
+def lower_face(conditioner: PortraitConditioner, old: FaceParams, new: FaceParams) -> torch.Tensor:
     """Return (N,1,h,w) in [0,1] of where the faces of two performances differ below the nose.
 
     Args:
-        guide: the portrait.
+        conditioner: the portrait.
         old: N frames of what the decoded frames show.
         new: N frames of what shall be painted there.
     """
     check(len(old) == len(new), f"{len(old)} old and {len(new)} new frames, expected as many")
-    vertices = guide.mesh.model.landmark_vertices
-    around = np.concatenate([vertices[_JAW], vertices[_NOSE], guide.mesh.model.regions["lips"]])
+    vertices = conditioner.mesh.model.landmark_vertices
+    around = np.concatenate(
+        [vertices[_JAW], vertices[_NOSE], conditioner.mesh.model.regions["lips"]]
+    )
     posed = [
-        guide.mesh.pose(params, guide.crop_from_frame, guide.frame_size).vertices[..., :2]
+        conditioner.mesh.pose(params, conditioner.crop_from_frame, conditioner.frame_size).vertices[
+            ..., :2
+        ]
         for params in (old, new)
     ]
-    masks = np.empty((len(old), 1, guide.side, guide.side), np.float32)
+    masks = np.empty((len(old), 1, conditioner.side, conditioner.side), np.float32)
     for mask, before, after in zip(masks, *posed, strict=True):
         unit = float(np.linalg.norm(np.subtract(*before[vertices[_EYES]])))
         points = np.concatenate([before[around], after[around]])
-        mask[0] = _inside(points, guide.side, unit)
+        mask[0] = _inside(points, conditioner.side, unit)
     return torch.from_numpy(masks)
 
 

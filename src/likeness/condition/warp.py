@@ -29,7 +29,7 @@ def displacements(
     coverage: Coverage,
     wanted: Floats,
     keyframes: Floats,
-    seen: Floats,
+    visibility: Floats,
     size: int,
 ) -> tuple[Floats, Floats]:
     """Find the way from a wanted face to K keyframes.
@@ -39,23 +39,23 @@ def displacements(
         coverage: the wanted face, rasterized at some resolution.
         wanted: (V,2) crop pixels of the wanted vertices.
         keyframes: (K,V,2) crop pixels of the same vertices in the keyframes.
-        seen: (K,V) how well each keyframe saw each vertex, from `facing`.
+        visibility: (K,V) how well each keyframe saw each vertex, from `facing`.
         size: side of the crop.
 
     Returns:
-        ways (K,2,r,r): crop pixels to add to a pixel's position, zero away from the head;
+        flow (K,2,r,r): crop pixels to add to a pixel's position, zero away from the head;
         valid (K,1,r,r) in [0,1], zero where the way leads out of the keyframe.
     """
     k, resolution = len(keyframes), len(coverage.ids)
-    ways = keyframes - wanted
-    attributes = np.concatenate([ways, seen[..., None]], -1).transpose(1, 0, 2)
+    flow = keyframes - wanted
+    attributes = np.concatenate([flow, visibility[..., None]], -1).transpose(1, 0, 2)
     drawn = interpolate(
         coverage.ids, coverage.barycentrics, attributes.reshape(len(wanted), -1), mesh.triangles
     )
     maps = drawn.reshape(resolution, resolution, k, 3).transpose(2, 3, 0, 1)
-    ways, valid = maps[:, :2], maps[:, 2:].copy()
+    flow, valid = maps[:, :2], maps[:, 2:].copy()
     valid[:, :, coverage.ids < 0] = 1
     centers = (np.arange(resolution, dtype=np.float32) + 0.5) * (size / resolution)
-    x, y = ways[:, 0] + centers[None, None, :], ways[:, 1] + centers[None, :, None]
+    x, y = flow[:, 0] + centers[None, None, :], flow[:, 1] + centers[None, :, None]
     inside = (x > 0) & (x < size) & (y > 0) & (y < size)
-    return np.ascontiguousarray(ways), valid * inside[:, None]
+    return np.ascontiguousarray(flow), valid * inside[:, None]

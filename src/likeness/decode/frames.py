@@ -15,7 +15,6 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from likeness.decode.ahead import ahead
 from likeness.decode.container import (
     frames_of,
     open_container,
@@ -31,6 +30,7 @@ from likeness.decode.pictures import (
     read_picture,
 )
 from likeness.decode.pixels import PixelReader
+from likeness.decode.prefetch import prefetch
 from likeness.errors import ContractError, MediaError
 from likeness.types import Clip, Window
 
@@ -267,7 +267,7 @@ def stream(
     part = window if window is not None else Window(0, len(clip))
     starts = range(part.start, part.stop, length)
     pieces = [Window(start, min(start + length, part.stop)) for start in starts]
-    read = ahead(_read(clip, pieces, 2)) if reuse else _read(clip, pieces, 0)
+    read = prefetch(_read(clip, pieces, 2)) if reuse else _read(clip, pieces, 0)
     for piece, pixels in read:
         yield piece, pixels
         if piece.start // _TRIM != piece.stop // _TRIM:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import av
 
-from likeness.encode.place import FilePlace, partial_name
+from likeness.encode.atomic import AtomicFile, partial_name
 from likeness.errors import MediaError
 from likeness.provenance.credentials import Credentials
 from likeness.provenance.manifest import PENDING, Manifest
@@ -63,7 +63,7 @@ def read_essence(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sign_video(file: Path, output: Path, manifest: Manifest, by: Credentials) -> FilePlace | None:
+def sign_video(file: Path, output: Path, manifest: Manifest, by: Credentials) -> AtomicFile | None:
     """Sign a finished video under its hidden name.
 
     Args:
@@ -88,7 +88,7 @@ def sign_video(file: Path, output: Path, manifest: Manifest, by: Credentials) ->
 
 def sign_pictures(
     files: Sequence[Path], output: Path, manifest: Manifest, by: Credentials
-) -> FilePlace | None:
+) -> AtomicFile | None:
     """Sign finished pictures under their hidden names, each for itself.
 
     Args:
@@ -142,21 +142,21 @@ def _beside(
     manifest: Manifest,
     essence: str | None,
     by: Credentials,
-) -> FilePlace:
-    place = FilePlace(detached_of(output))
+) -> AtomicFile:
+    target = AtomicFile(detached_of(output))
     content = Content(files)
     try:
-        place.partial.write_bytes(sign_beside(content, manifest, essence, by))
-        _insist(read_detached(content, place.partial))
+        target.partial.write_bytes(sign_beside(content, manifest, essence, by))
+        _insist(read_detached(content, target.partial))
     except BaseException:
-        place.discard()
+        target.discard()
         raise
     log.warning(
         "%s cannot hold a signed manifest: it stands beside it as %s; keep both together",
         output.name,
-        place.output.name,
+        target.output.name,
     )
-    return place
+    return target
 
 
 def _insist(found: ManifestReading) -> None:

@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from likeness.color import coded_tags
+from likeness.encode.atomic import AtomicFile, AtomicPictures
 from likeness.encode.coders import (
     Coder,
     EncodeConfig,
@@ -30,7 +31,6 @@ from likeness.encode.coders import (
     pixel_format,
 )
 from likeness.encode.pixels import PixelWriter, linear_float, packed_rgb16, planar_rgb
-from likeness.encode.place import FilePlace, PicturePlace
 from likeness.encode.signed import sign_pictures, sign_video
 from likeness.errors import MediaError
 from likeness.provenance.credentials import Credentials
@@ -63,7 +63,7 @@ class VideoSink:
         self._job = job
         self._timeline = job.timeline
         codec, coder = choose_coder(job.config, output.suffix.lower())
-        self._place = FilePlace(output)
+        self._target = AtomicFile(output)
         self._pts = job.timeline.pts - job.timeline.pts[0]
         self._durations = np.append(np.diff(self._pts), job.timeline.last_duration)
         self._first = max(0, int(job.timeline.pts[0]))
@@ -101,7 +101,7 @@ class VideoSink:
             marks["comment"] += f" Picture stream sha256 {PENDING}"
         else:
             self._warn_of_milliseconds(output)
-        container = av.open(str(self._place.partial), "w", container_options=options)
+        container = av.open(str(self._target.partial), "w", container_options=options)
         self._open.enter_context(container)
         container.metadata.update(marks)
         return container
@@ -177,13 +177,13 @@ class VideoSink:
         self._sound.copy_until(None)
         self._open.close()
 
-    def sign(self, manifest: Manifest, by: Credentials) -> FilePlace | None:
+    def sign(self, manifest: Manifest, by: Credentials) -> AtomicFile | None:
         """Sign the finished file; return a manifest that must stand beside it, if any."""
-        return sign_video(self._place.partial, self._place.output, manifest, by)
+        return sign_video(self._target.partial, self._target.output, manifest, by)
 
     def commit(self) -> None:
         """Put the whole file in place."""
-        self._place.commit()
+        self._target.commit()
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -191,7 +191,7 @@ class VideoSink:
             self._open.close()
         except (av.error.FFmpegError, ValueError, OSError) as error:
             log.debug("closing an unfinished file failed: %s", error)
-        self._place.discard()
+        self._target.discard()
 
 
 class _Sound:
@@ -269,8 +269,8 @@ class PictureSink:
             )
         self._output = output
         inputs = (job.like.path, *((job.timeline.sound.path,) if job.timeline.sound else ()))
-        self._place = FilePlace(output) if single else PicturePlace(output, inputs)
-        suffix = output.suffix.lower() if single else cast(PicturePlace, self._place).suffix
+        self._target = AtomicFile(output) if single else AtomicPictures(output, inputs)
+        suffix = output.suffix.lower() if single else cast(AtomicPictures, self._target).suffix
         if job.timeline.sound is not None and job.timeline.sound.audio:
             log.warning("pictures hold no sound; the audio of %s is left out", output)
         self._deep = (job.config.bit_depth or job.like.bit_depth) > 8
@@ -298,23 +298,23 @@ class PictureSink:
         data = b"".join(bytes(packet) for packet in self._context.encode(picture))
         if not data:
             raise MediaError(f"the {self._kind} encoder returned nothing for picture {index}")
-        target = self._place
-        path = target.path(index) if isinstance(target, PicturePlace) else target.partial
+        target = self._target
+        path = target.path(index) if isinstance(target, AtomicPictures) else target.partial
         path.write_bytes(data)
 
     def finish(self) -> None:
         """Every picture is whole when written."""
 
-    def sign(self, manifest: Manifest, by: Credentials) -> FilePlace | None:
+    def sign(self, manifest: Manifest, by: Credentials) -> AtomicFile | None:
         """Sign the pictures; return a manifest that must stand beside them, if any."""
-        hidden = self._place.partial
+        hidden = self._target.partial
         files = sorted(hidden.iterdir()) if hidden.is_dir() else [hidden]
         return sign_pictures(files, self._output, manifest, by)
 
     def commit(self) -> None:
         """Put the pictures in place."""
-        self._place.commit()
+        self._target.commit()
 
     def discard(self) -> None:
         """Remove what was written."""
-        self._place.discard()
+        self._target.discard()

@@ -11,8 +11,8 @@ from typing import Self
 import av
 import torch
 
+from likeness.encode.atomic import PICTURE_SUFFIXES, check_place, stage_sidecar
 from likeness.encode.coders import EncodeConfig
-from likeness.encode.place import PICTURE_SUFFIXES, check_place, stage_sidecar
 from likeness.encode.signed import Signed, rehearse
 from likeness.encode.sinks import Job, PictureSink, VideoSink
 from likeness.errors import ConfigError, ContractError, MediaError

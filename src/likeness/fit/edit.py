@@ -20,7 +20,7 @@ from scipy.interpolate import PchipInterpolator
 from likeness.controls import Values, control_names, controls_of, with_controls
 from likeness.errors import ConfigError
 from likeness.fit.edit_names import Meaning, hard_limits, meaning_of
-from likeness.fit.seen import Seen, warnings_of
+from likeness.fit.seen_range import SeenRange, warnings_of
 from likeness.types import Bools, FaceParams
 
 _TEXT = re.compile(
@@ -208,7 +208,7 @@ def apply_edits(
     values = np.where(changed, np.clip(values, low, high), values)
     # A table that is fed back sets values to what they are, but for rounding: nobody's edit.
     meant = np.abs(values - before) > _ROUNDING
-    sides = Seen.of(target).sides(values, _MARGIN) * (meant & touched)
+    sides = SeenRange.of(target).sides(values, _MARGIN) * (meant & touched)
     edited = replace(with_controls(params, values), shape=shape.astype(np.float32))
     return Edited(edited, warnings_of(sides.astype(np.int8), names, touched))
 

@@ -89,7 +89,7 @@ def pose_points(
 
 
 def landmark_term(
-    posed: Posed, points: Points, seen: Floats, spread: Floats, shared: bool = False
+    posed: Posed, points: Points, observed: Floats, spread: Floats, shared: bool = False
 ) -> Rows:
     """E_landmark = sum_j v_j w_j |Proj(R v_j + t) - f_j|^2 / spread^2 (Thies 2016, eq. 5).
 
@@ -100,13 +100,13 @@ def landmark_term(
     Args:
         posed: current points.
         points: the model.
-        seen: (n,P,>=2) landmarks in pixels.
+        observed: (n,P,>=2) landmarks in pixels.
         spread: (n,) deviation in pixels.
         shared: also answer derivatives by shape and focal length.
     """
     z = np.maximum(posed.camera[..., 2:], 1.0)
     projected = posed.focal * posed.camera[..., :2] / z + posed.center
-    error = (projected - seen[..., :2]) / spread[:, None, None]
+    error = (projected - observed[..., :2]) / spread[:, None, None]
     robust = 1.0 / (1.0 + ((error**2).sum(-1)) / 4.0)
     root = np.sqrt(points.weights * _facing(posed, points) * robust)[..., None]
     by_point = _pixel_rows(posed) * (root / spread[:, None, None])[..., None]
@@ -118,7 +118,7 @@ def landmark_term(
 
 
 def depth_term(
-    posed: Posed, points: Points, seen: Floats, spread: Floats, shared: bool = False
+    posed: Posed, points: Points, observed: Floats, spread: Floats, shared: bool = False
 ) -> Rows:
     """E_depth = sum_j w_j |s (z_j - mean z) - (f_z - mean f_z)|^2 / spread^2.
 
@@ -128,13 +128,13 @@ def depth_term(
 
     Args:
         posed, points, spread, shared: as in `landmark_term`.
-        seen: (n,P,3) landmarks, z included.
+        observed: (n,P,3) landmarks, z included.
     """
     scale = posed.focal / np.maximum(posed.camera[..., 2].mean(1), 1.0)
     weight = points.weights / points.weights.sum()
     root = np.sqrt(points.weights) / spread[:, None]
     depth = scale[:, None] * (posed.turned[..., 2] - (posed.turned[..., 2] @ weight)[:, None])
-    error = depth - (seen[..., 2] - (seen[..., 2] @ weight)[:, None])
+    error = depth - (observed[..., 2] - (observed[..., 2] @ weight)[:, None])
     robust = 1.0 / np.sqrt(1.0 + (error / (2 * spread[:, None])) ** 2)
     by_point = np.zeros((*error.shape, 1, 3), np.float32)
     by_point[..., 0, 2] = root * robust * scale[:, None]

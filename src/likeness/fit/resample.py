@@ -15,17 +15,17 @@ from likeness.controls import Values
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.types import FaceParams, Floats, Ints
 
-Beyond = Literal["loop", "hold"]
+Extrapolation = Literal["loop", "hold"]
 """What a performance does that is over too soon: go back and forth, or stand still."""
 
 
-def positions(times: Values, wanted: Values, beyond: Beyond = "loop") -> Values:
+def positions(times: Values, wanted: Values, extrapolation: Extrapolation = "loop") -> Values:
     """Return where wanted moments lie between the frames of a performance.
 
     Args:
         times: (N,) seconds of the frames, increasing.
         wanted: (M,) seconds on the same clock.
-        beyond: "loop" plays backward from the end and forward from the start again, so that
+        extrapolation: "loop" plays backward from the end and forward from the start again, so that
             nothing jumps; "hold" stays at the last frame.
 
     Returns:
@@ -36,7 +36,7 @@ def positions(times: Values, wanted: Values, beyond: Beyond = "loop") -> Values:
     """
     length = float(times[-1] - times[0])
     since = wanted - times[0]
-    if beyond == "loop" and length > 0:
+    if extrapolation == "loop" and length > 0:
         since = np.where(since > length, length - np.abs(since % (2 * length) - length), since)
     at = np.interp(since + times[0], times, np.arange(len(times), dtype=np.float64))
     whole = np.round(at)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from likeness import geometry
 from likeness.controls import GAZE, POSE, Values, control_names, controls_of, with_controls
 from likeness.errors import ConfigError, ContractError
+from likeness.fit.denoise import denoise
 from likeness.fit.parts import PARTS, Part, belongs, one_sided
 from likeness.fit.resample import resample
-from likeness.fit.seen import Seen, shares, warnings_of
-from likeness.fit.steady import steadied
+from likeness.fit.seen_range import SeenRange, shares, warnings_of
 from likeness.types import Bools, FaceParams, Floats, check
 
 Mode = Literal["full", "expression", "pose", "gaze", "mouth"]
@@ -58,7 +58,7 @@ class TransferConfig:
     """Frame of the driver in which the face does nothing; None finds one."""
     neutral_target: int | None = None
     """Frame of the target in which the face does nothing; None finds one."""
-    beyond: Literal["loop", "hold"] = "loop"
+    extrapolation: Literal["loop", "hold"] = "loop"
     """What the shorter performance does when it is over: go back and forth, or stand still."""
 
     def __post_init__(self) -> None:
@@ -196,7 +196,7 @@ def retarget(
             f"driver was fitted with face model {driver.model!r}, target with {target.model!r}; "
             "expected the same; track one of them again with the other's model"
         )
-    driver = steadied(driver, config.smooth)
+    driver = denoise(driver, config.smooth)
     if config.absolute:
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
@@ -214,7 +214,7 @@ def retarget(
         gaze=gaze,
         light=np.repeat(target.light.mean(0, keepdims=True), len(driver), 0),
     )
-    seen, values = Seen.of(target), controls_of(params)
+    seen, values = SeenRange.of(target), controls_of(params)
     held = with_controls(params, seen.held(values, config.margin))
     return held, seen.sides(values, config.margin)
 

@@ -69,7 +69,7 @@ class Capture:
     """Frames per second that the timecodes count in."""
     values: Values
     """(N,61) in the order of `COLUMNS`; double precision, so that it prints as it was read."""
-    seen: Bools
+    observed: Bools
     """(N,) False where the phone saw no face; such rows repeat the one before."""
 
     def __len__(self) -> int:
@@ -120,8 +120,10 @@ def write_arkit(capture: Capture, path: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS])
-            for tick, row, seen in zip(capture.ticks, capture.values, capture.seen, strict=True):
-                count = len(COLUMNS) if seen else 0
+            for tick, row, observed in zip(
+                capture.ticks, capture.values, capture.observed, strict=True
+            ):
+                count = len(COLUMNS) if observed else 0
                 # Adding zero turns -0 into 0.
                 cells = [f"{value:.{_DECIMALS}f}" for value in np.round(row, _DECIMALS) + 0.0]
                 writer.writerow([_timecode(int(tick), capture.rate), count, *cells])
@@ -184,7 +186,7 @@ def performance_of_capture(capture: Capture, like: FaceParams, path: Path) -> Pe
     last = int(np.median(np.diff(pts))) if n > 1 else 1000
     ingredient = Ingredient("driver", path.name, sha256_of(path))
     timeline = Timeline(pts, base, last, None)
-    return Performance(params, timeline, ~capture.seen, ingredient)
+    return Performance(params, timeline, ~capture.observed, ingredient)
 
 
 def _rotation(angles: Values) -> Floats:

@@ -19,10 +19,10 @@ import torch
 from likeness.errors import ConfigError
 from likeness.face3d.model import FaceModel
 from likeness.methods.animate_driver import DriverFrames, Wrinkles, driver_points
-from likeness.methods.animate_mesh import EYES, MOUTH, Cover, StillMesh, cover
+from likeness.methods.animate_mesh import EYES, MOUTH, Cover, PhotoMesh, cover
 from likeness.methods.animate_motion import Head, Motion, MotionConfig, Posed, move
 from likeness.methods.animate_paint import paint
-from likeness.methods.animate_photo import EYE_NAMES, IRIS_CENTERS, Still, prepare_still
+from likeness.methods.animate_photo import EYE_NAMES, IRIS_CENTERS, PhotoLayers, photo_layers
 from likeness.methods.animate_residual import Residual
 from likeness.provenance.manifest import COMPOSITE, Ingredient, Manifest
 from likeness.provenance.permission import Permission
@@ -30,7 +30,7 @@ from likeness.store import load_face_model
 from likeness.types import Condition, Crop, FaceParams, FaceTrack, Floats, Layer, Shot, Window
 
 MAP_NAMES = (
-    *("way_x", "way_y"),
+    *("flow_x", "flow_y"),
     *("inside_x", "inside_y"),
     *("eye", "mouth", "mouth_r", "mouth_g", "mouth_b"),
     *("wrinkle", "lashes"),
@@ -94,10 +94,12 @@ class Animation:
         self.model: FaceModel = load_face_model(photo.params.model)
         picture, scale = fitted_picture(photo.picture, self.config.max_side)
         tracked = (photo.picture.shape[1], photo.picture.shape[2])
-        self.still: Still = prepare_still(picture, photo.track, photo.params, self.model, scale)
-        head = Head.lifted(self.model, photo.params, tracked, self.still.points, scale)
+        self.layers: PhotoLayers = photo_layers(
+            picture, photo.track, photo.params, self.model, scale
+        )
+        head = Head.lifted(self.model, photo.params, tracked, self.layers.points, scale)
         self.size = (picture.shape[1], picture.shape[2])
-        self.mesh = StillMesh.around(head, self.size)
+        self.mesh = PhotoMesh.around(head, self.size)
         motion = move(driver, photo.params, self.config.motion)
         self._residual = Residual.of(driver, self.model, motion.rest)
         theirs = self._residual.head
@@ -132,7 +134,7 @@ class Animation:
         maps = condition.maps.numpy()
         pictures = np.empty((len(maps), 3, *self.size), np.float32)
         for picture, row in zip(pictures, maps, strict=True):
-            picture[:] = paint(self.still, row, strength)
+            picture[:] = paint(self.layers, row, strength)
         return torch.from_numpy(pictures)
 
     def frames(self, length: int = 4) -> Iterator[tuple[Window, torch.Tensor]]:
@@ -154,8 +156,8 @@ class Animation:
     def _describe(self, maps: Floats, index: int) -> None:
         """Fill (11,h,w) zeros with what is told of one frame."""
         share = np.float32(self.config.motion.residual)
-        beyond = share * self._residual.read(index) if share > 0 else None
-        vertices, posed = self.mesh.bend(self.motion, index, beyond)
+        residual = share * self._residual.read(index) if share > 0 else None
+        vertices, posed = self.mesh.bend(self.motion, index, residual)
         shown = cover(self.mesh, vertices)
         frame = self._source.read(self.driver.track.start + index) if self._source else None
         points = driver_points(self.driver, index, self.model)
@@ -199,18 +201,18 @@ class Animation:
         rows, columns = np.nonzero(shown.kinds == EYES)
         if not len(rows):
             return
-        ways = maps[2:4, rows, columns]
-        places = ways.T + np.stack([columns, rows], 1) + 0.5
+        flow = maps[2:4, rows, columns]
+        places = flow.T + np.stack([columns, rows], 1) + 0.5
         for eye, center in enumerate(IRIS_CENTERS):
-            iris = self.still.points[center]
-            rim = self.still.points[center + 1 : center + 5]
+            iris = self.layers.points[center]
+            rim = self.layers.points[center + 1 : center + 5]
             radius = float(np.linalg.norm(rim - iris, axis=1).mean())
             shift = np.clip(posed.irises[eye] / radius, [-0.85, -0.6], [0.85, 0.6]) * radius
             distance = np.linalg.norm(places - iris - shift, axis=1) / radius
             share = np.clip((2.7 - distance) / (2.7 - 1.1), 0, 1)
             share = share * share * (3 - 2 * share)
-            ways = ways - shift[:, None] * share
-        maps[2:4, rows, columns] = ways
+            flow = flow - shift[:, None] * share
+        maps[2:4, rows, columns] = flow
 
     def _speak(self, maps: Floats, shown: Cover, frame: Floats, places: Floats) -> None:
         """Fetch the inside of the driver's mouth and match its light to the photo's."""
@@ -228,7 +230,7 @@ class Animation:
         frame = source.read(self.driver.track.start + rest)
         skin = self.model.regions["cheeks"]
         theirs = colors_at(frame, driver_points(self.driver, rest, self.model)[skin])
-        ours = colors_at(self.still.picture, self.mesh.photo_places()[skin])
+        ours = colors_at(self.layers.picture, self.mesh.photo_places()[skin])
         gain = np.clip((ours + 0.02) / (theirs + 0.02), 0.3, 3.0)
         # Teeth are white in any light: half of the difference in tint is the skin's own.
         level = float(gain.mean())

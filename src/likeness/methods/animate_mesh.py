@@ -34,7 +34,7 @@ _BORDER = 0.10
 
 
 @dataclass(frozen=True, eq=False)
-class StillMesh:
+class PhotoMesh:
     """Triangles over the photo; vertices are the face's, then the rings'."""
 
     head: Head
@@ -53,7 +53,7 @@ class StillMesh:
     """(h, w) of the output."""
 
     @staticmethod
-    def around(head: Head, size: tuple[int, int]) -> StillMesh:
+    def around(head: Head, size: tuple[int, int]) -> PhotoMesh:
         """Surround a head with rings in a picture of `size` (h, w)."""
         model = head.model
         oval = model.regions["face_oval"]
@@ -74,7 +74,7 @@ class StillMesh:
             depths.append(depth + behind * width)
         places = np.concatenate(rest).astype(np.float32)
         triangles, kinds = _closed(model, oval)
-        return StillMesh(
+        return PhotoMesh(
             head,
             triangles,
             kinds,
@@ -86,16 +86,16 @@ class StillMesh:
         )
 
     def bend(
-        self, motion: Motion, index: int, beyond: Floats | None = None
+        self, motion: Motion, index: int, residual: Floats | None = None
     ) -> tuple[Floats, Posed]:
         """Return (V,3) vertices of one frame in output pixels, and the face among them.
 
         Args:
             motion: what the photo's face does.
             index: frame of it.
-            beyond: (V,3) millimetres that the face moves besides; the rings fade it, too.
+            residual: (V,3) millimetres that the face moves besides; the rings fade it, too.
         """
-        posed = self.head.pose(motion, index, beyond)
+        posed = self.head.pose(motion, index, residual)
         turn, place = motion.rotation[index], motion.translation[index]
         rigid = self.head.project(self.lifted, turn, place)
         oval = self.head.model.regions["face_oval"]
@@ -122,12 +122,12 @@ class Cover:
     kinds: Ints
     """(h,w) int8 kind of triangle; -1 outside the mesh."""
 
-    def carry(self, mesh: StillMesh, values: Floats) -> Floats:
+    def carry(self, mesh: PhotoMesh, values: Floats) -> Floats:
         """Carry (V,C) values to pixels, (h,w,C)."""
         return interpolate(self.ids, self.weights, values, mesh.triangles)
 
 
-def cover(mesh: StillMesh, vertices: Floats) -> Cover:
+def cover(mesh: PhotoMesh, vertices: Floats) -> Cover:
     """Rasterize bent vertices (V,3) over the output."""
     ids, weights = rasterize(vertices, mesh.triangles, mesh.size)
     kinds = np.append(mesh.kinds, -1)[ids]

@@ -42,7 +42,7 @@ class MotionConfig:
     """Share of the driver's landmark motion beyond its fitted face that is taken over."""
     turn_limit: float = 25.0
     """Degrees of yaw and pitch that the photo is turned at most; motion is taken over wholly up to
-    0.6 of it, and less and less beyond: what a photo doesn't show has to be made up."""
+    0.6 of it, and less and less residual: what a photo doesn't show has to be made up."""
     roll_limit: float = 30.0
     """The same for roll, in degrees; nothing new is seen in it, but the neck twists."""
     shift_limit: float = 55.0
@@ -150,8 +150,8 @@ def bound(values: Floats, limit: Floats | np.float32) -> Floats:
     """Hold values within +-limit: unchanged up to 0.6 of it, then ever less (smooth)."""
     knee = 0.6 * limit
     size = np.abs(values)
-    beyond = np.maximum(size - knee, 0)
-    soft = knee + (limit - knee) * np.tanh(beyond / (limit - knee))
+    excess = np.maximum(size - knee, 0)
+    soft = knee + (limit - knee) * np.tanh(excess / (limit - knee))
     return np.asarray(np.where(size > knee, np.sign(values) * soft, values), np.float32)
 
 
@@ -228,13 +228,13 @@ class Head:
         """Project head-space points (P,3) as the photo's camera saw the head, (P,3)."""
         return self.project(points, self.params.rotation[0], self.params.translation[0])
 
-    def pose(self, motion: Motion, index: int, beyond: Floats | None = None) -> Posed:
+    def pose(self, motion: Motion, index: int, residual: Floats | None = None) -> Posed:
         """Let the face do what `motion` says of one frame, and move `beyond` (V,3) millimetres."""
         modes = self.model.expression
         change = np.tensordot(motion.expression[index], modes, 1)
         moved = self.vertices + change.astype(np.float32)
-        if beyond is not None:
-            moved = moved + beyond
+        if residual is not None:
+            moved = moved + residual
         moved = self._spare(moved, motion.parted)
         for eye in range(2):
             moved = self._close(moved, eye, float(motion.lids[index, eye]))

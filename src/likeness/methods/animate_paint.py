@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from likeness.methods.animate_photo import Still
+from likeness.methods.animate_photo import PhotoLayers
 from likeness.types import Floats
 
 _DARK = np.array([0.16, 0.07, 0.06], np.float32)
 """The inside of a mouth that nobody has seen, in units of the photo's own light."""
 
 
-def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
+def paint(layers: PhotoLayers, maps: Floats, wrinkles: np.float32) -> Floats:
     """Paint one frame.
 
-    I = a (W (1 - e - m) + e E + m M) exp(s r) + (1 - a) wall, with W the warped person and a its
-    coverage, E the eyeballs, M the mouth, e and m their shares, r the wrinkles.
+    I = a (W (1 - e - m) + e E + m M) exp(s r) + (1 - a) B, with W the warped person and a its
+    coverage, E the eyeballs, M the mouth, e and m their shares, r the wrinkles, B the background.
 
     Args:
-        still: the photo.
+        layers: the photo.
         maps: (11,h,w) as `animate.MAP_NAMES`.
         wrinkles: strength s.
 
@@ -31,18 +31,18 @@ def paint(still: Still, maps: Floats, wrinkles: np.float32) -> Floats:
     xs = np.arange(width, dtype=np.float32)[None]
     ys = np.arange(height, dtype=np.float32)[:, None]
     person = cv2.remap(
-        still.person, maps[0] + xs, maps[1] + ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        layers.person, maps[0] + xs, maps[1] + ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     colors = np.asarray(person[..., :3], np.float32)
     share = np.clip(person[..., 3:], 0, 1)
-    _shut(colors, still, maps)
-    _fill(colors, still.eyeballs, maps, maps[4])
-    _fill_mouth(colors, still, maps)
+    _shut(colors, layers, maps)
+    _fill(colors, layers.eyeballs, maps, maps[4])
+    _fill_mouth(colors, layers, maps)
     box = _bounds(maps[9]) if wrinkles > 0 else None
     if box is not None:
         skin = 1 - np.clip(maps[4][box] + maps[5][box], 0, 1)
         colors[box] *= np.exp(wrinkles * maps[9][box] * skin)[..., None]
-    whole = colors + (1 - share) * still.wall
+    whole = colors + (1 - share) * layers.background
     return np.ascontiguousarray(np.clip(whole, 0, 1).transpose(2, 0, 1), np.float32)
 
 
@@ -63,7 +63,7 @@ def _inside(picture: Floats, maps: Floats, box: tuple[slice, slice]) -> Floats:
     return np.asarray(read, np.float32)
 
 
-def _shut(colors: Floats, still: Still, maps: Floats) -> None:
+def _shut(colors: Floats, layers: PhotoLayers, maps: Floats) -> None:
     """Darken what a closing lid drags along of the eye, to the color of the lashes."""
     import cv2
 
@@ -72,9 +72,9 @@ def _shut(colors: Floats, still: Still, maps: Floats) -> None:
         return
     x = maps[0][box] + np.arange(box[1].start, box[1].stop, dtype=np.float32)[None]
     y = maps[1][box] + np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None]
-    eye = cv2.remap(still.openings, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    eye = cv2.remap(layers.openings, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share = (eye * maps[10][box])[..., None]
-    colors[box] += share * (np.minimum(colors[box], still.lashes) - colors[box])
+    colors[box] += share * (np.minimum(colors[box], layers.lashes) - colors[box])
 
 
 def _fill(colors: Floats, picture: Floats, maps: Floats, mask: Floats) -> None:
@@ -85,15 +85,15 @@ def _fill(colors: Floats, picture: Floats, maps: Floats, mask: Floats) -> None:
         colors[box] += share * (_inside(picture, maps, box) - colors[box])
 
 
-def _fill_mouth(colors: Floats, still: Still, maps: Floats) -> None:
+def _fill_mouth(colors: Floats, layers: PhotoLayers, maps: Floats) -> None:
     """Paint the mouth: the photo's own teeth where it shows them, else the driver's mouth."""
     box = _bounds(maps[5])
     if box is None:
         return
-    own = _inside(still.mouth, maps, box)
+    own = _inside(layers.mouth, maps, box)
     theirs = maps[6:9][(slice(None), *box)].transpose(1, 2, 0)
-    dark = _DARK * np.float32(still.light)
-    if still.teeth.max() > 0:
+    dark = _DARK * np.float32(layers.light)
+    if layers.teeth.max() > 0:
         theirs = _toothless(theirs, maps[5][box], dark)
     hidden = np.where(theirs.sum(-1, keepdims=True) > 0, theirs, dark)
     known = own[..., 3:]

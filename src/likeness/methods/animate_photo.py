@@ -32,15 +32,15 @@ _MIRRORED = 0.92
 
 
 @dataclass(frozen=True, eq=False)
-class Still:
+class PhotoLayers:
     """A photo at the output's size. Positions are its pixels, corner origin."""
 
     picture: Floats
     """(h,w,3) RGB in [0,1]."""
     person: Floats
-    """(h,w,4) RGB times coverage, and coverage: what moves. At rest `person` over `wall` is the
-    picture again, exactly."""
-    wall: Floats
+    """(h,w,4) RGB times coverage, and coverage: what moves. At rest `person` over
+    `background` is the picture again, exactly."""
+    background: Floats
     """(h,w,3) what stands still, made up where the person hides it."""
     eyeballs: Floats
     """(h,w,3) the picture, with lids and lashes around the eyes replaced by more eye."""
@@ -66,9 +66,9 @@ class Still:
         return float(np.median(self.picture @ LUMA))
 
 
-def prepare_still(
+def photo_layers(
     picture: torch.Tensor, track: FaceTrack, params: FaceParams, model: FaceModel, scale: float
-) -> Still:
+) -> PhotoLayers:
     """Cut out the person, paint the wall behind, and uncover eyes and mouth.
 
     Args:
@@ -83,13 +83,13 @@ def prepare_still(
     matte = person_matte((pixels * 255 + 0.5).astype(np.uint8))
     matte = matte * one_body(matte, tracked.mean(0))
     points = below_lashes(tracked, model)
-    wall = fill_holes(pixels, np.asarray(1 - np.clip(matte * 20, 0, 1), np.float32))
+    background = fill_holes(pixels, np.asarray(1 - np.clip(matte * 20, 0, 1), np.float32))
     keep = matte[..., None]
-    colors = pixels - (1 - keep) * wall
-    return Still(
+    colors = pixels - (1 - keep) * background
+    return PhotoLayers(
         picture=pixels,
         person=np.concatenate([colors, keep], -1),
-        wall=wall,
+        background=background,
         eyeballs=uncover_eyes(pixels, points, model),
         teeth=inner_mouth(tracked, pixels.shape[:2], model),
         openings=eye_openings(tracked, pixels.shape[:2], model),

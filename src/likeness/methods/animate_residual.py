@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.condition.guide import select
+from likeness.condition.conditioner import select
 from likeness.face3d.camera import camera_points
 from likeness.face3d.model import FaceModel
 from likeness.geometry import rotation_matrix

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from likeness.condition.conditioner import select
 from likeness.condition.crop import cut
-from likeness.condition.guide import select
 from likeness.condition.lower_face import lower_face
-from likeness.methods.reenact import PortraitBundle
+from likeness.methods.reenact import PortraitModel
 from likeness.provenance.manifest import COMPOSITE, Ingredient, Manifest
 from likeness.provenance.permission import Permission
 from likeness.types import Bools, Condition, FaceParams, Layer, Window, check
@@ -27,12 +27,12 @@ from likeness.types import Bools, Condition, FaceParams, Layer, Window, check
 class Dub:
     """The method in the pipeline's slots."""
 
-    portrait: PortraitBundle
+    portrait: PortraitModel
     own: FaceParams
     """What the target does itself, one per frame of its clip."""
     params: FaceParams
     """The same with the new mouth."""
-    seen: Bools
+    observed: Bools
     """(M,) frames in which the target's face was seen; the others stay as they are."""
     permission: Permission
     """Who agreed; there is no synthesis without one."""
@@ -42,8 +42,10 @@ class Dub:
     """What the manifest calls it."""
 
     def __post_init__(self) -> None:
-        found = (len(self.own), len(self.params), len(self.seen))
-        check(len(set(found)) == 1, f"own, params and seen have {found} frames, expected as many")
+        found = (len(self.own), len(self.params), len(self.observed))
+        check(
+            len(set(found)) == 1, f"own, params and observed have {found} frames, expected as many"
+        )
 
     def manifest(self, title: str) -> Manifest:
         """State what the output is made from."""
@@ -60,12 +62,12 @@ class Dub:
         """Tell the generator about the new faces, and where it may paint."""
         rows = np.arange(window.start, window.stop)
         own = select(self.own, rows)
-        crops = cut(frames, self.portrait.guide.crop(len(window)))
+        crops = cut(frames, self.portrait.conditioner.crop(len(window)))
         told = self.portrait.condition(self.params, window, crops, own=own)
         if self.portrait.editor is not None:
             return told
-        mask = lower_face(self.portrait.guide, own, select(self.params, rows))
-        mask = mask * torch.from_numpy(self.seen[rows].astype(np.float32))[:, None, None, None]
+        mask = lower_face(self.portrait.conditioner, own, select(self.params, rows))
+        mask = mask * torch.from_numpy(self.observed[rows].astype(np.float32))[:, None, None, None]
         return replace(told, mask=mask)
 
     def synthesize(self, condition: Condition) -> Layer:

@@ -96,7 +96,7 @@ class SpeechTask:
         self._modes = torch.from_numpy(modes)
         self._how = how
         self.generator = network
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
 
     def sample(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Draw sequences from anywhere, each with the delay's worth of sound more."""

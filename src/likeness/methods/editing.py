@@ -12,7 +12,7 @@ from likeness.errors import ConfigError, MediaError
 from likeness.fit.resample import resample
 from likeness.fit.transfer import TransferConfig
 from likeness.methods.obama import Obama
-from likeness.methods.reenact import PortraitBundle
+from likeness.methods.reenact import PortraitModel
 from likeness.methods.retiming import motion, retime, voiced
 from likeness.performance import Performance
 from likeness.types import Floats, Ints, Timeline
@@ -25,7 +25,7 @@ _RATE = 16000
 class Arranged:
     """What a reenactment goes on with."""
 
-    portrait: PortraitBundle
+    portrait: PortraitModel
     own: Performance
     """The target's, on the timeline on which it is shown."""
     driver: Performance | None
@@ -35,7 +35,7 @@ class Arranged:
 
 
 def arrange(
-    portrait: PortraitBundle,
+    portrait: PortraitModel,
     own: Performance,
     driver: Performance | None,
     transfer: TransferConfig,
@@ -85,7 +85,7 @@ def _speaks(driver: Performance) -> bool:
 
 
 def _retimed(
-    portrait: PortraitBundle,
+    portrait: PortraitModel,
     editor: Obama,
     own: Performance,
     driver: Performance,

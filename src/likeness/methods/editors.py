@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from likeness.condition.guide import Guide
+from likeness.condition.conditioner import PortraitConditioner
 from likeness.methods.face2face import Face2FaceConfig, make_face2face, open_face2face
 from likeness.methods.obama import ObamaConfig, make_obama, open_obama
 from likeness.methods.protocol import Editor, Footage
@@ -20,7 +20,7 @@ class EditorRecipe:
 
     parts: tuple[str, ...]
     """What its bundle holds."""
-    open: Callable[[Mapping[str, Weights], Guide, Shot], Editor]
+    open: Callable[[Mapping[str, Weights], PortraitConditioner, Shot], Editor]
 
 
 EDITORS: Mapping[str, EditorRecipe] = {

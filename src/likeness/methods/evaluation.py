@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from likeness import geometry
+from likeness.condition.conditioner import select
 from likeness.condition.crop import cut
-from likeness.condition.guide import select
 from likeness.decode import open_clip, stream
 from likeness.errors import BundleError, ConfigError
 from likeness.fit.gaze import gaze_angles
-from likeness.methods.judged import Judged, JudgedPortrait
 from likeness.methods.reenact import CPU, open_portrait
+from likeness.methods.subject import PortraitSubject, Subject
 from likeness.metrics.aligned import common_size, match_frames, stream_pairs
 from likeness.metrics.exhibits import Exhibits
 from likeness.metrics.lips import heard, middles
@@ -39,7 +39,7 @@ _WINDOW = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class Evaluation:
     """What an evaluation found, and what it looked at."""
 
     report: SelfReport | PairReport
@@ -66,7 +66,7 @@ def evaluate_pair(output: Path, reference: Path, progress: Progress = silent) ->
 
 def judge_self(
     bundle: Path, clip: Path, progress: Progress = silent, device: torch.device = CPU
-) -> Judgement:
+) -> Evaluation:
     """Let a portrait repeat the frames of its own clip that training never saw.
 
     Each held-out frame is drawn from its own fitted params and compared with the real crop; both
@@ -82,14 +82,14 @@ def judge_self(
         BundleError: the bundle is no portrait or belongs to another clip.
         ConfigError: it was trained without a holdout.
     """
-    judged = JudgedPortrait(open_portrait(load_bundle(bundle), device))
+    judged = PortraitSubject(open_portrait(load_bundle(bundle), device))
     found, shot = open_clip(clip), judged.shot
     if found.digest != shot.clip.digest:
         raise BundleError(
             f"{clip.name} is not the clip that {bundle.name} was trained on "
             f"(digest {found.digest[:12]}, expected {shot.clip.digest[:12]}); give that clip"
         )
-    if len(judged.seen) == len(shot.track):
+    if len(judged.train_frames) == len(shot.track):
         raise ConfigError(
             f"{bundle.name} was trained on the whole clip; expected held-out frames: train it with "
             "--holdout last-third"
@@ -97,7 +97,7 @@ def judge_self(
     return judge(judged, found, progress)
 
 
-def judge(judged: Judged, clip: Clip, progress: Progress = silent) -> Judgement:
+def judge(judged: Subject, clip: Clip, progress: Progress = silent) -> Evaluation:
     """Judge any method by the frames of its own clip that it never saw.
 
     Args:
@@ -105,22 +105,22 @@ def judge(judged: Judged, clip: Clip, progress: Progress = silent) -> Judgement:
         clip: the clip of its shot.
         progress: called as ("frames" | "evaluate", done, total).
     """
-    shot, held = judged.shot, Window(len(judged.seen), len(judged.shot.track))
+    shot, held = judged.shot, Window(len(judged.train_frames), len(judged.shot.track))
     landmarks = _mapped(shot.track.landmarks, judged.crop(1).crop_from_frame)
-    nearest = nearest_frames(landmarks[judged.seen], landmarks[held.start : held.stop])
+    nearest = nearest_frames(landmarks[judged.train_frames], landmarks[held.start : held.stop])
     needed, rows = np.unique(nearest, return_inverse=True)
     with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
         path = Path(folder) / "nearest.crops"
-        times = judged.seen[needed] + shot.track.start
+        times = judged.train_frames[needed] + shot.track.start
         bank = fill_bank(clip, judged.crop(1), times, path, progress)
         return _judge(judged, clip, bank, rows, progress)
 
 
 def _judge(
-    judged: Judged, clip: Clip, bank: FrameBank, nearest: Ints, progress: Progress
-) -> Judgement:
+    judged: Subject, clip: Clip, bank: FrameBank, nearest: Ints, progress: Progress
+) -> Evaluation:
     """Judge, with row `nearest[i]` of the bank as the baseline of held-out frame i."""
-    shot, held = judged.shot, Window(len(judged.seen), len(judged.shot.track))
+    shot, held = judged.shot, Window(len(judged.train_frames), len(judged.shot.track))
     crop_from_frame = judged.crop(1).crop_from_frame
     evaluation, exhibits = SelfEvaluation(), Exhibits(len(held))
     look = _Look(shot.params, crop_from_frame, clip.size)
@@ -140,10 +140,10 @@ def _judge(
             exhibits.add([f"frame {i}" for i in window], real, result, seen[0], scores)
             progress("evaluate", rows.stop - held.start, len(held))
     report = evaluation.result(float(np.median(seconds)))
-    return Judgement(report, evaluation.series(), exhibits)
+    return Evaluation(report, evaluation.series(), exhibits)
 
 
-def judge_pair(output: Path, reference: Path, progress: Progress = silent) -> Judgement:
+def judge_pair(output: Path, reference: Path, progress: Progress = silent) -> Evaluation:
     """Compare two videos of one performance.
 
     They start together; frames are paired by their time stamps over the time that both last
@@ -183,7 +183,7 @@ def judge_pair(output: Path, reference: Path, progress: Progress = silent) -> Ju
             done += len(drawn)
             progress("evaluate", done, total)
     report = evaluation.result(middles(result)[frames[0]], heard(result), heard(real), left_out)
-    return Judgement(report, evaluation.series(), exhibits)
+    return Evaluation(report, evaluation.series(), exhibits)
 
 
 class _Readers:

@@ -14,7 +14,7 @@ import numpy as np
 
 from likeness.encode import EncodeConfig, encode
 from likeness.errors import MediaError
-from likeness.methods.evaluation import Judgement
+from likeness.methods.evaluation import Evaluation
 from likeness.metrics.pictures import curves
 from likeness.metrics.report import Report
 from likeness.provenance.manifest import Ingredient, Manifest, sha256_of
@@ -57,7 +57,7 @@ def pair_manifest(output: Path, result: Clip, reference: Clip) -> Manifest:
     )
 
 
-def write_sheet(judgement: Judgement, output: Path, like: Clip, manifest: Manifest) -> None:
+def write_sheet(judgement: Evaluation, output: Path, like: Clip, manifest: Manifest) -> None:
     """Write the contact sheet as a picture.
 
     Args:
@@ -78,7 +78,7 @@ def write_sheet(judgement: Judgement, output: Path, like: Clip, manifest: Manife
         picture.append(sheet[None])
 
 
-def write_page(judgement: Judgement, output: Path, like: Clip, manifest: Manifest) -> None:
+def write_page(judgement: Evaluation, output: Path, like: Clip, manifest: Manifest) -> None:
     """Write one HTML file with the numbers, their intervals, the sheet and curves over frames.
 
     Arguments and errors as `write_sheet`.
@@ -102,7 +102,7 @@ def write_page(judgement: Judgement, output: Path, like: Clip, manifest: Manifes
     report.write(output)
 
 
-def _rows(judgement: Judgement) -> list[tuple[object, ...]]:
+def _rows(judgement: Evaluation) -> list[tuple[object, ...]]:
     report = judgement.report
     names = [f.name for f in fields(report) if f.name not in ("intervals", "left_out")]
     unknown = (None, None)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from likeness.condition.atlas import Atlas, box_around, fetch
+from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.gallery import pick_keyframes
-from likeness.condition.guide import Guide, select
 from likeness.condition.mesh import EYES, MOUTH, SKIN, PortraitMesh, PosedMesh, with_eyes
 from likeness.condition.paint import cover
 from likeness.condition.warp import displacements, facing
@@ -38,7 +38,7 @@ _EYE_BORDER = (4.0, 13.0)
 """Millimetres from the lids' edge where the rendered face begins and where it is alone."""
 _UNLIKE = 0.8
 """Correlation of two aligned mouths at which they are no longer blended."""
-_MAPS = ("place_x", "place_y", "light_r", "light_g", "light_b", "way_x", "way_y")
+_MAPS = ("place_x", "place_y", "light_r", "light_g", "light_b", "flow_x", "flow_y")
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Face2FaceConfig:
 
 def make_face2face(footage: Footage, config: Face2FaceConfig) -> dict[str, Weights]:
     """Unroll skin and mouths."""
-    guide, known, rows = footage.guide, footage.params, footage.rows
-    atlas = open_atlas(guide, config.texels)
+    conditioner, known, rows = footage.conditioner, footage.params, footage.rows
+    atlas = open_atlas(conditioner, config.texels)
     calm = np.argsort(np.square(known.expression - np.median(known.expression, 0)).sum(1))
     calm = np.sort(calm[: max(config.skin, len(calm) // 3)])
     # Turned heads show the cheeks; expressions move the skin off its place.
     nothing = np.zeros((len(calm), 1), np.float32)
-    posed = replace(guide.describe(select(known, calm)), mouth=nothing)
+    posed = replace(conditioner.describe(select(known, calm)), mouth=nothing)
     posed = replace(posed, eyes=nothing)
     chosen = calm[pick_keyframes(posed, config.skin)]
     colors, weights = zip(*(_unlit(footage, atlas, i) for i in chosen), strict=True)
@@ -84,13 +84,13 @@ def make_face2face(footage: Footage, config: Face2FaceConfig) -> dict[str, Weigh
     }
 
 
-def open_atlas(guide: Guide, texels: int) -> Atlas:
+def open_atlas(conditioner: PortraitConditioner, texels: int) -> Atlas:
     """Unroll a face whose mouth is open, so that teeth have a place."""
-    model = guide.mesh.model
+    model = conditioner.mesh.model
     weights = np.zeros(len(model.expression), np.float32)
     if "jawOpen" in model.expression_names:
         weights[model.expression_names.index("jawOpen")] = 0.7
-    return Atlas.of(guide.mesh, texels, weights)
+    return Atlas.of(conditioner.mesh, texels, weights)
 
 
 def mouth_box(atlas: Atlas) -> Ints:
@@ -98,27 +98,27 @@ def mouth_box(atlas: Atlas) -> Ints:
     return box_around(atlas.places[atlas.mesh.model.regions["lips"]], atlas.side / 20, atlas.side)
 
 
-def _pose(guide: Guide, params: FaceParams) -> PosedMesh:
-    return guide.mesh.pose(params, guide.crop_from_frame, guide.frame_size)
+def _pose(conditioner: PortraitConditioner, params: FaceParams) -> PosedMesh:
+    return conditioner.mesh.pose(params, conditioner.crop_from_frame, conditioner.frame_size)
 
 
-def _lit(guide: Guide, posed: PosedMesh, light: Floats) -> Floats:
+def _lit(conditioner: PortraitConditioner, posed: PosedMesh, light: Floats) -> Floats:
     """(N,V,3) irradiance of the whole mesh; rings, which are not drawn, have one."""
-    normals = vertex_normals(posed.points, guide.mesh.model.triangles)
+    normals = vertex_normals(posed.points, conditioner.mesh.model.triangles)
     lit = np.stack([irradiance(n, one) for n, one in zip(normals, light, strict=True)])
-    return with_eyes(np.maximum(lit, _DARKEST), guide.mesh, 1)
+    return with_eyes(np.maximum(lit, _DARKEST), conditioner.mesh, 1)
 
 
 def _unlit(footage: Footage, atlas: Atlas, index: int) -> tuple[Tensor, Tensor]:
     """Unroll one frame and take its light off: (1,3,s,s) albedo and (1,1,s,s) weight."""
-    one, guide = np.array([index]), footage.guide
+    one, conditioner = np.array([index]), footage.conditioner
     params = select(footage.params, one)
-    posed = _pose(guide, params)
+    posed = _pose(conditioner, params)
     colors = atlas.unroll(footage.bank.crops(one), posed.vertices[..., :2])
-    lit = atlas.carry(_lit(guide, posed, params.light)[0])
-    seen = atlas.carry(facing(guide.mesh, posed)[0][:, None])
+    lit = atlas.carry(_lit(conditioner, posed, params.light)[0])
+    visibility = atlas.carry(facing(conditioner.mesh, posed)[0][:, None])
     light = torch.from_numpy(lit.transpose(2, 0, 1))[None].clamp_min(_DARKEST)
-    weight = torch.from_numpy(seen.transpose(2, 0, 1))[None].clamp_min(1e-3)
+    weight = torch.from_numpy(visibility.transpose(2, 0, 1))[None].clamp_min(1e-3)
     return colors / light, weight.square()
 
 
@@ -126,7 +126,7 @@ def _unlit(footage: Footage, atlas: Atlas, index: int) -> tuple[Tensor, Tensor]:
 class Face2Face:
     """The editor: wanted params and the target's frames in, changed frames out."""
 
-    guide: Guide
+    conditioner: PortraitConditioner
     shot: Shot
     atlas: Atlas
     skin: Tensor
@@ -160,23 +160,23 @@ class Face2Face:
             window: which of its frames.
             frames: (N,3,h,w) the target's crops there.
         """
-        own, seen = own_frames(self.shot, params, window)
-        wanted = self._wanted(params, own, window, seen)
-        posed, before = _pose(self.guide, wanted), _pose(self.guide, own)
+        own, observed = own_frames(self.shot, params, window)
+        wanted = self._wanted(params, own, window, observed)
+        posed, before = _pose(self.conditioner, wanted), _pose(self.conditioner, own)
         light = self._light(frames, before)
-        lit = _lit(self.guide, posed, light)
+        lit = _lit(self.conditioner, posed, light)
         drawn = [self._maps(posed, before, lit, n) for n in range(len(window))]
         maps, masks = zip(*drawn, strict=True)
         chosen = self._chosen(params)
         last = np.maximum(np.arange(window.start, window.stop) - 1, 0)
         pairs = np.stack([chosen[window.start : window.stop], chosen[last]], 1)
         return Condition(
-            crop=self.guide.crop(len(window)),
+            crop=self.conditioner.crop(len(window)),
             maps=torch.from_numpy(np.stack(maps)),
             map_names=_MAPS,
             keyframes=self.patches[torch.from_numpy(pairs)],
             target=frames,
-            mask=torch.from_numpy(np.stack(masks) * seen[:, None, None, None]).float(),
+            mask=torch.from_numpy(np.stack(masks) * observed[:, None, None, None]).float(),
         )
 
     def draw(self, condition: Condition) -> Tensor:
@@ -196,8 +196,8 @@ class Face2Face:
             patch = torch.lerp(texture[:, y0:y1, x0:x1], _between(*mouths[n]), self.blend[0])
             texture[:, y0:y1, x0:x1] = patch
             face = fetch(texture[None], maps[n, :2].permute(1, 2, 0).numpy()) * maps[n, 2:5]
-            ways = maps[n, 5:7].permute(1, 2, 0).numpy()
-            moved = fetch(target[n : n + 1], centers + ways) if ways.any() else target[n : n + 1]
+            flow = maps[n, 5:7].permute(1, 2, 0).numpy()
+            moved = fetch(target[n : n + 1], centers + flow) if flow.any() else target[n : n + 1]
             drawn.append(torch.lerp(moved, face.clamp(0, 1), mask[n : n + 1]))
         return torch.cat(drawn)
 
@@ -208,29 +208,29 @@ class Face2Face:
         return torch.maximum((condition.mask > 0).float(), moved.float())
 
     def _wanted(
-        self, params: FaceParams, own: FaceParams, window: Window, seen: Bools
+        self, params: FaceParams, own: FaceParams, window: Window, observed: Bools
     ) -> FaceParams:
         """The target's own params with the wanted mouth, nose and brows where it was seen."""
         moves = belongs(own.expression_names, ["mouth", "nose", "brows"])
         wanted = params.expression[window.start : window.stop]
-        return replace(own, expression=np.where(moves & seen[:, None], wanted, own.expression))
+        return replace(own, expression=np.where(moves & observed[:, None], wanted, own.expression))
 
     def _plan(self, params: FaceParams) -> Ints:
         """(N,) mouth of each frame; which one follows which is decided over the whole timeline."""
         own = replace(params, shape=self.shot.params.shape)
-        return self.gallery.choose(describe(self.guide.mesh.model, own), self.continuity)
+        return self.gallery.choose(describe(self.conditioner.mesh.model, own), self.continuity)
 
     def _light(self, frames: Tensor, before: PosedMesh) -> Floats:
         """(N,9,3) light of the target's frames, from the skin that they show."""
-        model = self.guide.mesh.model
+        model = self.conditioner.mesh.model
         count = len(model.mean)
         albedo = fetch(self.skin[None], self.atlas.places[None, :count])[0, :, 0].T.numpy()
         normals = vertex_normals(before.points, model.triangles)
-        seen = facing(self.guide.mesh, before)[:, :count] > 0.3
+        visible = facing(self.conditioner.mesh, before)[:, :count] > 0.3
         inside = (before.vertices[:, :count, :2] > 1) & (
-            before.vertices[:, :count, :2] < self.guide.side - 1
+            before.vertices[:, :count, :2] < self.conditioner.side - 1
         )
-        shown = seen & inside.all(-1) & (self.cover[:count, 0] > 0)
+        shown = visible & inside.all(-1) & (self.cover[:count, 0] > 0)
         shown[:, model.regions["mouth"]] = False
         answers = []
         for n in range(len(frames)):
@@ -242,8 +242,8 @@ class Face2Face:
         self, posed: PosedMesh, before: PosedMesh, lit: Floats, n: int
     ) -> tuple[Floats, Floats]:
         """(7,h,w) maps and (1,h,w) mask of one frame."""
-        guide, mesh = self.guide, self.guide.mesh
-        coverage = cover(mesh, posed.vertices[n], guide.side, guide.side)
+        conditioner, mesh = self.conditioner, self.conditioner.mesh
+        coverage = cover(mesh, posed.vertices[n], conditioner.side, conditioner.side)
         cosine = facing(mesh, posed)[n, :, None]
         # Lips turn away inside the mouth, nostrils under the nose; both are seen all the same.
         for name in ("mouth", "nose"):
@@ -251,24 +251,26 @@ class Face2Face:
         values = np.concatenate([self.atlas.places, lit[n], self.cover, cosine], 1)
         drawn = interpolate(coverage.ids, coverage.barycentrics, values, mesh.triangles)
         xy, was = posed.vertices[n, :, :2], before.vertices[n, :, :2]
-        ways = np.zeros((2, guide.side, guide.side), np.float32)
+        flow = np.zeros((2, conditioner.side, conditioner.side), np.float32)
         if np.abs(xy - was).max() > 0.02:
-            seen = np.ones((1, len(xy)), np.float32)
-            ways = displacements(mesh, coverage, xy, was[None], seen, guide.side)[0][0]
+            visibility = np.ones((1, len(xy)), np.float32)
+            flow = displacements(mesh, coverage, xy, was[None], visibility, conditioner.side)[0][0]
         shown = np.clip(drawn[..., 5] * 1.5, 0, 1) * np.clip((drawn[..., 6] - 0.1) / 0.25, 0, 1)
         shown = np.where(coverage.kinds == MOUTH, 1, shown)
         shown = np.where((coverage.kinds == SKIN) | (coverage.kinds == MOUTH), shown, 0)
         smooth = shown * shown * (3 - 2 * shown)
-        maps = np.concatenate([drawn[..., :5].transpose(2, 0, 1), ways])
+        maps = np.concatenate([drawn[..., :5].transpose(2, 0, 1), flow])
         return maps.astype(np.float32), smooth[None].astype(np.float32)
 
 
-def open_face2face(networks: Mapping[str, Weights], guide: Guide, shot: Shot) -> Face2Face:
+def open_face2face(
+    networks: Mapping[str, Weights], conditioner: PortraitConditioner, shot: Shot
+) -> Face2Face:
     """Make the editor from what `make_face2face` kept."""
     skin, mouths = networks["skin"], networks["mouths"]
-    mesh = guide.mesh
+    mesh = conditioner.mesh
     model = mesh.model
-    atlas = open_atlas(guide, int(skin.config["texels"]))
+    atlas = open_atlas(conditioner, int(skin.config["texels"]))
     patches = mouths.tensors["patches"].float()
     described = describe(model, select(shot.params, mouths.tensors["rows"].numpy()))
     shown = _away_from_eyes(mesh)
@@ -280,7 +282,7 @@ def open_face2face(networks: Mapping[str, Weights], guide: Guide, shot: Shot) ->
     around[:, :, atlas.coverage.kinds[y0:y1, x0:x1] == MOUTH] = 1
     blend = torch.from_numpy(_fading(around.shape[2], around.shape[3]) * (around > 0))
     return Face2Face(
-        guide=guide,
+        conditioner=conditioner,
         shot=shot,
         atlas=atlas,
         skin=skin.tensors["texture"].float(),

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from likeness.composite.pyramid import pyramid_blend
 from likeness.condition.atlas import Atlas, box_around, fetch
-from likeness.condition.guide import Guide, select
+from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.mesh import PosedMesh, with_eyes
 from likeness.condition.paint import cover
 from likeness.face3d.raster import interpolate, rasterize
@@ -65,16 +65,16 @@ class ObamaConfig:
 
 def make_obama(footage: Footage, config: ObamaConfig) -> dict[str, Weights]:
     """Bring lower faces to the frontal template and choose the frames that show teeth best."""
-    guide, known, rows = footage.guide, footage.params, footage.rows
-    atlas = Atlas.of(guide.mesh, config.texels)
-    usual = np.flatnonzero(_usual(guide, known))
+    conditioner, known, rows = footage.conditioner, footage.params, footage.rows
+    atlas = Atlas.of(conditioner.mesh, config.texels)
+    usual = np.flatnonzero(_usual(conditioner, known))
     count = min(config.candidates, len(usual))
     kept = usual[np.unique(np.linspace(0, len(usual) - 1, count).astype(np.int64))]
     x0, y0, x1, y1 = lower_box(atlas).tolist()
     textures, scores = [], []
     for index in kept:
         one = np.array([index])
-        posed = _rigid(guide, select(known, one))
+        posed = _rigid(conditioner, select(known, one))
         texture = atlas.unroll(footage.bank.crops(one), posed.vertices[..., :2])[:, :, y0:y1, x0:x1]
         textures.append((texture.clamp(0, 1) * 255 + 0.5).to(torch.uint8))
         scores.append(_teeth_shown(texture, _between(atlas, known.expression[index])))
@@ -109,18 +109,18 @@ def lower_box(atlas: Atlas) -> Ints:
     return np.array([*box[:3], deeper], np.int64)
 
 
-def _usual(guide: Guide, params: FaceParams) -> Bools:
+def _usual(conditioner: PortraitConditioner, params: FaceParams) -> Bools:
     """(N,) True where the head is turned no further than usual (section 4.2, frame selection)."""
-    pose = guide.describe(params).pose
+    pose = conditioner.describe(params).pose
     stray = np.abs(pose - np.median(pose, 0)) / np.maximum(pose.std(0), 1e-3)
     usual = (stray < _STRAY).all(1)
     return usual if usual.sum() >= 8 else np.ones(len(pose), bool)
 
 
-def _rigid(guide: Guide, params: FaceParams) -> PosedMesh:
+def _rigid(conditioner: PortraitConditioner, params: FaceParams) -> PosedMesh:
     """Pose the template: the person's face at rest, turned like the frames' heads."""
     still = replace(params, expression=np.zeros_like(params.expression))
-    return guide.mesh.pose(still, guide.crop_from_frame, guide.frame_size)
+    return conditioner.mesh.pose(still, conditioner.crop_from_frame, conditioner.frame_size)
 
 
 def _between(atlas: Atlas, expression: Floats) -> Tensor:
@@ -148,7 +148,7 @@ def _teeth_shown(texture: Tensor, between: Tensor) -> tuple[float, float]:
 class Obama:
     """The editor: wanted mouths and the target's frames in, changed frames out."""
 
-    guide: Guide
+    conditioner: PortraitConditioner
     shot: Shot
     atlas: Atlas
     pictures: Tensor
@@ -182,23 +182,23 @@ class Obama:
             window: which of its frames.
             frames: (N,3,h,w) the target's crops there.
         """
-        own, seen = own_frames(self.shot, params, window, self.shown)
+        own, observed = own_frames(self.shot, params, window, self.shown)
         moves = belongs(own.expression_names, ["mouth"])
         expression = np.where(moves, params.expression[window.start : window.stop], own.expression)
-        shapes = (_lips(self.guide, expression) - self.mean) @ self.basis
+        shapes = (_lips(self.conditioner, expression) - self.mean) @ self.basis
         chosen = [self._choose(shape) for shape in shapes]
-        posed = _rigid(self.guide, own)
+        posed = _rigid(self.conditioner, own)
         maps, masks = zip(*(self._maps(posed, n) for n in range(len(own))), strict=True)
         between = [_between(self.atlas, row) for row in expression]
         lips = [self._lip_lines(row) for row in expression]
         return Condition(
-            crop=self.guide.crop(len(own)),
+            crop=self.conditioner.crop(len(own)),
             maps=torch.from_numpy(np.stack(maps)),
             map_names=_MAPS,
             keyframes=torch.cat([self._detail(b, at) for b, at in zip(between, lips, strict=True)]),
             code=torch.from_numpy(np.stack(chosen)),
             target=frames,
-            mask=torch.from_numpy(np.stack(masks) * seen[:, None, None, None]).float(),
+            mask=torch.from_numpy(np.stack(masks) * observed[:, None, None, None]).float(),
         )
 
     def draw(self, condition: Condition) -> Tensor:
@@ -261,7 +261,7 @@ class Obama:
 
     def _maps(self, posed: PosedMesh, n: int) -> tuple[Floats, Floats]:
         """(3,h,w) maps and (1,h,w) mask of one frame."""
-        mesh, side = self.guide.mesh, self.guide.side
+        mesh, side = self.conditioner.mesh, self.conditioner.side
         coverage = cover(mesh, posed.vertices[n], side, side)
         values = np.concatenate([self.atlas.places, self.values], 1)
         drawn = interpolate(coverage.ids, coverage.barycentrics, values, mesh.triangles)
@@ -271,13 +271,15 @@ class Obama:
         return maps.astype(np.float32), smooth[None].astype(np.float32)
 
 
-def open_obama(networks: Mapping[str, Weights], guide: Guide, shot: Shot) -> Obama:
+def open_obama(
+    networks: Mapping[str, Weights], conditioner: PortraitConditioner, shot: Shot
+) -> Obama:
     """Make the editor from what `make_obama` kept."""
     mouths, teeth = networks["mouths"], networks["teeth"]
     texels = int(mouths.config["texels"])
-    atlas = Atlas.of(guide.mesh, texels)
+    atlas = Atlas.of(conditioner.mesh, texels)
     rows = mouths.tensors["rows"].numpy()
-    lips = _lips(guide, shot.params.expression[rows])
+    lips = _lips(conditioner, shot.params.expression[rows])
     mean = lips.mean(0)
     _, _, components = np.linalg.svd(lips - mean, full_matrices=False)
     basis = components[:_MODES].T
@@ -286,7 +288,7 @@ def open_obama(networks: Mapping[str, Weights], guide: Guide, shot: Shot) -> Oba
         [lip_lines(atlas, shot.params.expression[row])[k] for k, row in enumerate(shown)]
     )
     return Obama(
-        guide=guide,
+        conditioner=conditioner,
         shot=shot,
         atlas=atlas,
         pictures=mouths.tensors["pictures"],
@@ -295,7 +297,7 @@ def open_obama(networks: Mapping[str, Weights], guide: Guide, shot: Shot) -> Oba
         basis=basis,
         proxies=high_pass(teeth.tensors["pictures"].float() / 255, texels / 50),
         proxy_lips=lines,
-        values=_region(guide),
+        values=_region(conditioner),
         nearest=int(mouths.config["nearest"]),
         share=float(mouths.config["share"]),
         teeth=float(mouths.config["teeth"]),
@@ -310,16 +312,16 @@ def lip_lines(atlas: Atlas, expression: Floats) -> Floats:
     return np.asarray(np.stack(inner) - lower_box(atlas)[:2], np.float32)
 
 
-def _lips(guide: Guide, expression: Floats) -> Floats:
+def _lips(conditioner: PortraitConditioner, expression: Floats) -> Floats:
     """(N,2P) lip points seen from the front: frontal because the head's pose is left out."""
-    model = guide.mesh.model
-    points = model.vertices(guide.mesh.shape, expression)[:, model.regions["lips"], :2]
+    model = conditioner.mesh.model
+    points = model.vertices(conditioner.mesh.shape, expression)[:, model.regions["lips"], :2]
     return points.reshape(len(expression), -1)
 
 
-def _region(guide: Guide) -> Floats:
+def _region(conditioner: PortraitConditioner) -> Floats:
     """(V,2): 1 in the lower face, 0 in the upper and on the first ring; 1 along the jaw line."""
-    mesh = guide.mesh
+    mesh = conditioner.mesh
     model = mesh.model
     rest = model.neutral(mesh.shape)
     nose, chin = rest[_NOSE_BASE, 1], rest[_CHIN, 1]

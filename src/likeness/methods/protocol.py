@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from likeness.condition.guide import Guide, select
+from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.provenance.manifest import Manifest
 from likeness.training.data import FrameBank
 from likeness.types import Bools, Condition, FaceParams, Ints, Layer, Shot, Window
@@ -55,7 +55,7 @@ class Editor(Protocol):
 class Footage:
     """The frames of a target's clip that an editor may keep something of."""
 
-    guide: Guide
+    conditioner: PortraitConditioner
     """The target's mesh and crop."""
     params: FaceParams
     """Of M frames."""

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from likeness.composite import soft_rectangle
+from likeness.condition.conditioner import PortraitConditioner, Underlay, select
 from likeness.condition.crop import cut
 from likeness.condition.gallery import Gallery
-from likeness.condition.guide import Beneath, Guide, select
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
 from likeness.geometry import whole_square
@@ -46,14 +46,14 @@ _PARTS = ("generator", "gallery")
 
 
 @dataclass(frozen=True, eq=False)
-class PortraitBundle:
+class PortraitModel:
     """A loaded portrait: the target, its guide and its generator."""
 
     method: str
     shot: Shot
-    seen: Ints
+    train_frames: Ints
     """(M,) frames of the shot that training used."""
-    guide: Guide
+    conditioner: PortraitConditioner
     gallery: Gallery | None
     """Keyframes; None for an editor."""
     generator: nn.Module | None
@@ -71,12 +71,12 @@ class PortraitBundle:
     @property
     def target(self) -> FaceParams:
         """What the target does in the frames that training saw."""
-        return select(self.shot.params, self.seen)
+        return select(self.shot.params, self.train_frames)
 
     @cached_property
     def inside(self) -> torch.Tensor:
         """(1,1,h,w) alpha of the square, which fades where it ends inside the frame."""
-        return soft_rectangle(self.guide.crop(1), self.guide.frame_size)
+        return soft_rectangle(self.conditioner.crop(1), self.conditioner.frame_size)
 
     def draw(self, condition: Condition) -> torch.Tensor:
         """Return (N,3,h,w) RGB in [0,1], on the CPU."""
@@ -94,11 +94,11 @@ class PortraitBundle:
                 drawn = self.generator(condition.keyframes, condition.maps, condition.code)
             return cast(torch.Tensor, drawn).clamp(0, 1).cpu()
 
-    def settle(self, params: FaceParams) -> Ints | None:
+    def choose_body_keyframes(self, params: FaceParams) -> Ints | None:
         """(N,) keyframes that lend the body over a whole performance; None where there are none."""
         if self.gallery is None or isinstance(self.generator, Spacetime):
             return None
-        return self.guide.settle(self.gallery, params)
+        return self.conditioner.choose_body_keyframes(self.gallery, params)
 
     def condition(
         self,
@@ -107,7 +107,7 @@ class PortraitBundle:
         crops: torch.Tensor | None = None,
         *,
         own: FaceParams | None = None,
-        lent: Ints | None = None,
+        body_keyframes: Ints | None = None,
     ) -> Condition:
         """Tell the generator about a window of params.
 
@@ -116,7 +116,7 @@ class PortraitBundle:
             window: frames of it.
             crops: (N,3,h,w) the target's own frames there; an editor needs them.
             own: what the target does in the crops; with both, a portrait takes the body from there.
-            lent: what `settle` says of `params`, found anew without it.
+            body_keyframes: what `choose_body_keyframes` says of `params`, found anew without it.
         """
         if self.editor is not None:
             check(crops is not None, f"{self.method} changes frames, expected the target's own")
@@ -126,26 +126,34 @@ class PortraitBundle:
         if isinstance(self.generator, Spacetime):
             shape = self.generator.config
             frames = np.arange(window.start - shape.window + 1, window.stop).clip(0)
-            return self.guide.from_window(select(params, frames), shape.window, shape.channels)
+            return self.conditioner.from_window(
+                select(params, frames), shape.window, shape.channels
+            )
         frames = np.arange(window.start, window.stop)
         wanted = select(params, frames)
         if crops is not None and own is not None:
-            return self.guide.from_keyframes(self.gallery, wanted, Beneath(crops, own))
-        lent = self.settle(params) if lent is None else lent
-        assert lent is not None  # noqa: S101 - there is a gallery
-        return self.guide.from_keyframes(self.gallery, wanted, lent[frames])
+            return self.conditioner.from_keyframes(self.gallery, wanted, Underlay(crops, own))
+        body_keyframes = (
+            self.choose_body_keyframes(params) if body_keyframes is None else body_keyframes
+        )
+        assert body_keyframes is not None  # noqa: S101 - there is a gallery
+        return self.conditioner.from_keyframes(self.gallery, wanted, body_keyframes[frames])
 
 
-def guide_of(shot: Shot, seen: Ints, crop_from_frame: Floats, side: int) -> Guide:
+def conditioner_of(
+    shot: Shot, train_frames: Ints, crop_from_frame: Floats, side: int
+) -> PortraitConditioner:
     """Build the conditioner of a target from the frames that training may see."""
     model = load_face_model(shot.params.model)
-    params = select(shot.params, seen)
+    params = select(shot.params, train_frames)
     size = shot.clip.size
     mesh = PortraitMesh.fitted(model, params, crop_from_frame, size)
-    return Guide(mesh, params.albedo, params.light.mean(0), crop_from_frame, size, side)
+    return PortraitConditioner(
+        mesh, params.albedo, params.light.mean(0), crop_from_frame, size, side
+    )
 
 
-def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
+def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitModel:
     """Turn a bundle of reenactment into something that draws.
 
     Raises:
@@ -162,27 +170,38 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
     missing -= set(bundle.networks)
     if missing:
         raise BundleError(f"the bundle lacks {', '.join(sorted(missing))}; train it again")
-    seen = np.arange(*bundle.training["frames"], dtype=np.int64)
+    train_frames = np.arange(*bundle.training["frames"], dtype=np.int64)
     crop_from_frame = np.array(bundle.input["crop_from_frame"], np.float32)
-    guide = guide_of(bundle.shot, seen, crop_from_frame, int(bundle.input["size"]))
+    conditioner = conditioner_of(
+        bundle.shot, train_frames, crop_from_frame, int(bundle.input["size"])
+    )
     plate = bundle.networks["plate"].tensors["picture"].float() / 255
     if edits:
-        editor = edits.open(bundle.networks, guide, bundle.shot)
-        known = (bundle.method, bundle.shot, seen, guide, None, None, plate, bundle.people)
-        return PortraitBundle(*known, editor=editor)
+        editor = edits.open(bundle.networks, conditioner, bundle.shot)
+        known = (
+            bundle.method,
+            bundle.shot,
+            train_frames,
+            conditioner,
+            None,
+            None,
+            plate,
+            bundle.people,
+        )
+        return PortraitModel(*known, editor=editor)
     kept = bundle.networks["gallery"].tensors
     times = kept["times"].numpy()
-    gallery = guide.gallery(select(bundle.shot.params, times), kept["pictures"], times)
+    gallery = conditioner.gallery(select(bundle.shot.params, times), kept["pictures"], times)
     generator = build(bundle.networks["generator"], recipe.network)
     generator = prepared(generator, torch.float32).to(device)
     compiled = None
     if isinstance(generator, Portrait) and device.type == "cpu":
         compiled = PortraitCPU(generator)
-    return PortraitBundle(
+    return PortraitModel(
         bundle.method,
         bundle.shot,
-        seen,
-        guide,
+        train_frames,
+        conditioner,
         gallery,
         generator,
         plate,
@@ -196,7 +215,7 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitBundle:
 class Reenact:
     """The method in the pipeline's slots."""
 
-    portrait: PortraitBundle
+    portrait: PortraitModel
     params: FaceParams
     """One per frame of the output's timeline."""
     permission: Permission
@@ -205,17 +224,19 @@ class Reenact:
     settings: Mapping[str, Any] = field(default_factory=dict)
     own: FaceParams | None = None
     """What the target does in the N frames beneath, where these are the target's own clip."""
-    lent: Ints | None = field(init=False)
+    body_keyframes: Ints | None = field(init=False)
     """(N,) keyframes that lend the body where no frame beneath does."""
 
     def __post_init__(self) -> None:
         # Settled over the whole performance, so that every window is drawn alike.
-        lent = self.portrait.settle(self.params) if self.own is None else None
-        object.__setattr__(self, "lent", lent)
+        body_keyframes = (
+            self.portrait.choose_body_keyframes(self.params) if self.own is None else None
+        )
+        object.__setattr__(self, "body_keyframes", body_keyframes)
 
     def manifest(self, title: str) -> Manifest:
         """State what the output is made from."""
-        whole = whole_square(self.portrait.guide.crop(1), self.portrait.shot.clip.size)
+        whole = whole_square(self.portrait.conditioner.crop(1), self.portrait.shot.clip.size)
         height, width = self.portrait.shot.clip.size
         covers = whole is not None and whole[2] >= max(height, width)
         return Manifest(
@@ -230,8 +251,8 @@ class Reenact:
     def condition(self, window: Window, frames: torch.Tensor) -> Condition:
         """Paint guides and choose keyframes; the target's own frames lend body or more."""
         if self.own is None and self.portrait.editor is None:
-            return self.portrait.condition(self.params, window, lent=self.lent)
-        crops = cut(frames, self.portrait.guide.crop(len(window)))
+            return self.portrait.condition(self.params, window, body_keyframes=self.body_keyframes)
+        crops = cut(frames, self.portrait.conditioner.crop(len(window)))
         rows = np.arange(window.start, window.stop)
         own = None if self.own is None else select(self.own, rows)
         return self.portrait.condition(self.params, window, crops, own=own)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.gallery import KEYFRAMES, Features, Gallery, distances
-from likeness.condition.guide import Guide, select
 from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscriminator
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
@@ -52,9 +52,9 @@ class FastConfig:
     correction: float = 1e-3
     """Weight of the mean square of the warps' corrections, in 256ths of the crop."""
     adversarial: float = 0.0
-    """Weight of the patch critic; 0 trains without one."""
+    """Weight of the patch discriminator; 0 trains without one."""
     adversarial_from: float = 0.6
-    """Share of the training after which the critic joins: first the place, then the grain."""
+    """Share of the training after which it joins: first the place, then the grain."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ PIX2PIX = PaperConfig(window=1, refine=False)
 class Material:
     """What a portrait is trained from."""
 
-    guide: Guide
+    conditioner: PortraitConditioner
     gallery: Gallery
     bank: FrameBank
     params: FaceParams
@@ -133,14 +133,14 @@ def rarity(described: Features, seed: int = 0) -> Floats:
     return normalized
 
 
-def region_weights(guide: Guide, params: FaceParams) -> Tensor:
+def region_weights(conditioner: PortraitConditioner, params: FaceParams) -> Tensor:
     """Return (N,1,h,w) weights: face 3, mouth 6, eyes 7, the rest 1, scaled to mean one.
 
     Regions are boxes around the posed vertices, so that a closed eye counts as much as an open one.
     """
-    posed = guide.mesh.pose(params, guide.crop_from_frame, guide.frame_size)
-    regions = guide.mesh.model.regions
-    side = guide.side
+    posed = conditioner.mesh.pose(params, conditioner.crop_from_frame, conditioner.frame_size)
+    regions = conditioner.mesh.model.regions
+    side = conditioner.side
     weight = np.ones((len(params), 1, side, side), np.float32)
     margin = side * 0.02
     for name, extra in (("face_oval", 2), ("lips", 3), ("right_eye", 4), ("left_eye", 4)):
@@ -157,21 +157,23 @@ class FastTask:
 
     def __init__(self, material: Material, config: FastConfig) -> None:
         self.material, self.config = material, config
-        guide, params = material.guide, material.params
-        self.probability = rarity(guide.describe(select(params, material.rows)))
-        code = guide.code(select(params, np.array([0]))).shape[1]
-        self.generator = Portrait(PortraitConfig(guide.side, KEYFRAMES, code, tuple(config.widths)))
+        conditioner, params = material.conditioner, material.params
+        self.probability = rarity(conditioner.describe(select(params, material.rows)))
+        code = conditioner.code(select(params, np.array([0]))).shape[1]
+        self.generator = Portrait(
+            PortraitConfig(conditioner.side, KEYFRAMES, code, tuple(config.widths))
+        )
         plate, still = background(material.bank)
         self.generator.plate.copy_(plate)
         self.generator.still.copy_(still)
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
         if config.adversarial > 0:
-            self.critic = PatchDiscriminator(LIGHT)
-        _place(material.device, self.generator, self.critic)
+            self.discriminator = PatchDiscriminator(LIGHT)
+        _place(material.device, self.generator, self.discriminator)
 
     def sample(self, random: np.random.Generator) -> PortraitSample:
         """Draw rare frames more often; withhold keyframes from around each."""
-        material, guide = self.material, self.material.guide
+        material, conditioner = self.material, self.material.conditioner
         chosen = random.choice(len(material.bank), self.config.batch, p=self.probability)
         frames = material.rows[chosen]
         params = select(material.params, frames)
@@ -179,14 +181,14 @@ class FastTask:
         gallery = material.gallery
         # Nearer in time than at run time, a keyframe would teach copying.
         banned = np.abs(gallery.times - frames[:, None]) <= self.config.apart
-        unlike = guide.bodies(params, real).apart(gallery.bodies)
-        unlike += self.config.pose * distances(guide.describe(params).pose, gallery.pose)
-        lent = np.where(banned, unlike + 1e9, unlike).argmin(1)
-        condition = guide.from_keyframes(gallery, params, lent, banned)
-        return PortraitSample(condition, real, region_weights(guide, params))
+        unlike = conditioner.bodies(params, real).apart(gallery.bodies)
+        unlike += self.config.pose * distances(conditioner.describe(params).pose, gallery.pose)
+        body_keyframes = np.where(banned, unlike + 1e9, unlike).argmin(1)
+        condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned)
+        return PortraitSample(condition, real, region_weights(conditioner, params))
 
     def losses(self, sample: PortraitSample, progress: float) -> Losses:
-        """E = L1 + detail * Laplacian pyramid, plus a hinge critic late in training."""
+        """E = L1 + detail * Laplacian pyramid, plus a hinge discriminator late in training."""
         sample = sample.to(self.material.device)
         condition, real = sample.condition, sample.real
         keyframes, code = condition.keyframes, condition.code
@@ -198,16 +200,16 @@ class FastTask:
         loss = loss + self.config.detail * losses.laplacian_pyramid(drawn, real, sample.weight, 2)
         if self.config.texture > 0:
             loss = loss + self.config.texture * losses.texture(drawn, real, sample.weight)
-        critic = self.critic
-        if critic is None or progress < self.config.adversarial_from:
+        discriminator = self.discriminator
+        if discriminator is None or progress < self.config.adversarial_from:
             return Losses(loss)
         with torch.autocast(real.device.type, torch.bfloat16):
-            loss = loss + self.config.adversarial * losses.generator_hinge(critic(drawn))
+            loss = loss + self.config.adversarial * losses.generator_hinge(discriminator(drawn))
         fake = drawn.detach()
 
         def judge() -> Tensor:
             with torch.autocast(real.device.type, torch.bfloat16):
-                return losses.discriminator_hinge(critic(real), critic(fake))
+                return losses.discriminator_hinge(discriminator(real), discriminator(fake))
 
         return Losses(loss, judge)
 
@@ -220,25 +222,25 @@ class PaperTask:
         channels = GUIDE_CHANNELS[config.guides]
         self.generator = Spacetime(
             SpacetimeConfig(
-                size=material.guide.side,
+                size=material.conditioner.side,
                 window=config.window,
                 channels=channels,
                 width=config.width,
-                levels=halvings(material.guide.side),
+                levels=halvings(material.conditioner.side),
                 refine=config.refine,
             )
         )
-        self.critic: nn.Module | None = PatchDiscriminator(
+        self.discriminator: nn.Module | None = PatchDiscriminator(
             PatchConfig(channels=channels * config.window, width=config.width)
         )
-        _place(material.device, self.generator, self.critic)
+        _place(material.device, self.generator, self.discriminator)
 
     def sample(self, random: np.random.Generator) -> PortraitSample:
         """Draw windows evenly, as the paper does."""
         material, length = self.material, self.config.window
         chosen = random.choice(len(material.bank), self.config.batch)
         stacks = [
-            material.guide.from_window(
+            material.conditioner.from_window(
                 select(material.params, np.arange(row - length + 1, row + 1).clip(0)),
                 length,
                 GUIDE_CHANNELS[self.config.guides],
@@ -246,7 +248,7 @@ class PaperTask:
             for row in material.rows[chosen]
         ]
         condition = Condition(
-            material.guide.crop(len(chosen)),
+            material.conditioner.crop(len(chosen)),
             torch.cat([stack.maps for stack in stacks]),
             stacks[0].map_names,
         )
@@ -256,17 +258,19 @@ class PaperTask:
     def losses(self, sample: PortraitSample, progress: float) -> Losses:
         """E = E_cGAN + reconstruction * E_L1 (Deep Video Portraits, section 5.3)."""
         sample = sample.to(self.material.device)
-        maps, real, critic = sample.condition.maps, sample.real, self.critic
+        maps, real, discriminator = sample.condition.maps, sample.real, self.discriminator
         with torch.autocast(real.device.type, torch.bfloat16):
             drawn = self.generator(maps)
-            assert critic is not None  # noqa: S101 - set in __init__
-            loss = losses.generator_log(critic(drawn, maps))
+            assert discriminator is not None  # noqa: S101 - set in __init__
+            loss = losses.generator_log(discriminator(drawn, maps))
         loss = loss + self.config.reconstruction * losses.l1(drawn, real)
         fake = drawn.detach()
 
         def judge() -> Tensor:
             with torch.autocast(real.device.type, torch.bfloat16):
-                return losses.discriminator_log(critic(real, maps), critic(fake, maps))
+                return losses.discriminator_log(
+                    discriminator(real, maps), discriminator(fake, maps)
+                )
 
         return Losses(loss, judge)
 

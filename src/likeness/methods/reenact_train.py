@@ -16,14 +16,14 @@ import torch
 from likeness import config as settings
 from likeness.condition import pick_keyframes, portrait_crop
 from likeness.condition.body import Bodies
-from likeness.condition.guide import Guide, select
+from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.decode import Decoder
 from likeness.errors import BundleError, ConfigError, TrackError
 from likeness.methods.editors import EditorConfig, make_editor
 from likeness.methods.face2face import Face2FaceConfig
 from likeness.methods.obama import ObamaConfig
 from likeness.methods.protocol import METHODS, Footage
-from likeness.methods.reenact import guide_of, weights_of
+from likeness.methods.reenact import conditioner_of, weights_of
 from likeness.methods.reenact_tasks import (
     PIX2PIX,
     FastConfig,
@@ -38,7 +38,7 @@ from likeness.store import has_state, save_bundle
 from likeness.synthesize.portrait import at_size
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig
-from likeness.training.stages import Stage, train_stages
+from likeness.training.phases import Phase, train_phases
 from likeness.types import (
     Bundle,
     Clip,
@@ -151,26 +151,28 @@ def train_portrait(
     permission = permit_training(shot.clip, "reenact", consents)
     torch.manual_seed(config.seed)
     stop = len(shot.track) * 2 // 3 if config.holdout == "last-third" else len(shot.track)
-    seen = np.arange(stop)
+    train_frames = np.arange(stop)
     rows = _usable(shot, stop, config.max_frames)
     first = shot.track.start
     crop = portrait_crop(shot.track, shot.clip.size, config.size, config.scale)
-    guide = guide_of(shot, seen, crop.crop_from_frame[0], config.size)
-    _warn_of_few_pixels(guide, shot.clip)
+    conditioner = conditioner_of(shot, train_frames, crop.crop_from_frame[0], config.size)
+    _warn_of_few_pixels(conditioner, shot.clip)
     run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
     bank = fill_bank(shot.clip, crop, rows + first, run.crops, progress)
     if isinstance(config.recipe, FastConfig | PaperConfig):
         keyframes = config.fast.keyframes
-        material = _material(guide, shot, bank, rows, keyframes, device or torch.device("cpu"))
-        networks, learned = _learn(material, shot, seen, config, run, progress)
+        material = _material(
+            conditioner, shot, bank, rows, keyframes, device or torch.device("cpu")
+        )
+        networks, learned = _learn(material, shot, train_frames, config, run, progress)
     else:
-        footage = Footage(guide, select(shot.params, rows), bank, rows)
+        footage = Footage(conditioner, select(shot.params, rows), bank, rows)
         networks, learned = make_editor(footage, config.recipe), {}
-    plate = Weights("plate", {}, {"picture": _plate(shot.clip, seen + first)})
+    plate = Weights("plate", {}, {"picture": _plate(shot.clip, train_frames + first)})
     bundle = Bundle(
         method=f"reenact.{config.preset}",
         networks={**networks, "plate": plate},
-        input=_input(config, guide, shot.clip),
+        input=_input(config, conditioner, shot.clip),
         training={**_record(config, shot.clip, stop), **learned},
         license="of the person shown; see people",
         people=permission.people,
@@ -206,18 +208,18 @@ class _Run:
 def _learn(
     material: Material,
     shot: Shot,
-    seen: Ints,
+    train_frames: Ints,
     config: ReenactTraining,
     run: _Run,
     progress: Progress,
 ) -> tuple[dict[str, Weights], dict[str, Any]]:
     """Train a generator; return what the bundle holds of it and tells of its training."""
     shares = (config.early_share, 1 - config.early_share) if len(config.sizes) > 1 else (1.0,)
-    stages = [
-        Stage(str(side), share, partial(_task, _sized(material, shot, seen, side), config))
+    phases = [
+        Phase(str(side), share, partial(_task, _sized(material, shot, train_frames, side), config))
         for side, share in zip(config.sizes, shares, strict=True)
     ]
-    trained = train_stages(stages, _loop(config), run.folder, run.digest, run.resume, progress)
+    trained = train_phases(phases, _loop(config), run.folder, run.digest, run.resume, progress)
     network = METHODS[f"reenact.{config.preset}"].network
     assert network is not None  # noqa: S101 - only editors have none
     weights = weights_of(network, trained.task.generator.config, trained.outcome.weights)
@@ -231,13 +233,13 @@ def _learn(
     return {"generator": weights, "gallery": _kept(material)}, learned
 
 
-def _warn_of_few_pixels(guide: Guide, clip: Clip) -> None:
-    scale = float(guide.crop_from_frame[0, 0])
+def _warn_of_few_pixels(conditioner: PortraitConditioner, clip: Clip) -> None:
+    scale = float(conditioner.crop_from_frame[0, 0])
     if scale > 1:
         log.warning(
             "the portrait has %d pixels a side, the square around the head in %s only %d: it is "
             "enlarged and can't get sharper than it is; a smaller --size trains faster",
-            *(guide.side, clip.path.name, round(guide.side / scale)),
+            *(conditioner.side, clip.path.name, round(conditioner.side / scale)),
         )
 
 
@@ -255,13 +257,13 @@ def _loop(config: ReenactTraining) -> LoopConfig:
     )
 
 
-def _input(config: ReenactTraining, guide: Guide, clip: Clip) -> dict[str, Any]:
+def _input(config: ReenactTraining, conditioner: PortraitConditioner, clip: Clip) -> dict[str, Any]:
     """What the generator expects of its crops."""
     return {
         "size": config.size,
-        "crop_from_frame": guide.crop_from_frame.tolist(),
+        "crop_from_frame": conditioner.crop_from_frame.tolist(),
         "frame_size": list(clip.size),
-        "frame_pixels": round(config.size / float(guide.crop_from_frame[0, 0])),
+        "frame_pixels": round(config.size / float(conditioner.crop_from_frame[0, 0])),
         "color": "srgb",
         "range": [0, 1],
     }
@@ -302,12 +304,12 @@ def _task(
     task = FastTask(material, recipe)
     if learned is not None:
         own = {"plate": task.generator.plate, "still": task.generator.still}
-        task.generator.load_state_dict({**at_size(learned, material.guide.side), **own})
+        task.generator.load_state_dict({**at_size(learned, material.conditioner.side), **own})
     return task
 
 
 def _material(
-    guide: Guide,
+    conditioner: PortraitConditioner,
     shot: Shot,
     bank: FrameBank,
     rows: Ints,
@@ -315,32 +317,37 @@ def _material(
     device: torch.device,
 ) -> Material:
     params = select(shot.params, rows)
-    picked = pick_keyframes(guide.describe(params), keyframes, _bodies(guide, params, bank))
+    picked = pick_keyframes(
+        conditioner.describe(params), keyframes, _bodies(conditioner, params, bank)
+    )
     pictures = bank.raw(picked)
-    gallery = guide.gallery(select(shot.params, rows[picked]), pictures, rows[picked])
-    return Material(guide, gallery, bank, shot.params, rows, device)
+    gallery = conditioner.gallery(select(shot.params, rows[picked]), pictures, rows[picked])
+    return Material(conditioner, gallery, bank, shot.params, rows, device)
 
 
-def _bodies(guide: Guide, params: FaceParams, bank: FrameBank) -> Bodies:
+def _bodies(conditioner: PortraitConditioner, params: FaceParams, bank: FrameBank) -> Bodies:
     """Describe all frames of a bank, a few at a time."""
     parts = []
     for start in range(0, len(bank), 64):
         rows = np.arange(start, min(start + 64, len(bank)))
-        parts.append(guide.bodies(select(params, rows), bank.crops(rows)))
+        parts.append(conditioner.bodies(select(params, rows), bank.crops(rows)))
     return Bodies.joined(parts)
 
 
-def _sized(material: Material, shot: Shot, seen: Ints, side: int) -> Material:
+def _sized(material: Material, shot: Shot, train_frames: Ints, side: int) -> Material:
     """Return the same material with all pictures shrunk to `side`."""
-    guide, bank = material.guide, material.bank
-    if side == guide.side:
+    conditioner, bank = material.conditioner, material.bank
+    if side == conditioner.side:
         return material
-    crop_from_frame = guide.crop_from_frame * np.float32(side / guide.side)
-    smaller, times = guide_of(shot, seen, crop_from_frame, side), material.gallery.times
+    crop_from_frame = conditioner.crop_from_frame * np.float32(side / conditioner.side)
+    smaller, times = (
+        conditioner_of(shot, train_frames, crop_from_frame, side),
+        material.gallery.times,
+    )
     bank = bank.shrunk(side)
     pictures = bank.raw(np.searchsorted(material.rows, times))
     gallery = smaller.gallery(select(shot.params, times), pictures, times)
-    return replace(material, guide=smaller, gallery=gallery, bank=bank)
+    return replace(material, conditioner=smaller, gallery=gallery, bank=bank)
 
 
 def _kept(material: Material) -> Weights:

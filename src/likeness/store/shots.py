@@ -1,4 +1,4 @@
-"""Shots on disk (NAME.shot/) and the cache of analysed shots beside their clip.
+"""Shots on disk (NAME.shot/) and the cache of analyzed shots beside their clip.
 
 NAME.shot/
   shot.json             facts of clip, track and params
@@ -235,7 +235,7 @@ def cached_shots(clip: Clip, settings: str) -> tuple[Shot, ...] | None:
             return None
         shots = tuple(load_shot(folder / f"{i}.shot") for i in range(index.count))
     except BundleError as error:
-        log.warning("analysing %s again: %s", clip.path, error)
+        log.warning("analyzing %s again: %s", clip.path, error)
         return None
     return tuple(dataclasses.replace(shot, clip=clip) for shot in shots)
 

@@ -7,7 +7,7 @@ Unlike the paper's renderer nothing has to be remembered that a keyframe shows: 
 half resolution answers, per pixel, how to correct each warp, how much of each warped keyframe and
 of the background plate to take, and what to add.
 
-Input: keyframes (N,K,3,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides then per keyframe way x, way y
+Input: keyframes (N,K,3,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
 and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
 """
 
@@ -137,11 +137,11 @@ class Portrait(nn.Module):
         n, k = keyframes.shape[:2]
         size = self.config.size
         guides, motion = maps[:, :GUIDES], maps[:, GUIDES:].unflatten(1, (k, 3))
-        ways, valid = motion[:, :, :2].flatten(0, 1), motion[:, :, 2]
+        flow, valid = motion[:, :, :2].flatten(0, 1), motion[:, :, 2]
         pictures = keyframes.flatten(0, 1)
-        way = functional.interpolate(ways, size=(size, size), mode="bilinear")
+        full = functional.interpolate(flow, size=(size, size), mode="bilinear")
         with torch.no_grad():
-            warped = sample(pictures, way)
+            warped = sample(pictures, full)
         seen = torch.cat(
             [
                 functional.pixel_unshuffle(warped * 2 - 1, 2).reshape(n, -1, *maps.shape[2:]),
@@ -157,14 +157,14 @@ class Portrait(nn.Module):
         correction = functional.interpolate(
             self.config.limited(wish), size=(size, size), mode="bilinear"
         )
-        corrected = sample(pictures, way + correction.reshape(n * k, 2, size, size))
-        answer = undotted(functional.pixel_shuffle(answer.float(), 2))
+        corrected = sample(pictures, full + correction.reshape(n * k, 2, size, size))
+        answer = antialias(functional.pixel_shuffle(answer.float(), 2))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
         # but with nearly all where nothing ever moved: there it is exact and cannot swim. A head
         # that goes farther than any keyframe's gets to places where nothing had moved before.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
-        still = self.still * trusted(way.unflatten(0, (n, k)))
+        still = self.still * trusted(full.unflatten(0, (n, k)))
         plate = PLATE_LIMIT * (2 * still - 1)
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
@@ -226,17 +226,17 @@ class Portrait(nn.Module):
         return self.head(functional.silu(h)), self.flow(correction)
 
 
-def trusted(ways: Tensor) -> Tensor:
-    """How far to trust that a place is still, (N,1,S,S) in [0,1], from ways (N,K,2,S,S) in pixels.
+def trusted(flow: Tensor) -> Tensor:
+    """How far to trust that a place is still, (N,1,S,S) in [0,1], from flow (N,K,2,S,S) in pixels.
 
     1 - min_k |way_k| / (REACH S), not below 0: nothing new happens where one keyframe already fits.
     """
-    nearest = ways.norm(dim=2).amin(1, keepdim=True)
-    trust: Tensor = (1 - nearest / (REACH * ways.shape[-1])).clamp(min=0)
+    nearest = flow.norm(dim=2).amin(1, keepdim=True)
+    trust: Tensor = (1 - nearest / (REACH * flow.shape[-1])).clamp(min=0)
     return trust
 
 
-def undotted(pixels: Tensor) -> Tensor:
+def antialias(pixels: Tensor) -> Tensor:
     """Smooth (N,C,S,S) by [1 2 1]/4 along both axes, edges repeated.
 
     The filter passes no checkerboard. Without it the loss of local contrast is served by dots along
@@ -269,11 +269,11 @@ def _blur(pictures: Tensor) -> Tensor:
     return functional.avg_pool2d(functional.pad(pictures, (2, 2, 2, 2), mode="replicate"), 5, 1)
 
 
-def sample(pictures: Tensor, ways: Tensor) -> Tensor:
-    """Sample (M,3,S,S) pictures at each pixel's position plus its way (M,2,S,S) in pixels."""
+def sample(pictures: Tensor, flow: Tensor) -> Tensor:
+    """Sample (M,3,S,S) pictures at each pixel's position plus its flow (M,2,S,S) in pixels."""
     size = pictures.shape[-1]
-    centers = torch.arange(size, dtype=ways.dtype, device=ways.device) + 0.5
-    x, y = ways[:, 0] + centers, ways[:, 1] + centers[:, None]
+    centers = torch.arange(size, dtype=flow.dtype, device=flow.device) + 0.5
+    x, y = flow[:, 0] + centers, flow[:, 1] + centers[:, None]
     grid = torch.stack([x, y], -1) * (2 / size) - 1
     return functional.grid_sample(
         pictures, grid, mode="bilinear", padding_mode="border", align_corners=False

@@ -22,7 +22,7 @@ from likeness.types import Floats, Ints
 _NEGLIGIBLE = 5e-4
 """Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
 _UNDOTTED = np.array([1, 2, 1], np.float32) / 4
-"""The filter of `portrait.undotted` along one axis."""
+"""The filter of `portrait.antialias` along one axis."""
 _TOLD_BYTES = 48 * 2**20
 """Most memory for what the network is told at once: eight frames at 256, two at 512."""
 
@@ -61,25 +61,25 @@ class PortraitCPU:
         pictures = np.zeros((n, k, 2 * half, 2 * half, 4), np.float32)
         guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
         motion = maps[:, GUIDES:].unflatten(1, (k, 3))
-        ways = motion[:, :, :2].contiguous().numpy()
+        flow = motion[:, :, :2].contiguous().numpy()
         valid = motion[:, :, 2].contiguous().numpy()
         told = np.empty((n, half, half, self._channels), np.float32)
         answer = np.empty((n, 2 * half, 2 * half, 3), np.float32)
         for i in range(n):
             _interleave(planes[i], pictures[i])
-            _tell(pictures[i], ways[i], valid[i], guides[i], self._fixed, told[i])
+            _tell(pictures[i], flow[i], valid[i], guides[i], self._fixed, told[i])
         with torch.inference_mode():
-            seen = torch.from_numpy(told).permute(0, 3, 1, 2)
-            wanted, correction = self.portrait.infer(seen, code)
+            shown = torch.from_numpy(told).permute(0, 3, 1, 2)
+            wanted, correction = self.portrait.infer(shown, code)
             moved = self.portrait.config.limited(correction.float() * FLOW_RATE)
             moves = moved.unflatten(1, (k, 2)).contiguous().numpy()
             scores = wanted.float().permute(0, 2, 3, 1).contiguous().numpy()
         for i in range(n):
-            answer[i] = self._blend(pictures[i], ways[i], moves[i], valid[i], scores[i])
+            answer[i] = self._blend(pictures[i], flow[i], moves[i], valid[i], scores[i])
         return torch.from_numpy(answer).permute(0, 3, 1, 2)
 
     def _blend(
-        self, pictures: Floats, ways: Floats, moves: Floats, valid: Floats, scores: Floats
+        self, pictures: Floats, flow: Floats, moves: Floats, valid: Floats, scores: Floats
     ) -> Floats:
         """(S,S,3): both bands blended, sharpened by the gain, completed by the residual."""
         import cv2
@@ -93,7 +93,7 @@ class PortraitCPU:
         cv2.sepFilter2D(wanted, -1, _UNDOTTED, _UNDOTTED, wanted, borderType=edge)
         decision = self.portrait.config.decision
         fixed = (self._plate, self._still)
-        _mix(pictures, ways, moves, valid, wanted, fixed, decision, coarse, decided)
+        _mix(pictures, flow, moves, valid, wanted, fixed, decision, coarse, decided)
         low = np.asarray(cv2.blur(decided, (5, 5), borderType=edge), np.float32)
         answer = np.asarray(cv2.blur(coarse, (5, 5), borderType=edge), np.float32)
         _complete(decided, low, wanted, answer)
@@ -183,17 +183,17 @@ def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _tell(
-    pictures: Floats, ways: Floats, valid: Floats, guides: Floats, fixed: Floats, told: Floats
+    pictures: Floats, flow: Floats, valid: Floats, guides: Floats, fixed: Floats, told: Floats
 ) -> None:  # pragma: no cover - compiled
     """Warp K keyframes (K,S,S,4) and lay out (h,w,C) what the network is told."""
-    count, half = len(pictures), ways.shape[2]
+    count, half = len(pictures), flow.shape[2]
     size = 2 * half
     dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
     two, one = np.float32(2), np.float32(1)
     for row in range(size):
         for k in range(count):
-            _doubled(ways[k, 0], row, dx)
-            _doubled(ways[k, 1], row, dy)
+            _doubled(flow[k, 0], row, dx)
+            _doubled(flow[k, 1], row, dy)
             for column in range(size):
                 x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
                 red, green, blue = _color(pictures[k], x, y)
@@ -233,7 +233,7 @@ def _add_enlarged(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _shortest(dx: Floats, dy: Floats, length: Floats) -> None:  # pragma: no cover - compiled
-    """Write the length of the shortest of K ways (K,S) at each of S pixels."""
+    """Write the length of the shortest of K flows (K,S) at each of S pixels."""
     for column in range(len(length)):
         least = dx[0, column] ** 2 + dy[0, column] ** 2
         for k in range(1, len(dx)):
@@ -271,7 +271,7 @@ def _weigh(
 @njit(cache=True, nogil=True, fastmath=True)
 def _mix(
     pictures: Floats,
-    ways: Floats,
+    flow: Floats,
     moves: Floats,
     valid: Floats,
     wanted: Floats,
@@ -284,7 +284,7 @@ def _mix(
     plate, still = fixed
     count, size = len(pictures), pictures.shape[1]
     dx, dy = np.empty((count, size), np.float32), np.empty((count, size), np.float32)
-    seen, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
+    visibility, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
     left, right = np.empty(size, np.int64), np.empty(size, np.int64)
     aside, nearest = np.empty(size, np.float32), np.empty(size, np.float32)
     for column in range(size):
@@ -295,16 +295,16 @@ def _mix(
     soft, hard = np.empty(count + 1, np.float32), np.empty(count + 1, np.float32)
     for row in range(size):
         for k in range(count):
-            _doubled(ways[k, 0], row, dx[k])
-            _doubled(ways[k, 1], row, dy[k])
-            _doubled(valid[k], row, seen[k])
+            _doubled(flow[k, 0], row, dx[k])
+            _doubled(flow[k, 1], row, dy[k])
+            _doubled(valid[k], row, visibility[k])
         _shortest(dx, dy, nearest)
         for k in range(count):
             _add_enlarged(moves[k, 0], row, line, taps, dx[k])
             _add_enlarged(moves[k, 1], row, line, taps, dy[k])
         for column in range(size):
             for k in range(count):
-                priors[k] = seen[k, column] + np.float32(1e-3)
+                priors[k] = visibility[k, column] + np.float32(1e-3)
             trust = max(np.float32(0), 1 - nearest[column] / (REACH * size))
             priors[count] = np.exp(np.float32(PLATE_LIMIT) * (2 * still[row, column] * trust - 1))
             _weigh(wanted[row, column], priors, decision, soft, hard)

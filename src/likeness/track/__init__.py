@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from likeness.decode import stream
-from likeness.decode.ahead import ahead
+from likeness.decode.prefetch import prefetch
 from likeness.errors import TrackError
 from likeness.smoothing import smooth_signal
 from likeness.track.config import TrackConfig
@@ -59,7 +59,7 @@ def track(
     linker = Linker(config)
     reader = open_reader(config)
     try:
-        for window, images, cuts in ahead(_look(clip, config)):
+        for window, images, cuts in prefetch(_look(clip, config)):
             for index, cut, faces in zip(window, cuts, reader.read_run(images, cuts), strict=True):
                 if cut:
                     linker.cut(index)

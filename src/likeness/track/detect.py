@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.errors import BackendError
-from likeness.track.quiet import quiet_stderr
+from likeness.track.silence import silence_stderr
 from likeness.types import Floats
 
 Image = NDArray[np.uint8]
@@ -25,7 +25,7 @@ class FullRangeDetector:
     def __init__(self, confidence: float, tile: int) -> None:
         self._tile = tile
         try:
-            with quiet_stderr():
+            with silence_stderr():
                 import mediapipe
 
                 self._detector: Any = mediapipe.solutions.face_detection.FaceDetection(
@@ -42,7 +42,7 @@ class FullRangeDetector:
         found: list[list[float]] = []
         for x, y, width, height in tiles((image.shape[0], image.shape[1]), self._tile):
             part = np.ascontiguousarray(image[y : y + height, x : x + width])
-            with quiet_stderr():
+            with silence_stderr():
                 answer = self._detector.process(part)
             for detection in answer.detections or ():
                 box = detection.location_data.relative_bounding_box

@@ -14,7 +14,7 @@ from torch import Tensor
 from likeness.errors import BackendError
 from likeness.track.config import TrackConfig
 from likeness.track.detect import FullRangeDetector, Image, iou
-from likeness.track.quiet import quiet_stderr
+from likeness.track.silence import silence_stderr
 from likeness.types import Floats
 
 LANDMARKS = 478
@@ -147,7 +147,7 @@ class TaskReader(Reader):
                 " 'bundled' backend"
             )
         try:
-            with quiet_stderr():
+            with silence_stderr():
                 import mediapipe
                 from mediapipe.tasks.python import BaseOptions, vision
 
@@ -174,7 +174,7 @@ class TaskReader(Reader):
     def read(self, image: Image) -> list[Face]:
         """Return the faces in a (H,W,3) uint8 RGB image."""
         self._time += 40
-        with quiet_stderr():
+        with silence_stderr():
             answer = self._task.detect_for_video(
                 self._image(image_format=self._format, data=image), self._time
             )
@@ -184,7 +184,7 @@ class TaskReader(Reader):
 
     def reset(self) -> None:
         """Forget where faces were, by opening the task anew."""
-        with quiet_stderr():
+        with silence_stderr():
             self._task.close()
             self._task = self._vision.FaceLandmarker.create_from_options(self._options)
         self._time = 0
@@ -219,7 +219,7 @@ class _Mesh:
     def __init__(self, config: TrackConfig, static: bool, faces: int) -> None:
         self._heard = False
         try:
-            with quiet_stderr():
+            with silence_stderr():
                 import mediapipe
 
                 self._mesh: Any = mediapipe.solutions.face_mesh.FaceMesh(
@@ -239,14 +239,14 @@ class _Mesh:
 
     def read(self, image: Image) -> list[Face]:
         # The graph's last warning comes with the first face that it sees.
-        with nullcontext() if self._heard else quiet_stderr():
+        with nullcontext() if self._heard else silence_stderr():
             found = self._mesh.process(image).multi_face_landmarks or ()
         self._heard = self._heard or len(found) > 0
         height, width = image.shape[:2]
         return [_face(points.landmark, width, height) for points in found]
 
     def reset(self) -> None:
-        with quiet_stderr():
+        with silence_stderr():
             self._mesh.reset()
         self._heard = False
 

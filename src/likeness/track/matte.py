@@ -6,7 +6,7 @@ import numpy as np
 
 from likeness.errors import BackendError
 from likeness.track.detect import Image
-from likeness.track.quiet import quiet_stderr
+from likeness.track.silence import silence_stderr
 from likeness.types import Floats
 
 _RADIUS = 0.012
@@ -35,7 +35,7 @@ def person_matte(image: Image) -> Floats:
     import cv2
 
     try:
-        with quiet_stderr():
+        with silence_stderr():
             import mediapipe
 
             solution = mediapipe.solutions.selfie_segmentation.SelfieSegmentation

@@ -48,7 +48,7 @@ class LoopConfig:
     """Part of the schedule that this loop runs; a progressive training runs it in several."""
     save_minutes: float = 2.0
     """Time between resume states."""
-    ahead: int = 4
+    prefetch: int = 4
     """Samples prepared ahead of the step that uses them."""
 
 
@@ -57,8 +57,8 @@ class Losses:
     """What one step minimizes."""
 
     generator: Tensor
-    critic: Callable[[], Tensor] | None = None
-    """Loss of the critic, computed after the generator's step; None while there is none."""
+    discriminator: Callable[[], Tensor] | None = None
+    """Loss of the discriminator, computed after the generator's step; None while there is none."""
 
 
 class Task(Protocol[Sample]):
@@ -70,7 +70,7 @@ class Task(Protocol[Sample]):
         ...
 
     @property
-    def critic(self) -> nn.Module | None:
+    def discriminator(self) -> nn.Module | None:
         """What judges it, if anything does."""
         ...
 
@@ -101,15 +101,17 @@ class _Run(Generic[Sample]):
     def __init__(self, task: Task[Sample], config: LoopConfig) -> None:
         self.task, self.config = task, config
         self.optimizers = {"generator": _adam(task.generator, config)}
-        if task.critic is not None:
-            self.optimizers["critic"] = _adam(task.critic, config)
+        if task.discriminator is not None:
+            self.optimizers["discriminator"] = _adam(task.discriminator, config)
         self.average = {k: v.detach().clone() for k, v in task.generator.state_dict().items()}
         self.step, self.seconds = 0, 0.0
         self.curve: list[float] = []
 
     def modules(self) -> dict[str, nn.Module]:
-        critic = {} if self.task.critic is None else {"critic": self.task.critic}
-        return {"generator": self.task.generator, **critic}
+        discriminator = (
+            {} if self.task.discriminator is None else {"discriminator": self.task.discriminator}
+        )
+        return {"generator": self.task.generator, **discriminator}
 
     def advance(self, sample: Sample, progress: float) -> float:
         """Take one step and return its loss."""
@@ -121,8 +123,8 @@ class _Run(Generic[Sample]):
                 group["lr"] = rate
         losses = self.task.losses(sample, progress)
         self._minimize("generator", losses.generator)
-        if losses.critic is not None:
-            self._minimize("critic", losses.critic())
+        if losses.discriminator is not None:
+            self._minimize("discriminator", losses.discriminator())
         self.step += 1
         decay = min(self.config.average, self.step / (self.step + 10))
         with torch.no_grad():
@@ -243,7 +245,7 @@ class _prepared(Generic[Sample]):  # noqa: N801 - used like a function
         return self
 
     def __next__(self) -> Sample:
-        while len(self.waiting) < self.config.ahead:
+        while len(self.waiting) < self.config.prefetch:
             random = np.random.default_rng((self.config.seed, self.next))
             self.waiting.append(self.pool.submit(self.task.sample, random))
             self.next += 1

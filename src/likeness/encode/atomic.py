@@ -35,7 +35,7 @@ def check_place(output: Path, inputs: tuple[Path, ...]) -> None:
             raise MediaError(f"{output} is an input; an input is never overwritten; rename one")
 
 
-class FilePlace:
+class AtomicFile:
     """One file that appears when whole."""
 
     def __init__(self, output: Path) -> None:
@@ -53,7 +53,7 @@ class FilePlace:
         self.partial.unlink(missing_ok=True)
 
 
-class PicturePlace:
+class AtomicPictures:
     """Numbered pictures that appear when all are written."""
 
     def __init__(self, output: Path, inputs: tuple[Path, ...]) -> None:
@@ -121,12 +121,12 @@ class PicturePlace:
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
-def stage_sidecar(output: Path, manifest: Manifest) -> FilePlace:
+def stage_sidecar(output: Path, manifest: Manifest) -> AtomicFile:
     """Write `OUTPUT.manifest.json` under a hidden name, to be put in place with the output."""
-    place = FilePlace(sidecar_of(output))
+    target = AtomicFile(sidecar_of(output))
     try:
-        place.partial.write_text(manifest.json() + "\n", encoding="utf-8")
+        target.partial.write_text(manifest.json() + "\n", encoding="utf-8")
     except OSError:
-        place.discard()
+        target.discard()
         raise
-    return place
+    return target

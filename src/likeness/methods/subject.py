@@ -11,11 +11,11 @@ import torch
 from likeness.composite import composite
 from likeness.condition.crop import cut
 from likeness.methods.protocol import Method
-from likeness.methods.reenact import PortraitBundle
+from likeness.methods.reenact import PortraitModel
 from likeness.types import Crop, Ints, Shot, Window
 
 
-class Judged(Protocol):
+class Subject(Protocol):
     """Somebody's likeness that can repeat the clip it was made from."""
 
     @property
@@ -24,7 +24,7 @@ class Judged(Protocol):
         ...
 
     @property
-    def seen(self) -> Ints:
+    def train_frames(self) -> Ints:
         """(M,) frames of the shot that were learned from, 0 to M - 1; the others are held out."""
         ...
 
@@ -47,15 +47,17 @@ class Judged(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedPortrait:
+class PortraitSubject:
     """A trained portrait: its crop is judged as the generator draws it."""
 
-    portrait: PortraitBundle
-    lent: Ints | None = field(init=False)
+    portrait: PortraitModel
+    body_keyframes: Ints | None = field(init=False)
     """Keyframes that lend the body: chosen by the params alone, as at run time."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lent", self.portrait.settle(self.portrait.shot.params))
+        object.__setattr__(
+            self, "body_keyframes", self.portrait.choose_body_keyframes(self.portrait.shot.params)
+        )
 
     @property
     def shot(self) -> Shot:
@@ -63,28 +65,30 @@ class JudgedPortrait:
         return self.portrait.shot
 
     @property
-    def seen(self) -> Ints:
+    def train_frames(self) -> Ints:
         """(M,) frames that training used."""
-        return self.portrait.seen
+        return self.portrait.train_frames
 
     def crop(self, count: int) -> Crop:
         """Return the portrait's square."""
-        return self.portrait.guide.crop(count)
+        return self.portrait.conditioner.crop(count)
 
     def repeat(self, rows: Window, frames: torch.Tensor) -> torch.Tensor:
         """Draw from the params of the frames; only an editor looks at their pixels."""
         crops = cut(frames, self.crop(len(rows))) if self.portrait.editor is not None else None
-        told = self.portrait.condition(self.shot.params, rows, crops, lent=self.lent)
+        told = self.portrait.condition(
+            self.shot.params, rows, crops, body_keyframes=self.body_keyframes
+        )
         return self.portrait.draw(told)
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedMethod:
+class MethodSubject:
     """Any method in the pipeline's slots, given the target's own performance: judged as painted."""
 
     method: Method
     shot: Shot
-    seen: Ints
+    train_frames: Ints
     square: Crop
     """One frame: the square that is judged."""
 

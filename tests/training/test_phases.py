@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from likeness.errors import ContractError
 from likeness.training.loop import LoopConfig, Losses
-from likeness.training.stages import Stage, train_stages
+from likeness.training.phases import Phase, train_phases
 
 
 class Line:
@@ -19,7 +19,7 @@ class Line:
     def __init__(self, weights: Mapping[str, Tensor] | None, told: list[float]) -> None:
         torch.manual_seed(1)
         self.generator = nn.Linear(1, 1)
-        self.critic: nn.Module | None = None
+        self.discriminator: nn.Module | None = None
         self.told = told
         if weights is not None:
             self.generator.load_state_dict(dict(weights))
@@ -32,7 +32,7 @@ class Line:
         return Losses((self.generator(sample) - (2 * sample - 1)).square().mean())
 
 
-def stages(told: list[float], stop_at: int | None = None) -> list[Stage[Line]]:
+def phases(told: list[float], stop_at: int | None = None) -> list[Phase[Line]]:
     class Stopping(Line):
         def losses(self, sample: Tensor, progress: float) -> Losses:
             if len(self.told) == stop_at:
@@ -42,7 +42,7 @@ def stages(told: list[float], stop_at: int | None = None) -> list[Stage[Line]]:
     def begin(weights: Mapping[str, Tensor] | None) -> Line:
         return Stopping(weights, told)
 
-    return [Stage("small", 0.6, begin), Stage("large", 0.4, begin)]
+    return [Phase("small", 0.6, begin), Phase("large", 0.4, begin)]
 
 
 def config(**changes: float) -> LoopConfig:
@@ -52,8 +52,8 @@ def config(**changes: float) -> LoopConfig:
 def test_one_schedule_runs_through_all_stages(tmp_path: Path) -> None:
     told: list[float] = []
     reported: list[tuple[int, int]] = []
-    trained = train_stages(
-        *(stages(told), config(), tmp_path, "x", False),
+    trained = train_phases(
+        *(phases(told), config(), tmp_path, "x", False),
         progress=lambda _, done, total: reported.append((done, total)),
     )
     assert dict(trained.steps) == {"small": 60, "large": 40}
@@ -72,9 +72,9 @@ def test_a_stage_begins_where_the_one_before_ended(tmp_path: Path) -> None:
         given.append(None if weights is None else {k: v.clone() for k, v in weights.items()})
         return Line(weights, [])
 
-    alone = train_stages([Stage("only", 1.0, begin)], config(), tmp_path / "a", "x")
-    both = [Stage("small", 0.5, begin), Stage("large", 0.5, begin)]
-    train_stages(both, config(), tmp_path / "b", "x")
+    alone = train_phases([Phase("only", 1.0, begin)], config(), tmp_path / "a", "x")
+    both = [Phase("small", 0.5, begin), Phase("large", 0.5, begin)]
+    train_phases(both, config(), tmp_path / "b", "x")
     assert given[0] is given[1] is None
     assert given[2] is not None
     assert given[2]["weight"].item() != alone.outcome.weights["weight"].item()
@@ -85,34 +85,34 @@ def test_a_stage_begins_where_the_one_before_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop_at", [30, 60, 80])
 def test_resuming_equals_never_stopping(tmp_path: Path, stop_at: int) -> None:
     often = config(save_minutes=0)
-    whole = train_stages(stages([]), config(), tmp_path / "whole", "x")
+    whole = train_phases(phases([]), config(), tmp_path / "whole", "x")
     with pytest.raises(KeyboardInterrupt):
-        train_stages(stages([], stop_at), often, tmp_path / "parts", "x")
+        train_phases(phases([], stop_at), often, tmp_path / "parts", "x")
     told: list[float] = []
-    rest = train_stages(stages(told), often, tmp_path / "parts", "x", resume=True)
+    rest = train_phases(phases(told), often, tmp_path / "parts", "x", resume=True)
     assert torch.equal(whole.outcome.weights["weight"], rest.outcome.weights["weight"])
     assert rest.outcome.steps == 100
     assert len(told) == 100 - stop_at
 
 
 def test_a_new_start_forgets_later_stages(tmp_path: Path) -> None:
-    train_stages(stages([]), config(), tmp_path, "x")
+    train_phases(phases([]), config(), tmp_path, "x")
     told: list[float] = []
-    train_stages(stages(told), config(), tmp_path, "x")
+    train_phases(phases(told), config(), tmp_path, "x")
     assert len(told) == 100
 
 
 def test_minutes_are_shared(tmp_path: Path) -> None:
-    trained = train_stages(stages([]), LoopConfig(minutes=0.02), tmp_path, "x")
+    trained = train_phases(phases([]), LoopConfig(minutes=0.02), tmp_path, "x")
     assert 1.1 < trained.outcome.seconds < 8
     assert set(trained.steps) == {"small", "large"}
 
 
 def test_shares_make_a_whole(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"add up to 0.6"):
-        train_stages(stages([])[:1], config(), tmp_path, "x")
+        train_phases(phases([])[:1], config(), tmp_path, "x")
 
 
 def test_too_few_steps_for_all_stages(tmp_path: Path) -> None:
-    trained = train_stages(stages([]), LoopConfig(steps=1), tmp_path, "x")
+    trained = train_phases(phases([]), LoopConfig(steps=1), tmp_path, "x")
     assert dict(trained.steps) == {"small": 1}

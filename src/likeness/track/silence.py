@@ -10,7 +10,7 @@ from threading import Lock
 
 
 @contextmanager
-def quiet_stderr() -> Iterator[None]:
+def silence_stderr() -> Iterator[None]:
     """Send what native code writes to standard error to nowhere while the block runs.
 
     MediaPipe logs through C++ before any Python logger can be asked. Python's own `sys.stderr` is

@@ -55,7 +55,7 @@ _SLIM = ("long", "bob", "bun", "wavy", "curly", "short")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Appearance:
     """All traits of one actor. Colors are RGB albedos in [0,1], lengths millimetres."""
 
     seed: int
@@ -90,7 +90,7 @@ class Look:
     fill_color: Color
 
 
-def look_from_seed(seed: int, modes: int) -> Look:
+def look_from_seed(seed: int, modes: int) -> Appearance:
     """Draw an actor's traits.
 
     Args:
@@ -119,7 +119,7 @@ def look_from_seed(seed: int, modes: int) -> Look:
     key /= np.linalg.norm(key)
     warm = float(rng.uniform(-0.06, 0.06))
     decay = 0.85 / (1.0 + 0.04 * np.arange(modes))
-    return Look(
+    return Appearance(
         seed=seed,
         shape=(modal.normal(size=modes).clip(-2.0, 2.0) * decay * 1.25).astype(np.float32),
         skin=_color(skin),

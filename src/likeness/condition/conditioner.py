@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from likeness.condition.body import Bodies, bodies, settle
+from likeness.condition.body import Bodies, bodies, choose_body_keyframes
 from likeness.condition.gallery import (
     KEYFRAMES,
     Features,
@@ -30,7 +30,7 @@ _KEPT_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Beneath:
+class Underlay:
     """N frames of the target that are painted over: no keyframe has a better body."""
 
     pictures: torch.Tensor
@@ -40,7 +40,7 @@ class Beneath:
 
 
 @dataclass(frozen=True, eq=False)
-class Guide:
+class PortraitConditioner:
     """What stays the same over a portrait: the person, the crop and the target's light."""
 
     mesh: PortraitMesh
@@ -109,52 +109,52 @@ class Guide:
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         return bodies(pictures, posed.vertices[:, self.mesh.head, :2])
 
-    def settle(self, gallery: Gallery, params: FaceParams) -> Ints:
+    def choose_body_keyframes(self, gallery: Gallery, params: FaceParams) -> Ints:
         """(N,) keyframes that lend the body over a whole performance."""
         unlike = distances(self.describe(params).pose, gallery.pose)
-        return settle(unlike, gallery.bodies.apart(gallery.bodies))
+        return choose_body_keyframes(unlike, gallery.bodies.apart(gallery.bodies))
 
     def from_keyframes(
         self,
         gallery: Gallery,
         params: FaceParams,
-        lent: Ints | Beneath,
+        body_keyframes: Ints | Underlay,
         banned: Bools | None = None,
     ) -> Condition:
-        """Tell the fast generator about N frames: guides, ways to keyframes, keyframes, code.
+        """Tell the fast generator about N frames: guides, flow to keyframes, keyframes, code.
 
         Args:
             gallery: the target's kept frames.
             params: what the face shall do.
-            lent: (N,) keyframes that lend the body, or the frames that are painted over.
+            body_keyframes: (N,) keyframes that lend the body, or the frames that are painted over.
             banned: as in `choose_keyframes`.
         """
         half = self.side // 2
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         colors = lit_colors(self.mesh, posed, self.skin, self.light)
         guides, coverages = paint(self.mesh, posed, colors, self.side, half)
-        kept = None if isinstance(lent, Beneath) else lent
+        kept = None if isinstance(body_keyframes, Underlay) else body_keyframes
         chosen = choose_keyframes(gallery, self.describe(params), kept, banned)
         pictures = gallery.floats(chosen)
-        vertices, seen = gallery.vertices[chosen], gallery.seen[chosen]
-        if isinstance(lent, Beneath):
-            below = self.mesh.pose(lent.params, self.crop_from_frame, self.frame_size)
-            pictures[:, -1] = compensated(lent.pictures)
+        vertices, visibility = gallery.vertices[chosen], gallery.visibility[chosen]
+        if isinstance(body_keyframes, Underlay):
+            below = self.mesh.pose(body_keyframes.params, self.crop_from_frame, self.frame_size)
+            pictures[:, -1] = compensated(body_keyframes.pictures)
             vertices[:, -1] = below.vertices[..., :2]
-            seen[:, -1] = facing(self.mesh, below)
+            visibility[:, -1] = facing(self.mesh, below)
         motion = np.empty((len(params), 3 * KEYFRAMES, half, half), np.float32)
         for n, coverage in enumerate(coverages):
-            ways, valid = displacements(
+            flow, valid = displacements(
                 self.mesh,
                 coverage,
                 posed.vertices[n, :, :2],
                 vertices[n],
-                seen[n],
+                visibility[n],
                 self.side,
             )
-            motion[n] = np.concatenate([ways, valid], 1).reshape(-1, half, half)
+            motion[n] = np.concatenate([flow, valid], 1).reshape(-1, half, half)
         names = tuple(
-            f"{part}_{slot}" for slot in range(KEYFRAMES) for part in ("way_x", "way_y", "valid")
+            f"{part}_{slot}" for slot in range(KEYFRAMES) for part in ("flow_x", "flow_y", "valid")
         )
         return Condition(
             crop=self.crop(len(params)),

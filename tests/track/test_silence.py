@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 import pytest
 
-from likeness.track.quiet import quiet_stderr
+from likeness.track.silence import silence_stderr
 
 
 def test_overlapping_blocks_end_with_the_descriptor_back(tmp_path: Path) -> None:
@@ -18,13 +18,13 @@ def test_overlapping_blocks_end_with_the_descriptor_back(tmp_path: Path) -> None
     os.dup2(written, 2)
 
     def other() -> None:
-        with quiet_stderr():
+        with silence_stderr():
             inside.set()
             leave.wait(10)
 
     try:
         os.write(2, b"before ")
-        with quiet_stderr():
+        with silence_stderr():
             thread = Thread(target=other)
             thread.start()
             assert inside.wait(10)
@@ -33,7 +33,7 @@ def test_overlapping_blocks_end_with_the_descriptor_back(tmp_path: Path) -> None
         leave.set()
         thread.join()
         os.write(2, b"after ")
-        with pytest.raises(ValueError, match="broken"), quiet_stderr():
+        with pytest.raises(ValueError, match="broken"), silence_stderr():
             raise ValueError("broken")
         os.write(2, b"end")
     finally:

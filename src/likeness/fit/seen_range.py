@@ -55,7 +55,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class SeenRange:
     """The range of each of K controls in the target's clip."""
 
     low: Values
@@ -64,11 +64,11 @@ class Seen:
     """(K,)."""
 
     @staticmethod
-    def of(target: FaceParams) -> Seen:
+    def of(target: FaceParams) -> SeenRange:
         """Read the range off a clip; single outliers of tracking don't count."""
         values = controls_of(target)
         low, high = np.percentile(values, [0.2, 99.8], axis=0)
-        return Seen(low, high)
+        return SeenRange(low, high)
 
     def sides(self, values: Values, margin: float = 0.0) -> NDArray[np.int8]:
         """(N,K) 1 where a value is above the range, -1 below, 0 within.

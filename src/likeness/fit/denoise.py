@@ -21,7 +21,7 @@ _MOUTH = 0.5
 _FEWEST = 5
 
 
-def steadied(params: FaceParams, strength: float) -> FaceParams:
+def denoise(params: FaceParams, strength: float) -> FaceParams:
     """Return the performance with its jitter smoothed away, and nothing delayed.
 
     Args:
