@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.stage import actor
 
 from likeness.actor import Motion, params_of
 from likeness.actor.voice import speak
@@ -28,6 +27,7 @@ from likeness.nets.speech_features import frame_seconds, speech_features
 from likeness.store import load_face_model
 from likeness.training.loop import LoopConfig, train
 from likeness.types import FaceParams, Shot
+from tests.stage import actor
 
 MODEL = load_face_model()
 

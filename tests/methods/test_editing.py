@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stage import actor
 
 from likeness.actor import Motion, RenderConfig, truth
 from likeness.actor_clip import write_actor_clip
@@ -20,6 +19,7 @@ from likeness.performance import Performance, performance_of
 from likeness.reenactment import reenact
 from likeness.store import load_bundle, save_shot
 from likeness.types import FaceTrack, Shot
+from tests.stage import actor
 
 
 @pytest.fixture(scope="module")
