@@ -12,12 +12,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from likeness.evaluate.judge import evaluate_self
+
 from likeness.fit import FitConfig
-from likeness.methods.evaluation import evaluate_self
-from likeness.methods.reenact_tasks import FastConfig
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.portrait.tasks import FastConfig
 from likeness.pipeline import AnalyzeConfig, analyze
 from likeness.provenance.consent import load_consent
+from likeness.verbs.train import train_portrait
 
 FULL = ReenactTraining()
 UNALIGNED = "frames not laid onto each other"

@@ -22,17 +22,17 @@ import torch
 
 from likeness.actor import Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
-from likeness.animation import animate
 from likeness.decode import Decoder, open_clip
-from likeness.methods.animate import Animation, fitted_picture
-from likeness.methods.animate_find import find_photo
-from likeness.methods.animate_plain import plain_warp
+from likeness.methods.photo.animation import Animation, fitted_picture
+from likeness.methods.photo.find import find_photo
+from likeness.methods.photo.plain import plain_warp
 from likeness.metrics.image import psnr, sharpness
 from likeness.metrics.regions import eye_mask, face_hull, mouth_mask
 from likeness.pipeline import analyze
 from likeness.track import TrackConfig
 from likeness.track.readers import open_reader
 from likeness.types import Floats, Shot, Window
+from likeness.verbs.animate import animate
 
 COLUMNS = ("psnr_face", "psnr_eyes", "psnr_mouth", "sharpness_face", "landmark_error_px")
 

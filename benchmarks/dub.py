@@ -19,10 +19,16 @@ import numpy as np
 from likeness.actor import Actor, Motion, params_of
 from likeness.actor.voice import speak
 from likeness.fit.resample import positions, resample
-from likeness.methods.dub_speech import SpeechTask, SpeechTraining, mouth_columns, prepare, spoken
-from likeness.methods.dub_timing import keep_closures, lip_gap
+from likeness.methods.portrait.speech import (
+    SpeechTask,
+    SpeechTraining,
+    mouth_columns,
+    prepare,
+    spoken,
+)
 from likeness.metrics.sound import at_rate, envelope, sync_offset
 from likeness.nets.speech_features import frame_seconds, speech_features
+from likeness.plan.mouth_timing import keep_closures, lip_gap
 from likeness.store import load_face_model
 from likeness.training.loop import LoopConfig, train
 from likeness.types import Clip, FaceParams, FaceTrack, Floats, Shot

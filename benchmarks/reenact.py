@@ -38,6 +38,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
+from likeness.evaluate.judge import evaluate_pair, judge
 
 from likeness.actor import EXPRESSIONS, Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
@@ -45,19 +46,19 @@ from likeness.condition.conditioner import select
 from likeness.condition.crop import cut, portrait_crop
 from likeness.decode import Decoder, open_clip
 from likeness.doctor import examine
+from likeness.evaluate.subject import PortraitSubject, Subject
 from likeness.fit.parts import belongs
 from likeness.fit.transfer import Mode, TransferConfig, rest_frame
-from likeness.methods.animate import AnimateConfig, Animation, Photo
-from likeness.methods.evaluation import evaluate_pair, judge
-from likeness.methods.reenact import open_portrait
-from likeness.methods.reenact_tasks import PaperConfig
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
-from likeness.methods.subject import PortraitSubject, Subject
+from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
+from likeness.methods.portrait.model import open_portrait
+from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.portrait.tasks import PaperConfig
 from likeness.pipeline import analyze
 from likeness.provenance.consent import Consent, load_consent
-from likeness.reenactment import ReenactConfig, reenact
 from likeness.store import load_bundle
 from likeness.types import Bundle, Clip, Crop, FaceTrack, Ints, Shot, Window
+from likeness.verbs.reenact import ReenactConfig, reenact
+from likeness.verbs.train import train_portrait
 
 PARTS = ("methods", "budget", "conditioning", "window", "length", "cross")
 METHODS = ("fast", "paper", "pix2pix", "face2face", "obama", "animate")

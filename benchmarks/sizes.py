@@ -17,14 +17,16 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from likeness.evaluate.judge import judge_self
+
 from likeness.actor import Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
-from likeness.methods.evaluation import judge_self
-from likeness.methods.evaluation_page import self_manifest, write_sheet
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.evaluate.page import self_manifest, write_sheet
+from likeness.methods.portrait.settings import ReenactTraining
 from likeness.pipeline import analyze
 from likeness.provenance.consent import load_consent
 from likeness.provenance.permission import permit_synthesis
+from likeness.verbs.train import train_portrait
 
 SHOWN = (
     *("psnr_face", "psnr_eyes", "psnr_mouth", "sharpness_face", "sharpness_eyes"),

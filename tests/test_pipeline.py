@@ -11,12 +11,13 @@ from likeness.actor_clip import write_actor_clip
 from likeness.decode import open_clip, read_marks, stream
 from likeness.errors import BundleError, ContractError
 from likeness.fit import landmark_rms
-from likeness.methods.reenact_tasks import FastConfig
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.portrait.tasks import FastConfig
 from likeness.pipeline import analyze
-from likeness.reenactment import reenact
 from likeness.store import load_face_model, save_bundle
 from likeness.types import Bundle, Shot
+from likeness.verbs.reenact import reenact
+from likeness.verbs.train import train_portrait
 from tests.stage import SIDE, actor, film
 
 
@@ -24,7 +25,7 @@ from tests.stage import SIDE, actor, film
 def bundle(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("play") / "actor.bundle"
     fast = FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8))
-    train_portrait(actor_shot, path, ReenactTraining(size=64, steps=5, fast=fast))
+    train_portrait(actor_shot, path, ReenactTraining(size=64, steps=5, method=fast))
     return path
 
 

@@ -22,14 +22,16 @@ from likeness.demo_report import Measured, write_report
 from likeness.errors import ConfigError
 from likeness.fit.transfer import TransferConfig
 from likeness.geometry import gaze_direction, rotation_matrix
-from likeness.methods.evaluation import evaluate_pair, evaluate_self
-from likeness.methods.reenact import CPU
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.methods.portrait.model import CPU
+from likeness.methods.portrait.settings import ReenactTraining
 from likeness.metrics.overlay import write_overlay
-from likeness.pipeline import RunReport, analyze, peak_rss_mb
-from likeness.reenactment import ReenactConfig, reenact
+from likeness.pipeline import analyze, peak_rss_mb
+from likeness.plan.report import RunReport
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
+from likeness.verbs.evaluate import evaluate_pair, evaluate_self
+from likeness.verbs.reenact import ReenactConfig, reenact
+from likeness.verbs.train import train_portrait
 
 Scene = tuple[Actor, Motion, RenderConfig]
 """Who does what before which camera."""
@@ -104,7 +106,7 @@ def run(
     bundle = folder / "target.bundle"
     train_portrait(shot, bundle, training, progress=progress, device=device)
     watch.lap("train the portrait")
-    held_out = evaluate_self(bundle, folder / "target.mp4", progress, device)
+    held_out = evaluate_self(bundle, folder / "target.mp4", progress, device=device)
     watch.lap("evaluate on held-out frames")
     # Both actors stand before one camera, so the driver's values themselves are the exact answer.
     how = ReenactConfig(TransferConfig(absolute=True))

@@ -7,11 +7,11 @@ importers that build them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from likeness import config
 from likeness.errors import BundleError, ConfigError
@@ -31,6 +31,7 @@ from likeness.synthesize.onnx_swap import (
     OnnxSwapConfig,
 )
 from likeness.synthesize.portrait import Portrait, PortraitConfig
+from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.simswap import SimSwap, SimSwapConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
@@ -100,3 +101,36 @@ def prepared(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Modu
     if isinstance(network, Foldable):
         return network.folded(dtype)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+Runner = Callable[..., Tensor]
+"""A generator as methods run it: tensors of the CPU in, RGB (N,3,h,w) in [0,1] on the CPU out."""
+
+
+def runner(network: nn.Module, device: torch.device) -> Runner:
+    """Decide how a generator is run on a device: the one place that knows.
+
+    The portrait has compiled loops for CPUs; networks of ONNX files run in their own engine; all
+    others run in torch as `prepared` makes them, the paper's network in bfloat16.
+    """
+    if isinstance(network, Portrait) and device.type == "cpu":
+        compiled = PortraitCPU(prepared_portrait(network))
+        return lambda *told: compiled(*told).clamp_(0, 1)
+    narrow = isinstance(network, Spacetime)
+    placed = prepared(network, torch.float32).to(device)
+
+    def run(*told: Tensor) -> Tensor:
+        moved = [tensor.to(device) for tensor in told]
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=narrow):
+            drawn: Tensor = placed(*moved)
+        return drawn.clamp(0, 1).cpu()
+
+    return run
+
+
+def prepared_portrait(network: Portrait) -> Portrait:
+    """Return a portrait with its norms merged into convolutions, in float32."""
+    folded = prepared(network, torch.float32)
+    if not isinstance(folded, Portrait):
+        raise TypeError(f"a portrait folds into {type(folded).__name__}, expected a Portrait")
+    return folded

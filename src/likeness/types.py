@@ -14,10 +14,10 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -290,37 +290,6 @@ class Crop:
 
 
 @dataclass(frozen=True, eq=False)
-class Condition:
-    """What the generator is told about N frames."""
-
-    crop: Crop
-    maps: torch.Tensor
-    """(N,C,h',w') at a resolution that the generator names."""
-    map_names: tuple[str, ...]
-    """A name for each of the C channels."""
-    keyframes: torch.Tensor | None = None
-    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
-    target: torch.Tensor | None = None
-    """(N,3,h,w) RGB in [0,1]: the decoded crop."""
-    code: torch.Tensor | None = None
-    """(N,...,D) identity or latent vectors."""
-    mask: torch.Tensor | None = None
-    """(N,1,h,w) where painting is allowed."""
-
-    def __post_init__(self) -> None:
-        _check_shape("maps", self.maps, (len(self.crop), len(self.map_names), None, None))
-
-    def to(self, device: torch.device) -> Condition:
-        """Return the condition with its tensors on another device."""
-        moved = {
-            name: value.to(device)
-            for name in ("maps", "keyframes", "target", "code", "mask")
-            if (value := getattr(self, name)) is not None
-        }
-        return replace(self, **moved)
-
-
-@dataclass(frozen=True, eq=False)
 class Layer:
     """What a method paints back: straight alpha in crop space."""
 
@@ -334,6 +303,31 @@ class Layer:
         n, (h, w) = len(self.crop), self.crop.size
         _check_shape("rgb", self.rgb, (n, 3, h, w))
         _check_shape("alpha", self.alpha, (n, 1, h, w))
+
+
+Told = TypeVar("Told")
+"""What a method's conditioner tells its own generator; no two methods need to agree on it."""
+
+
+class Method(Protocol[Told]):
+    """A choice for the two slots of the pipeline that differ: condition and synthesize.
+
+    It is asked by several threads at once, window by window, and must answer for a frame alike
+    whatever window the frame comes in.
+    """
+
+    def condition(self, window: Window, frames: torch.Tensor) -> Told:
+        """Tell the generator about a window of the output's timeline.
+
+        Args:
+            window: N frames of the output.
+            frames: (N,3,H,W) RGB in [0,1]: the decoded frames that the plan shows there.
+        """
+        ...
+
+    def synthesize(self, told: Told) -> Layer:
+        """Let the generator answer."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

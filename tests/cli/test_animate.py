@@ -16,7 +16,7 @@ from likeness.actor_clip import write_actor_clip
 from likeness.cli.app import run
 from likeness.decode import Decoder, open_clip, read_marks
 from likeness.errors import TrackError
-from likeness.methods.animate_find import find_photo
+from likeness.methods.photo.find import find_photo
 from likeness.provenance import read_manifest, trust_anchors
 from likeness.types import Window
 from tests.stage import actor

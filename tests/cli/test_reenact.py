@@ -16,11 +16,12 @@ from likeness.cli.app import run
 from likeness.decode import open_clip
 from likeness.geometry import rotation_matrix
 from likeness.importers.arkit import read_arkit
-from likeness.methods.reenact_tasks import FastConfig
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.portrait.tasks import FastConfig
 from likeness.provenance import read_manifest
 from likeness.store import load_shot, save_shot, write_table
 from likeness.types import Shot
+from likeness.verbs.train import train_portrait
 from tests.stage import SIDE, actor
 
 
@@ -29,7 +30,7 @@ def place(actor_shot: Shot, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with actor.bundle (48 frames), driver.mp4 (12 frames at 30 fps) and table.csv."""
     folder = tmp_path_factory.mktemp("reenact")
     fast = FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8))
-    training = ReenactTraining(size=64, steps=2, fast=fast)
+    training = ReenactTraining(size=64, steps=2, method=fast)
     train_portrait(actor_shot, folder / "actor.bundle", training)
     motion = Motion.from_seed(9, 0.4, fps=30)
     camera = RenderConfig(size=(SIDE, SIDE))

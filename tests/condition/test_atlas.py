@@ -8,7 +8,7 @@ from likeness.condition.atlas import Atlas, box_around, fetch
 from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.mesh import MOUTH, SKIN
 from likeness.condition.paint import cover
-from likeness.methods.reenact import conditioner_of
+from likeness.methods.portrait.model import conditioner_of
 from likeness.types import Floats, Shot
 
 SIDE = 128

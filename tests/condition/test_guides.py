@@ -11,7 +11,7 @@ from likeness.condition.gallery import Features, distances
 from likeness.condition.paint import cover, lit_colors, paint
 from likeness.condition.warp import displacements, facing
 from likeness.decode import stream
-from likeness.methods.reenact import conditioner_of
+from likeness.methods.portrait.model import conditioner_of
 from likeness.synthesize.portrait import sample
 from likeness.types import Shot
 

@@ -23,7 +23,7 @@ from likeness.importers.arkit import (
     read_arkit,
     write_arkit,
 )
-from likeness.performance import performance_of
+from likeness.plan.performance import performance_of
 from likeness.types import Shot
 
 HEADER = ",".join(["Timecode", "BlendShapeCount", *COLUMNS])

@@ -108,7 +108,7 @@ def test_shifts_of_an_actors_voice_are_recovered(shift):
 
 @functools.cache
 def lips_of_real_speech(path):
-    return lips.seen(open_clip(path))
+    return lips.openness(open_clip(path))
 
 
 @pytest.mark.parametrize("shift", [-200, -100, 0, 100, 200])

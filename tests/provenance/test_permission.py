@@ -13,8 +13,8 @@ import pytest
 
 from likeness.decode import open_clip
 from likeness.errors import ConsentError
-from likeness.methods.reenact_tasks import FastConfig
-from likeness.methods.reenact_train import ReenactTraining, train_portrait
+from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.portrait.tasks import FastConfig
 from likeness.provenance import permission, read_manifest, trust_anchors
 from likeness.provenance.consent import Consent, Scope, revoke
 from likeness.provenance.permission import (
@@ -25,14 +25,15 @@ from likeness.provenance.permission import (
     permit_training,
 )
 from likeness.provenance.revoked import note_revoked
-from likeness.reenactment import reenact
 from likeness.store import load_bundle, read_bundle_index
 from likeness.types import Clip, Shot
+from likeness.verbs.reenact import reenact
+from likeness.verbs.train import train_portrait
 
 TODAY = date.today()
 DAY = timedelta(days=1)
 FAST = FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8))
-SMALL = ReenactTraining(size=64, steps=2, fast=FAST)
+SMALL = ReenactTraining(size=64, steps=2, method=FAST)
 
 
 def agreed(person: str = "Anna", role: str = "target", **scope: object) -> Consent:
@@ -226,10 +227,10 @@ def test_a_driver_is_asked_where_the_target_wants_it(camera: Shot, actor_shot: S
         permit_synthesis(free, "reenact", (agreed("Ben", "driver", until=TODAY - DAY),), driver)
 
 
-def test_the_method_has_no_default_permission() -> None:
-    from likeness.methods.reenact import Reenact
+def test_nothing_is_rendered_without_a_permission() -> None:
+    from likeness.pipeline import render
 
     with pytest.raises(TypeError, match="permission"):
-        Reenact(None, None)  # type: ignore[call-arg, arg-type]
+        render(None, [])  # type: ignore[call-arg, arg-type]
     with pytest.raises(TypeError, match="people"):
         Permission()  # type: ignore[call-arg]

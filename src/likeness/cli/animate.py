@@ -51,11 +51,11 @@ def animate(
         audio: Whose sound lies under the output.
         consent: Records of the person in the photo (role target) and of the driver. Repeat it.
     """
-    from likeness.animation import AnimationConfig, permit_photo
-    from likeness.animation import animate as run
     from likeness.decode import open_clip
     from likeness.encode import EncodeConfig
-    from likeness.methods.animate import AnimateConfig
+    from likeness.methods.photo.animation import AnimateConfig
+    from likeness.verbs.animate import AnimationConfig, permit_photo
+    from likeness.verbs.animate import animate as run
 
     motion = None if pose is None else {"pose": pose}
     config = AnimationConfig(

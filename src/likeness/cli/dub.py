@@ -53,11 +53,11 @@ def dub(
         minutes: Time for learning the target's voice, once per clip. [default: 1]
         consent: Records besides the bundle's: a newer one of the target, the speaker's. Repeat it.
     """
-    from likeness.dubbing import DubConfig
-    from likeness.dubbing import dub as run
     from likeness.encode import EncodeConfig
     from likeness.fit.transfer import TransferConfig
-    from likeness.methods.dub_speech import SpeechTraining
+    from likeness.methods.portrait.speech import SpeechTraining
+    from likeness.verbs.dub import DubConfig
+    from likeness.verbs.dub import dub as run
 
     taken = {"mode": "mouth", "absolute": absolute or None}
     learned = {"minutes": minutes, "seed": options.seed}

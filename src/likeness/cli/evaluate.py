@@ -41,31 +41,24 @@ def self_(
         report: HTML page to write: the numbers, the sheet, and curves over the frames.
         consent: A newer record of the person shown than the one in the bundle.
     """
-    from likeness.decode import open_clip
-    from likeness.methods.evaluation import judge_self
-    from likeness.methods.evaluation_page import self_manifest, write_page, write_sheet
-    from likeness.provenance.permission import permit_synthesis
-    from likeness.store import load_bundle
+    from likeness.verbs.evaluate import evaluate_self, permit_pictures
 
     outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
     records = consents(consent)
-
-    def ask() -> Any:
-        return permit_synthesis(load_bundle(bundle).people, "reenact", records)
-
     if options.dry_run:
-        asked = {"consent": foreseen(ask)} if outputs else {}
+        asked = {"consent": foreseen(lambda: permit_pictures(bundle, records))} if outputs else {}
         return {"plan": {"bundle": bundle, "clip": clip, **outputs, **asked}}
-    # Asked before the work, which takes minutes.
-    permission = ask() if outputs else None
     with show_progress(options.progress) as progress:
-        judgement = judge_self(bundle, clip, progress, device(options))
-    if permission is not None:
-        target = open_clip(clip)
-        for name, path in outputs.items():
-            write = write_sheet if name == "sheet" else write_page
-            write(judgement, path, target, self_manifest(path, bundle, target, permission))
-    return {**judgement.report.json(), **outputs}
+        found = evaluate_self(
+            bundle,
+            clip,
+            progress,
+            sheet=sheet,
+            page=report,
+            consents=records,
+            device=device(options),
+        )
+    return {**found.json(), **outputs}
 
 
 @app.command(
@@ -91,17 +84,11 @@ def pair(
         sheet: Picture to write: reference above output, at spread frames and at the worst ones.
         report: HTML page to write: the numbers, the sheet, and curves over the frames.
     """
-    from likeness.decode import open_clip
-    from likeness.methods.evaluation import judge_pair
-    from likeness.methods.evaluation_page import pair_manifest, write_page, write_sheet
+    from likeness.verbs.evaluate import evaluate_pair
 
     outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
     if options.dry_run:
         return {"plan": {"output": output, "reference": reference, **outputs}}
     with show_progress(options.progress) as progress:
-        judgement = judge_pair(output, reference, progress)
-    for name, path in outputs.items():
-        result, real = open_clip(output), open_clip(reference)
-        write = write_sheet if name == "sheet" else write_page
-        write(judgement, path, real, pair_manifest(path, result, real))
-    return {**judgement.report.json(), **outputs}
+        found = evaluate_pair(output, reference, progress, sheet=sheet, page=report)
+    return {**found.json(), **outputs}

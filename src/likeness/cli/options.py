@@ -59,18 +59,28 @@ class LongOptions(Options):
 
 
 def settings(
-    kind: type[Settings], table: str, options: Options, flags: Mapping[str, Any] | None = None
+    kind: type[Settings], name: str, options: Options, flags: Mapping[str, Any] | None = None
 ) -> Settings:
     """Resolve a stage's settings: defaults, then the table of `--config`, then flags.
 
     Raises:
         ConfigError: a table or key is unknown, or a value does not fit.
     """
+    return resolve(kind, table(name, options), flags, where=name)
+
+
+def table(name: str, options: Options) -> Mapping[str, Any]:
+    """Return a table of `--config`, empty without one.
+
+    Raises:
+        ConfigError: the file holds a table that no command knows.
+    """
     tables = read_toml(options.config) if options.config else {}
-    for name, content in tables.items():
-        if name not in TABLES or not isinstance(content, dict):
-            raise ConfigError(f"{options.config} holds the table {name!r}{nearest(name, TABLES)}")
-    return resolve(kind, tables.get(table), flags, where=table)
+    for found, content in tables.items():
+        if found not in TABLES or not isinstance(content, dict):
+            raise ConfigError(f"{options.config} holds the table {found!r}{nearest(found, TABLES)}")
+    chosen: Mapping[str, Any] = tables.get(name, {})
+    return chosen
 
 
 def analysis(options: Options) -> AnalyzeConfig:

@@ -14,7 +14,7 @@ from likeness.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from likeness.fit.edit import Curve, Edit
-    from likeness.reenactment import ReenactConfig
+    from likeness.verbs.reenact import ReenactConfig
 
 EXAMPLE = """Examples:
 
@@ -71,8 +71,8 @@ def reenact(
         consent: Records besides the bundle's: a newer one of the target, the driver's. Repeat it.
     """
     from likeness.provenance.permission import permit_synthesis
-    from likeness.reenactment import reenact as run
     from likeness.store import read_bundle_index
+    from likeness.verbs.reenact import reenact as run
 
     config, records = _config(motion, options), consents(consent)
     changes = _changes(motion)
@@ -105,7 +105,7 @@ def _config(motion: Motion, options: LongOptions) -> ReenactConfig:
     from likeness.encode import EncodeConfig
     from likeness.fit.edit import EditConfig
     from likeness.fit.transfer import TransferConfig
-    from likeness.reenactment import ReenactConfig
+    from likeness.verbs.reenact import ReenactConfig
 
     flags = {"mode": motion.transfer, "absolute": motion.absolute or None}
     return ReenactConfig(

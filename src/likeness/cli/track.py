@@ -65,7 +65,7 @@ def track(
             write_table(shot, numbered(csv, i))
     if arkit:
         from likeness.importers.arkit import capture_of, write_arkit
-        from likeness.performance import performance_of
+        from likeness.plan.performance import performance_of
 
         for i, shot in enumerate(shots):
             write_arkit(capture_of(performance_of(shot, "target")), numbered(arkit, i))

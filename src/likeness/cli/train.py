@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
+from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, table
 from likeness.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from likeness.methods.portrait.settings import ReenactTraining
 
 app = App(name="train", help="Train a model: a portrait of one person in one clip.")
 
@@ -23,7 +26,7 @@ def reenact(
     *,
     output: Output,
     minutes: float | None = None,
-    preset: Literal["fast", "paper", "pix2pix", "face2face", "obama"] | None = None,
+    preset: str | None = None,
     holdout: Literal["last-third", "none"] | None = None,
     size: int | None = None,
     face: str = "largest",
@@ -46,12 +49,11 @@ def reenact(
         resume: Go on from where an interrupted training stopped.
     """
     from likeness.decode import open_clip
-    from likeness.methods.reenact_train import ReenactTraining, train_portrait
-    from likeness.pipeline import analyze, choose_shot
     from likeness.provenance.permission import permit_training
+    from likeness.verbs.train import train_reenact
 
     flags = {"minutes": minutes, "preset": preset, "holdout": holdout, "size": size}
-    config = settings(ReenactTraining, "train", options, {**flags, "seed": options.seed})
+    config = _settings({**flags, "seed": options.seed}, options)
     looking = analysis(options)
     records = consents(consent)
     if options.dry_run:
@@ -64,12 +66,24 @@ def reenact(
         }
         return {"plan": plan, "settings": {"train": config, "analyze": looking}}
     with show_progress(options.progress) as progress:
-        # Asked before the clip is analyzed, which may take minutes, and again by the training.
-        permit_training(open_clip(target), "reenact", records)
-        shot = choose_shot(analyze(target, looking, progress), face)
-        bundle = train_portrait(
-            shot, output, config, records, resume, progress, device=device(options)
+        bundle = train_reenact(
+            target,
+            output,
+            config,
+            progress,
+            analysis=looking,
+            face=face,
+            consents=records,
+            resume=resume,
+            device=device(options),
         )
     people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
     training = dict(bundle.training)
     return {"output": output, "method": bundle.method, "people": people, "training": training}
+
+
+def _settings(flags: Mapping[str, Any], options: LongOptions) -> ReenactTraining:
+    """Resolve [train], and in it the table of the chosen preset."""
+    from likeness.methods.portrait.settings import resolve_training
+
+    return resolve_training(table("train", options), flags)

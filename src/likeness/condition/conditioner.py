@@ -21,12 +21,42 @@ from likeness.condition.gallery import (
 from likeness.condition.mesh import PortraitMesh
 from likeness.condition.paint import GUIDE_NAMES, lit_colors, paint
 from likeness.condition.warp import displacements, facing
-from likeness.types import Bools, Condition, Crop, FaceParams, Floats, Ints
+from likeness.types import Bools, Crop, FaceParams, Floats, Ints
 
 _CODE_LIMIT = 4.0
 """Codes beyond this many units say nothing that training has seen."""
 _KEPT_AT_ONCE = 16
 """Pictures that are sharpened together."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeyframeCondition:
+    """What the fast generator is told about N frames."""
+
+    maps: torch.Tensor
+    """(N,9+3K,h/2,w/2): guide images, then per keyframe flow x, flow y and validity."""
+    keyframes: torch.Tensor
+    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
+    code: torch.Tensor
+    """(N,D) expression, pose and gaze."""
+
+    def to(self, device: torch.device) -> KeyframeCondition:
+        """Return the condition on another device."""
+        return KeyframeCondition(
+            self.maps.to(device), self.keyframes.to(device), self.code.to(device)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class GuideStack:
+    """What the space-time generator is told about N frames."""
+
+    maps: torch.Tensor
+    """(N,C*length,h,w): the guide images of a run of frames, oldest first."""
+
+    def to(self, device: torch.device) -> GuideStack:
+        """Return the condition on another device."""
+        return GuideStack(self.maps.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +150,7 @@ class PortraitConditioner:
         params: FaceParams,
         body_keyframes: Ints | Underlay,
         banned: Bools | None = None,
-    ) -> Condition:
+    ) -> KeyframeCondition:
         """Tell the fast generator about N frames: guides, flow to keyframes, keyframes, code.
 
         Args:
@@ -153,20 +183,15 @@ class PortraitConditioner:
                 self.side,
             )
             motion[n] = np.concatenate([flow, valid], 1).reshape(-1, half, half)
-        names = tuple(
-            f"{part}_{slot}" for slot in range(KEYFRAMES) for part in ("flow_x", "flow_y", "valid")
-        )
-        return Condition(
-            crop=self.crop(len(params)),
+        return KeyframeCondition(
             maps=torch.from_numpy(np.concatenate([guides, motion], 1)),
-            map_names=GUIDE_NAMES + names,
             keyframes=pictures,
             code=torch.from_numpy(self.code(params)),
         )
 
     def from_window(
         self, params: FaceParams, length: int, channels: int = len(GUIDE_NAMES)
-    ) -> Condition:
+    ) -> GuideStack:
         """Tell the space-time generator about N frames (Deep Video Portraits, section 5.2).
 
         Args:
@@ -183,9 +208,7 @@ class PortraitConditioner:
         frames = torch.from_numpy(guides[:, :channels])
         count = len(params) - length + 1
         stacked = torch.cat([frames[age : age + count] for age in range(length)], 1)
-        kept = GUIDE_NAMES[:channels]
-        names = tuple(f"{name}_{age - length + 1}" for age in range(length) for name in kept)
-        return Condition(self.crop(count), stacked, names)
+        return GuideStack(stacked)
 
 
 def select(params: FaceParams, frames: Ints) -> FaceParams:

@@ -17,6 +17,16 @@ Policy:
 
 from likeness.encode.coders import EncodeConfig, encoders
 from likeness.encode.signed import Signed, read_essence
+from likeness.encode.sink import MarkedFile, Sink
 from likeness.encode.writer import Encoder, encode
 
-__all__ = ["EncodeConfig", "Encoder", "Signed", "encode", "encoders", "read_essence"]
+__all__ = [
+    "EncodeConfig",
+    "Encoder",
+    "MarkedFile",
+    "Signed",
+    "Sink",
+    "encode",
+    "encoders",
+    "read_essence",
+]

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from likeness.errors import ContractError
-from likeness.types import Bools
+from likeness.types import Bools, FaceParams, Ints
 
 Part = Literal["mouth", "brows", "lids", "gaze", "nose"]
 
@@ -75,3 +75,8 @@ def one_sided(names: tuple[str, ...]) -> Bools:
     ARKit's weights do; detail modes, and coefficients of models without names, go both ways.
     """
     return np.array([part_of(name) is not None and not name.startswith("detail") for name in names])
+
+
+def mouth_columns(params: FaceParams) -> Ints:
+    """Return the columns of `expression` that belong to the mouth."""
+    return np.flatnonzero(belongs(params.expression_names, ["mouth"])).astype(np.int64)

@@ -27,7 +27,7 @@ import numpy as np
 from likeness.controls import Values
 from likeness.errors import MediaError
 from likeness.geometry import axis_angle, rotation_matrix
-from likeness.performance import Performance
+from likeness.plan.performance import Performance
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.types import Bools, FaceParams, Floats, Ints, Timeline
 

@@ -1,5 +1,1 @@
-"""Recipes: which conditioner, which synthesizer, which blend, and how to train them."""
-
-from likeness.methods.protocol import METHODS, Method
-
-__all__ = ["METHODS", "Method"]
+"""Methods: what conditions, what synthesizes, and how it is learned, in one table."""

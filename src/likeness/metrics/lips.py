@@ -38,7 +38,7 @@ def heard(clip: Clip) -> Floats | None:
     return envelope(np.concatenate([before, samples[max(0, first) :]]), SPEECH_RATE)
 
 
-def seen(
+def openness(
     clip: Clip, square: tuple[int, int, int] | None = None, progress: Progress = silent
 ) -> Floats:
     """Read from the pixels how open the mouth is, at `sound.RATE`.

@@ -39,7 +39,7 @@ class Phase(Generic[AnyTask]):
 
 
 @dataclass(frozen=True)
-class Staged(Generic[AnyTask]):
+class Progressive(Generic[AnyTask]):
     """What a progressive training came to."""
 
     task: AnyTask
@@ -57,7 +57,7 @@ def train_phases(
     digest: str,
     resume: bool = False,
     progress: Progress = silent,
-) -> Staged[AnyTask]:
+) -> Progressive[AnyTask]:
     """Train phase after phase within one budget.
 
     Args:
@@ -92,7 +92,7 @@ def train_phases(
         curve += _resampled(outcome.losses, round(_CURVE * phase.share))
     assert task is not None  # noqa: S101 - shares add up to 1, so some phase ran
     assert weights is not None  # noqa: S101
-    return Staged(task, Outcome(weights, sum(steps.values()), seconds, tuple(curve)), steps)
+    return Progressive(task, Outcome(weights, sum(steps.values()), seconds, tuple(curve)), steps)
 
 
 def _part(config: LoopConfig, begun: float, share: float, index: int) -> LoopConfig:

@@ -1,0 +1,1 @@
+"""Judging methods: on frames that training never saw, and any two videos of one performance."""

@@ -1,0 +1,1 @@
+"""One photo, moved by a driver without training."""

@@ -1,0 +1,120 @@
+"""Finding the one face of a photo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from likeness.decode import Decoder
+from likeness.errors import TrackError
+from likeness.fit import FitConfig
+from likeness.fit.gaze import solve_gaze
+from likeness.fit.landmarks import fit_landmarks
+from likeness.geometry import axis_angle
+from likeness.methods.photo.animation import Photo
+from likeness.store import load_face_model
+from likeness.track import TrackConfig
+from likeness.track.landmarks import Face
+from likeness.track.readers import open_reader
+from likeness.types import Clip, FaceParams, FaceTrack, Window
+
+_SMALL = 40
+"""Faces narrower than this, in pixels, have no eyes to speak of."""
+_BESIDE = 0.45
+"""Faces narrower than this share of the largest stand in the background: nobody means them."""
+
+
+def find_photo(
+    clip: Clip,
+    frame: int = 0,
+    face: str | None = None,
+    track: TrackConfig | None = None,
+    fit: FitConfig | None = None,
+) -> Photo:
+    """Find the face in one frame of a clip and bring the face model onto it.
+
+    Landmarks alone are fitted: one picture has no motion that pixels could steady.
+
+    Args:
+        clip: a photo (a clip of one frame) or a video.
+        frame: which frame of it.
+        face: whose: largest, or a number from 0 on, largest first; needed where there are several.
+        track, fit: settings.
+
+    Raises:
+        TrackError: no face, several without a choice, one that isn't there, or a tiny one.
+        FitError, MediaError, BackendError: from the stages.
+    """
+    track, fit = track or TrackConfig(), fit or FitConfig()
+    if not 0 <= frame < len(clip):
+        raise TrackError(
+            f"frame {frame} of {clip.path.name} was asked for; expected 0 to {len(clip) - 1}"
+        )
+    with Decoder(clip) as decoder:
+        picture = decoder.read(Window(frame, frame + 1))[0]
+    image = np.ascontiguousarray((picture * 255 + 0.5).byte().permute(1, 2, 0).numpy())
+    reader = open_reader(track)
+    try:
+        faces = sorted(reader.read(image), key=lambda found: -_width(found))
+    finally:
+        reader.close()
+    chosen = _choose(faces, face, clip)
+    found = FaceTrack(
+        start=frame,
+        boxes=chosen.box[None],
+        landmarks=chosen.landmarks[None],
+        scores=np.array([chosen.score], np.float32),
+        observed=np.ones(1, bool),
+    )
+    return Photo(picture, found, _fitted(found, clip, fit))
+
+
+def _width(face: Face) -> float:
+    return float(face.box[2] - face.box[0])
+
+
+def _choose(faces: list[Face], wanted: str | None, clip: Clip) -> Face:
+    name = clip.path.name
+    if not faces:
+        raise TrackError(
+            f"no face was found in {name}; expected one that is seen from the front. Crop the"
+            " photo to the head, or lower min_confidence in [track]"
+        )
+    listed = "; ".join(
+        f"{i} at ({(f.box[0] + f.box[2]) / 2:.0f}, {(f.box[1] + f.box[3]) / 2:.0f}),"
+        f" {_width(f):.0f} px wide"
+        for i, f in enumerate(faces)
+    )
+    rivals = sum(_width(f) > _BESIDE * _width(faces[0]) for f in faces)
+    if wanted is None and rivals > 1:
+        raise TrackError(
+            f"{len(faces)} faces were found in {name}: {listed}. Choose one with --face"
+        )
+    number = 0 if wanted in (None, "largest") else int(wanted or 0)
+    if number >= len(faces):
+        raise TrackError(f"face {wanted} was asked for; found in {name}: {listed}")
+    if _width(faces[number]) < _SMALL:
+        raise TrackError(
+            f"the face in {name} is {_width(faces[number]):.0f} pixels wide, expected at least"
+            f" {_SMALL}; use a larger photo, or one cropped from a larger original"
+        )
+    return faces[number]
+
+
+def _fitted(track: FaceTrack, clip: Clip, config: FitConfig) -> FaceParams:
+    model = load_face_model()
+    state = fit_landmarks(track, model, clip.size, config)
+    params = FaceParams(
+        model=model.name,
+        shape=state.shape,
+        albedo=np.zeros(len(model.albedo), np.float32),
+        expression=state.expression,
+        expression_names=model.expression_names,
+        rotation=axis_angle(state.rotation),
+        translation=state.translation,
+        light=np.zeros((1, 9, 3), np.float32),
+        gaze=np.zeros((1, 2, 2), np.float32),
+        focal=float(state.focal),
+    )
+    return replace(params, gaze=solve_gaze(track.landmarks, params, model, clip.size))

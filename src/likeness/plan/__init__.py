@@ -1,0 +1,1 @@
+"""What an output shows, decided before a pixel is drawn."""

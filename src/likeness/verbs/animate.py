@@ -1,0 +1,103 @@
+"""`likeness animate` as a function: one photo does what a driver does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from likeness import config as settings
+from likeness.decode import open_clip
+from likeness.encode import EncodeConfig, MarkedFile
+from likeness.errors import ConfigError
+from likeness.methods.photo.animation import AnimateConfig
+from likeness.methods.photo.find import find_photo
+from likeness.methods.photo.method import photo_bundle
+from likeness.methods.photo.plan import plan_animation
+from likeness.methods.table import recipe_of
+from likeness.pipeline import AnalyzeConfig, analyze, render
+from likeness.plan.people import choose_shot
+from likeness.plan.report import RunReport
+from likeness.provenance.consent import Consent
+from likeness.provenance.permission import Permission, permit_synthesis, permit_training
+from likeness.types import Clip, Progress, silent
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AnimationConfig:
+    """Settings of `likeness animate`."""
+
+    frame: int = 0
+    """Which frame of PHOTO, where it is a clip."""
+    face: str | None = None
+    """Whose face in the photo: largest, or a number from 0 on; needed where there are several."""
+    driver_face: str = "largest"
+    """Whose motion in the driver: largest, or a number from 0 on."""
+    audio: Literal["driver", "none"] = "driver"
+    """Whose sound lies under the output; a photo has none."""
+    animate: AnimateConfig = field(default_factory=AnimateConfig)
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+
+    def __post_init__(self) -> None:
+        for name, face in (("face", self.face), ("driver_face", self.driver_face)):
+            if face is not None and face != "largest" and not face.isdecimal():
+                raise ConfigError(f"{name} is {face!r}; expected largest, or a number from 0 on")
+
+
+def animate(
+    photo: Path,
+    driver: Path,
+    output: Path,
+    config: AnimationConfig | None = None,
+    progress: Progress = silent,
+    *,
+    consents: Sequence[Consent] = (),
+) -> RunReport:
+    """Let one photo do what a driver does, without training.
+
+    Args:
+        photo: a picture, or a clip of which one frame is taken.
+        driver: clip or NAME.shot that gives the motion.
+        output: video to write, on the driver's timeline and with its sound.
+        config: settings.
+        progress: called as (stage, done, total).
+        consents: records of the person in the photo (role target) and of the driver.
+
+    Raises:
+        ConsentError: nobody agreed that the photo's person be animated.
+        TrackError: no face in the photo or the driver, or several in the photo without a choice.
+        MediaError, FitError: an input is not usable.
+    """
+    config = config or AnimationConfig()
+    began = time.monotonic()
+    clip = open_clip(photo)
+    permission = permit_photo(clip, consents)
+    face = find_photo(clip, config.frame, config.face, config.analyze.track, config.analyze.fit)
+    progress("photo", 1, 1)
+    shot = choose_shot(analyze(driver, config.analyze, progress), config.driver_face)
+    permission = permit_synthesis(permission.people, "animate", consents, shot.clip)
+    plan = plan_animation(face, clip, shot, config.animate, config.audio == "driver")
+    plan = replace(plan, settings=settings.to_json(config))
+    for warning in plan.warnings:
+        log.warning("%s", warning)
+    bundle = photo_bundle(face, clip, config.animate, permission.people)
+    method = recipe_of(bundle, "animate").open(bundle, plan, torch.device("cpu"))
+    report = render(plan, [method], permission, MarkedFile(output, config.encode), progress)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def permit_photo(photo: Clip, consents: Sequence[Consent]) -> Permission:
+    """Permit to animate the person in a photo, or refuse.
+
+    Raises:
+        ConsentError: nobody agreed, or what was agreed to does not cover this.
+    """
+    return permit_training(photo, "animate", consents)

@@ -1,0 +1,135 @@
+"""`likeness reenact` as a function: a driver, or a hand, moves a portrait."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from likeness import config as settings
+from likeness.encode import EncodeConfig, MarkedFile
+from likeness.errors import ConfigError
+from likeness.fit.edit import Curve, Edit, EditConfig
+from likeness.fit.transfer import TransferConfig
+from likeness.importers.arkit import performance_of_capture, read_arkit
+from likeness.methods.portrait.model import CPU
+from likeness.methods.table import recipe_of
+from likeness.pipeline import AnalyzeConfig, analyze, render
+from likeness.plan.performance import Performance, performance_of
+from likeness.plan.reenactment import Audio, Request, plan_reenactment
+from likeness.plan.report import RunReport
+from likeness.plan.target import Target
+from likeness.provenance.consent import Consent
+from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.permission import permit_synthesis
+from likeness.store import load_bundle
+from likeness.types import Clip, Progress, silent
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReenactConfig:
+    """Settings of `likeness reenact`."""
+
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+    edit: EditConfig = field(default_factory=EditConfig)
+    audio: Audio | None = None
+    """Whose sound lies under the output; None takes it from whose timeline it runs on."""
+    neutral_driver: str | None = None
+    """Moment in which the driver's face does nothing: a frame ("120") or seconds ("4.8s")."""
+    neutral_target: str | None = None
+    """The same of the target."""
+
+
+def reenact(
+    bundle: Path,
+    driver: Path | None,
+    output: Path,
+    config: ReenactConfig | None = None,
+    progress: Progress = silent,
+    *,
+    edits: Sequence[Edit | Curve] = (),
+    consents: Sequence[Consent] = (),
+    device: torch.device = CPU,
+) -> RunReport:
+    """Let a portrait do what a driver does, wholly or in part, with edits by hand on top.
+
+    Args:
+        bundle: NAME.bundle of `likeness train reenact`.
+        driver: clip, NAME.shot or ARKit capture (.csv) that gives the motion; None plays the
+            target's own performance.
+        output: video to write.
+        config: settings.
+        progress: called as (stage, done, total).
+        edits: changes by hand.
+        consents: records besides those in the bundle: a newer one of the target, the driver's.
+        device: where the generator runs.
+
+    Raises:
+        ConsentError: the target's consent is missing, over or revoked, or does not cover this.
+        BundleError, MediaError, TrackError, FitError, ConfigError: an input is not usable.
+    """
+    config = config or ReenactConfig()
+    began = time.monotonic()
+    loaded = load_bundle(bundle)
+    recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
+    # Before the driver is analyzed, which takes time; its own clip is looked at below.
+    permission = permit_synthesis(target.people, "reenact", consents)
+    own, motion = performance_of(target.shot, "target"), None
+    if driver is not None:
+        motion, clip = _driver(driver, target, config, progress)
+        permission = permit_synthesis(target.people, "reenact", consents, clip)
+    asked = Request(own, motion, _transfer(config, target, own, motion))
+    asked = recipe.adapt(target, asked)
+    plan = plan_reenactment(target, asked, edits, config=config.edit, audio=config.audio)
+    plan = replace(
+        plan,
+        ingredients=(_ingredient(bundle), *plan.ingredients),
+        settings={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
+    )
+    for warning in plan.warnings:
+        _LOG.warning("%s", warning)
+    method = recipe.open(loaded, plan, device)
+    report = render(plan, [method], permission, MarkedFile(output, config.encode), progress)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def _ingredient(bundle: Path) -> Ingredient:
+    return Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json"))
+
+
+def _driver(
+    path: Path, target: Target, config: ReenactConfig, progress: Progress
+) -> tuple[Performance, Clip | None]:
+    """Read who gives the motion, and the clip that shows them, if there is one."""
+    if path.suffix.lower() == ".csv":
+        return performance_of_capture(read_arkit(path), target.params, path), None
+    shot = analyze(path, config.analyze, progress)[0]
+    return performance_of(shot, "driver"), shot.clip
+
+
+def _transfer(
+    config: ReenactConfig, target: Target, own: Performance, driver: Performance | None
+) -> TransferConfig:
+    """Turn moments that a person named into frames."""
+    chosen = config.transfer
+    try:
+        if config.neutral_driver is not None and driver is not None:
+            chosen = replace(chosen, neutral_driver=driver.frame_at(config.neutral_driver))
+        if config.neutral_target is not None:
+            first = target.shot.track.start + int(target.train_frames[0])
+            frame = own.frame_at(config.neutral_target) - first
+            chosen = replace(chosen, neutral_target=frame)
+    except ValueError as error:
+        raise ConfigError(
+            f"a neutral frame cannot be read ({error}); expected a frame of the clip, such as 120, "
+            "or seconds, such as 4.8s"
+        ) from error
+    return chosen
