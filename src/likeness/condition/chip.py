@@ -2,8 +2,8 @@
 
 Where a chip has less than half the frame's resolution, the frame is halved first, as often as
 needed, with the kernel (1 4 6 4 1)/16 in both directions; then the chip is sampled bilinearly, and
-black where a neighbor is missing. dlib keeps whole numbers and drops fractions at every step, so its
-chips are darker by half a level or less each time; these are not, and pass gradients on.
+black where a neighbor is missing. After each step fractions of a level of 255 are dropped, as in a
+picture of bytes; gradients pass as if they had been kept.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from likeness.types import Crop, Floats, check
 _KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 _BORDER = 2
 """Pixels around the chip's square that are kept on the last level."""
+_ROUNDING = 1e-4
+"""Levels below a whole one that are an error of float32 and not a fraction."""
 _SHIFT = (1.25, 0.75)
 """What dlib takes off x and y at every level: a quarter pixel beside the kernel's own place, which
 chips must share to be dlib's."""
@@ -57,12 +59,12 @@ def _cut(frame: Tensor, frame_from_crop: Floats, size: tuple[int, int]) -> Tenso
     for _ in range(levels):
         if min(part.shape[2:]) <= 8:  # dlib has no smaller level, and the chip is black
             return frame.new_zeros((1, frame.shape[1], h, w))
-        part = _half(part)
+        part = _whole(_half(part))
         middle = positions.mean(0)
         # dlib moves the corners of an upright square and turns it afterward: the middle moves,
         # and what lies around it is halved.
         positions = (positions - middle) / 2 + middle / 2 - _SHIFT
-    return _sampled(part, positions, size)
+    return _whole(_sampled(part, positions, size))
 
 
 def _levels(positions: Floats) -> int:
@@ -108,3 +110,8 @@ def _sampled(x: Tensor, positions: Floats, size: tuple[int, int]) -> Tensor:
     place = torch.from_numpy(grid.reshape(1, *size, 2)).to(x)
     sampled = functional.grid_sample(x, place, padding_mode="border", align_corners=False)
     return sampled * torch.from_numpy(inside.reshape(1, 1, *size)).to(x)
+
+
+def _whole(x: Tensor) -> Tensor:
+    """Drop fractions of a level from pixels in [0,1], with the gradient of x itself."""
+    return x + (torch.floor(x * 255 + _ROUNDING) / 255 - x).detach()
