@@ -16,11 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from likeness import geometry
 from likeness.types import Crop, Floats, check
 
 Landmarks = tuple[tuple[int, ...], ...]
+Doubles = NDArray[np.float64]
+Points = Floats | Doubles
 
 EYES_NOSE_MOUTH: Landmarks = (
     (33, 133, 159, 145),
@@ -171,14 +173,14 @@ def aligned_crop(landmarks: Floats, template: Template) -> Crop:
     """
     found, wanted = points_of(landmarks, template), np.asarray(template.points, np.float64)
     if template.dlib:
-        matrices = geometry.invert(_as_dlib(similarity(wanted, found), template.size))
+        matrices = _inverse(_as_dlib(similarity(wanted, found), template.size))
     else:
         matrices = similarity(found, wanted)
     return Crop((template.size, template.size), matrices.astype(np.float32))
 
 
-def similarity(from_points: Floats, to_points: Floats) -> Floats:
-    """Return the similarities b_from_a (N,2,3), float64, that fit best in the sense of least squares.
+def similarity(from_points: Points, to_points: Points) -> Doubles:
+    """Return the similarities b_from_a (N,2,3), float64, of the least squared error.
 
     Args:
         from_points: (P,2) or (N,P,2) positions in a.
@@ -204,11 +206,17 @@ def similarity(from_points: Floats, to_points: Floats) -> Floats:
     check(bool((np.abs(factor) > 0).all()), "the points to align have no direction in common")
     linear = np.stack([factor.real, -factor.imag, factor.imag, factor.real], -1).reshape(-1, 2, 2)
     offset = center_b[:, 0, :, None] - linear @ center_a[:, 0, :, None]
-    found: Floats = np.concatenate([linear, offset], -1)
+    return np.concatenate([linear, offset], -1)
+
+
+def _inverse(matrices: Doubles) -> Doubles:
+    """Invert (N,2,3) in double precision, in which pixels of a chip don't move."""
+    last = np.broadcast_to([[0.0, 0.0, 1.0]], (len(matrices), 1, 3))
+    found: Doubles = np.linalg.inv(np.concatenate([matrices, last], 1))[:, :2]
     return found
 
 
-def _as_dlib(frame_from_crop: Floats, size: int) -> Floats:
+def _as_dlib(frame_from_crop: Doubles, size: int) -> Doubles:
     """Scale crops about their middle as dlib does.
 
     It lays the centers of a crop's corner pixels onto the corner pixels of a square in the frame
@@ -220,5 +228,4 @@ def _as_dlib(frame_from_crop: Floats, size: int) -> Floats:
     linear = frame_from_crop[:, :, :2]
     middle = np.full((2, 1), size / 2)
     offset = frame_from_crop[:, :, 2:] + linear @ middle * (1 - ratio)
-    scaled: Floats = np.concatenate([linear * ratio, offset], -1)
-    return scaled
+    return np.concatenate([linear * ratio, offset], -1)

@@ -49,8 +49,8 @@ class DlibIdentityConfig:
             )
         if min(*self.widths, self.code) < 1 or list(self.widths) != sorted(self.widths):
             raise ConfigError(
-                f"widths are {self.widths} and code is {self.code}, expected 1 or more and no stage "
-                "narrower than the one before"
+                f"widths are {self.widths} and code is {self.code}, expected 1 or more and no "
+                "stage narrower than the one before"
             )
         if not self._fits():
             raise ConfigError(f"size is {self.size}, too small for {len(self.depths)} stages")
