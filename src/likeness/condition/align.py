@@ -190,20 +190,18 @@ def similarity(from_points: Points, to_points: Points) -> Doubles:
     Raises:
         ContractError: the points of a row are all in one place, or are no numbers.
     """
-    a, b = (np.asarray(points, np.float64) for points in (from_points, to_points))
-    rows = max(len(points) if points.ndim == 3 else 1 for points in (a, b))
-    a, b = (np.broadcast_to(points, (rows, *points.shape[-2:])) for points in (a, b))
+    both = (np.asarray(points, np.float64) for points in (from_points, to_points))
+    a, b = np.broadcast_arrays(*(points[None] if points.ndim == 2 else points for points in both))
     center_a, center_b = a.mean(1, keepdims=True), b.mean(1, keepdims=True)
     # In the plane a rotation and a scale are one complex factor, and Umeyama's solution is the
     # regression of b on a.
     u, v = (a - center_a) @ (1, 1j), (b - center_b) @ (1, 1j)
     spread = (np.abs(u) ** 2).sum(1)
+    factor = (np.conj(u) * v).sum(1) / np.maximum(spread, 1e-12)
     check(
-        bool((np.isfinite(spread) & (spread > 0)).all()),
+        bool((np.isfinite(factor) & (np.abs(factor) > 0)).all()),
         "the points to align are all in one place or no numbers; expected a face",
     )
-    factor = (np.conj(u) * v).sum(1) / spread
-    check(bool((np.abs(factor) > 0).all()), "the points to align have no direction in common")
     linear = np.stack([factor.real, -factor.imag, factor.imag, factor.real], -1).reshape(-1, 2, 2)
     offset = center_b[:, 0, :, None] - linear @ center_a[:, 0, :, None]
     return np.concatenate([linear, offset], -1)
