@@ -98,15 +98,16 @@ def test_turned_faces_are_turned_back(name: str) -> None:
 
 
 def test_known_numbers_of_published_templates() -> None:
+    # Published for OpenCV, whose first pixel has its center at (0, 0).
     arcface = np.array(TEMPLATES["arcface_112"].points)
-    np.testing.assert_allclose(arcface[0], (38.2946, 51.6963))
+    np.testing.assert_allclose(arcface[0], (38.7946, 52.1963))
     shares = {
         "arcface_128": (0, (0.36168, 0.40388)),
         "simswap_224": (2, (0.50000, 0.61154)),
         "ffhq_512": (4, (0.61150, 0.72490)),
     }
     for name, (index, share) in shares.items():
-        found = np.array(TEMPLATES[name].points[index]) / TEMPLATES[name].size
+        found = (np.array(TEMPLATES[name].points[index]) - 0.5) / TEMPLATES[name].size
         np.testing.assert_allclose(found, share, atol=1e-5)
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from likeness.condition.align import TEMPLATES
-from likeness.errors import BundleError, ConfigError, ContractError, TrackError
+from likeness.decode import open_clip
+from likeness.errors import BackendError, BundleError, ConfigError, ContractError, TrackError
+from likeness.importers.recognizer import recognizer_bundle
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
 from likeness.networks import NETWORKS
@@ -20,6 +22,7 @@ from likeness.recognize import (
     EmbedConfig,
     Recognizer,
     embed_faces,
+    embed_photo,
     embed_track,
     identified,
     join,
@@ -28,6 +31,7 @@ from likeness.recognize import (
 )
 from likeness.recognize.faces import best_frames, sharpness
 from likeness.store import load_shot, save_shot
+from likeness.track import TrackConfig
 from likeness.types import Bundle, FaceTrack, Shot, Weights
 
 
@@ -253,3 +257,33 @@ def test_faces_of_single_pictures_have_codes(actor_shot: Shot) -> None:
     codes = embed_faces(frames, actor_shot.track.landmarks[:2], EUCLIDEAN)
     assert codes.shape == (2, 3)
     assert float(codes[1].min()) > float(codes[0].max())
+
+
+@pytest.fixture(scope="module")
+def published() -> Recognizer:
+    try:
+        return open_recognizer(recognizer_bundle())
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+def test_real_people_are_told_apart(published: Recognizer, shared_data: Path) -> None:
+    folders = [shared_data / "identities_colour" / name for name in ("p01", "p02", "p03")]
+    config = TrackConfig(even=False)
+    codes = [
+        [
+            embed_photo(open_clip(path), published, config)
+            for path in sorted(folder.glob("*.jpg"))[:2]
+        ]
+        for folder in folders
+    ]
+    for i, (a, b) in enumerate(codes):
+        assert published.distance(a, b) < published.threshold
+        for other in codes[:i]:
+            assert published.distance(a, other[0]) > published.threshold
+
+
+def test_a_photo_of_two_people_means_nobody(shared_data: Path) -> None:
+    photo = open_clip(shared_data / "challenge" / "two_people.jpg")
+    with pytest.raises(TrackError, match=r"two_people\.jpg shows 2 faces, .* expected one person"):
+        embed_photo(photo, EUCLIDEAN, TrackConfig(even=False))

@@ -48,16 +48,17 @@ class Template:
     landmarks: Landmarks = EYES_NOSE_MOUTH
     """Which of the 478 landmarks make each point."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """What the published network takes off red, green and blue in [0,1]."""
+    """What published networks take off red, green and blue in [0,1]; 0 where they differ."""
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """What it divides by afterward. Our networks do both inside, for RGB in [0,1]."""
+    """What they divide by afterward. Our networks do both inside, for RGB in [0,1]."""
     dlib: bool = False
     """Whether crops are dlib's chips: errors are counted in the frame instead of the crop, corner
     pixels lie on corner pixels, and `condition.chip` samples."""
 
 
-def _fractions(size: int, *points: tuple[float, float]) -> tuple[tuple[float, float], ...]:
-    return tuple((x * size, y * size) for x, y in points)
+def _opencv(*points: tuple[float, float], size: float = 1) -> tuple[tuple[float, float], ...]:
+    """Move points that count from the center of the first pixel, as OpenCV does, to its corner."""
+    return tuple((x * size + 0.5, y * size + 0.5) for x, y in points)
 
 
 def _padded(
@@ -69,7 +70,6 @@ def _padded(
 
 
 _HALF = (0.5, 0.5, 0.5)
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _FRONTAL_112 = (
     (39.730, 51.138),
     (72.270, 51.138),
@@ -108,38 +108,34 @@ TEMPLATES: Mapping[str, Template] = {
         scale=(256 / 255, 256 / 255, 256 / 255),
         dlib=True,
     ),
-    "arcface_112": Template(112, _ARCFACE_112, mean=_HALF, scale=_HALF),
-    "arcface_128": Template(128, tuple((x + 8, y) for x, y in _ARCFACE_112)),
-    "simswap_224": Template(
-        224, tuple((2 * x, 2 * y) for x, y in _FRONTAL_112), mean=_IMAGENET[0], scale=_IMAGENET[1]
-    ),
-    "ffhq_512": Template(512, _FFHQ_512),
+    "arcface_112": Template(112, _opencv(*_ARCFACE_112), mean=_HALF, scale=_HALF),
+    "arcface_128": Template(128, _opencv(*((x + 8, y) for x, y in _ARCFACE_112))),
+    "simswap_224": Template(224, _opencv(*_FRONTAL_112, size=2)),
+    "ffhq_512": Template(512, _opencv(*_FFHQ_512)),
     "mtcnn_512": Template(
         512,
-        _fractions(
-            512,
+        _opencv(
             (0.36563, 0.46734),
             (0.63305, 0.46586),
             (0.50019, 0.61943),
             (0.39033, 0.77599),
             (0.61179, 0.77476),
+            size=512,
         ),
-        mean=_HALF,
-        scale=_HALF,
     ),
     "whole_face": Template(
         224,
-        _fractions(
-            224,
+        _opencv(
             (0.35342, 0.39286),
             (0.62798, 0.39286),
             (0.48661, 0.54018),
             (0.38839, 0.68750),
             (0.59821, 0.68750),
+            size=224,
         ),
     ),
 }
-"""Every template by name.
+"""Every template by name. All but dlib's are published for OpenCV, which counts half a pixel less.
 
 dlib_150: dlib's recognizer (`nets.identity_dlib`): its mean face with a quarter of its size around.
 arcface_112: InsightFace's recognizers; SimSwap's takes `simswap_224` made smaller. arcface_128:

@@ -1,7 +1,7 @@
 """Who is it? Faces become codes, codes are compared, and shots of one person are joined."""
 
 from likeness.recognize.embedder import RECOGNIZERS, Embedder, Recognizer, open_recognizer
-from likeness.recognize.faces import EmbedConfig, embed_faces, embed_track, identified
+from likeness.recognize.faces import EmbedConfig, embed_faces, embed_photo, embed_track, identified
 from likeness.recognize.join import join, most_like
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Embedder",
     "Recognizer",
     "embed_faces",
+    "embed_photo",
     "embed_track",
     "identified",
     "join",

@@ -11,9 +11,12 @@ from torch import Tensor
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, TrackError
 from likeness.recognize.embedder import Embedder
+from likeness.track import TrackConfig, track
 from likeness.types import Clip, FaceTrack, Floats, Ints, Window
 
 _EYES, _NOSE = ((33, 133), (362, 263)), 1
+_BESIDE = 0.45
+"""Faces narrower than this share of the largest stand in a photo's background."""
 _MOST_ASIDE = 0.6
 """Where the nose stands between the eyes, 0 in their middle and 1 beyond one of them: from here on
 a face counts as seen from the side."""
@@ -50,7 +53,7 @@ def embed_faces(frames: Tensor, landmarks: Floats, embedder: Embedder) -> Floats
 
 
 def embed_track(
-    clip: Clip, track: FaceTrack, embedder: Embedder, config: EmbedConfig | None = None
+    clip: Clip, face: FaceTrack, embedder: Embedder, config: EmbedConfig | None = None
 ) -> Floats:
     """Return the code (D,) of the person in a track.
 
@@ -62,13 +65,13 @@ def embed_track(
         MediaError: the clip cannot be read.
     """
     config = config or EmbedConfig()
-    chosen = best_frames(track, config.candidates)
+    chosen = best_frames(face, config.candidates)
     crops = []
     with Decoder(clip) as decoder:
         for index in chosen:
-            at = track.start + int(index)
+            at = face.start + int(index)
             frame = decoder.read(Window(at, at + 1))
-            crops.append(embedder.crops(frame, track.landmarks[index : index + 1]))
+            crops.append(embedder.crops(frame, face.landmarks[index : index + 1]))
     pictures = torch.cat(crops)
     keep = torch.argsort(sharpness(pictures), descending=True, stable=True)[: config.frames]
     with torch.no_grad():
@@ -76,14 +79,36 @@ def embed_track(
     return embedder.mean(codes)
 
 
+def embed_photo(photo: Clip, embedder: Embedder, config: TrackConfig | None = None) -> Floats:
+    """Return the code (D,) of the one person whom a photo shows.
+
+    Args:
+        photo: a clip, by habit of one frame.
+        embedder: who tells people apart.
+        config: how faces are found.
+
+    Raises:
+        TrackError: nobody is seen, or several people of like size.
+        MediaError, BackendError: from reading and tracking.
+    """
+    faces = track(photo, config or TrackConfig())
+    widths = [float(np.median(face.boxes[:, 2] - face.boxes[:, 0])) for face in faces]
+    if sum(width > _BESIDE * max(widths) for width in widths) > 1:
+        raise TrackError(
+            f"{photo.path.name} shows {len(faces)} faces, {', '.join(f'{w:.0f}' for w in widths)}"
+            " pixels wide; expected one person: crop the photo to whom you mean"
+        )
+    return embed_track(photo, faces[int(np.argmax(widths))], embedder)
+
+
 def identified(
-    clip: Clip, track: FaceTrack, embedder: Embedder, config: EmbedConfig | None = None
+    clip: Clip, face: FaceTrack, embedder: Embedder, config: EmbedConfig | None = None
 ) -> FaceTrack:
     """Return the track with its `identity`; see `embed_track`."""
-    return replace(track, identity=embed_track(clip, track, embedder, config))
+    return replace(face, identity=embed_track(clip, face, embedder, config))
 
 
-def best_frames(track: FaceTrack, count: int) -> Ints:
+def best_frames(face: FaceTrack, count: int) -> Ints:
     """Choose the most frontal and largest observed faces, spread over the track.
 
     Returns:
@@ -92,13 +117,13 @@ def best_frames(track: FaceTrack, count: int) -> Ints:
     Raises:
         TrackError: the face was observed in no frame.
     """
-    seen = np.flatnonzero(track.observed)
+    seen = np.flatnonzero(face.observed)
     if not len(seen):
         raise TrackError(
-            f"the face from frame {track.start} on was observed in none of {len(track)} frames;"
+            f"the face from frame {face.start} on was observed in none of {len(face)} frames;"
             " nobody can be recognized"
         )
-    quality = _quality(track.landmarks[seen])
+    quality = _quality(face.landmarks[seen])
     spans = np.array_split(np.arange(len(seen)), min(count, len(seen)))
     best = [span[np.argmax(quality[span])] for span in spans]
     return np.asarray(seen[best], np.int64)
