@@ -19,7 +19,7 @@ from likeness.importers.dlib_file import DlibNetwork
 from likeness.importers.recognizer import find_recognizer, recognizer_bundle, weights_of
 from likeness.nets.identity_dlib import MEAN, DlibIdentity
 from likeness.networks import build
-from likeness.recognize import Recognizer, open_recognizer
+from likeness.recognize import Recognizer, embed_faces, open_recognizer
 from likeness.store import cache
 from tests.importers import dlib_written as w
 
@@ -185,6 +185,28 @@ def test_codes_equal_dlib_s_on_real_photos(
         with torch.no_grad():
             found = published.codes(tensor(chip))[0].numpy()
         np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
+
+
+def test_the_whole_way_from_a_photo_and_points_is_dlib_s(
+    published: Recognizer, dlib: ModuleType, shared_data: Path
+) -> None:
+    folder = find_recognizer().parent
+    theirs = dlib.face_recognition_model_v1(str(find_recognizer()))
+    predictor = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
+    detector = dlib.get_frontal_face_detector()
+    compared = 0
+    for picture in photos(shared_data):
+        for box in detector(picture)[:1]:
+            shape = predictor(picture, box)
+            landmarks = np.zeros((1, 478, 3), np.float32)
+            for point, several in zip(shape.parts(), published.template.landmarks, strict=True):
+                landmarks[0, list(several), :2] = (point.x + 0.5, point.y + 0.5)
+            found = embed_faces(tensor(picture), landmarks, published)[0]
+            expected = np.array(theirs.compute_face_descriptor(picture, shape))
+            # A pixel of the chip that falls to the other side of a whole level changes this much.
+            np.testing.assert_allclose(found, expected, atol=2 * TOLERANCE, rtol=0)
+            compared += 1
+    assert compared > 3
 
 
 def test_bfloat16_hardly_changes_codes(published: Recognizer, shared_data: Path) -> None:

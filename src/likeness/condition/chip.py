@@ -107,7 +107,7 @@ def _sampled(x: Tensor, positions: Floats, size: tuple[int, int]) -> Tensor:
     corner = np.floor(positions)
     inside = ((corner >= 0) & (corner + 1 <= limits - 1)).all(-1)
     grid = (positions + 0.5) / limits * 2 - 1
-    place = torch.from_numpy(grid.reshape(1, *size, 2)).to(x)
+    place = torch.from_numpy(grid.reshape(1, *size, 2).astype(np.float32)).to(x)
     sampled = functional.grid_sample(x, place, padding_mode="border", align_corners=False)
     return sampled * torch.from_numpy(inside.reshape(1, 1, *size)).to(x)
 
