@@ -103,6 +103,7 @@ CASES: Mapping[str, Case] = {
     "e4e_1024": Case("inversion", {}, (picture(256),), "code", codes),
     "bisenet_512": Case("regions", {}, (picture(512),), "regions", first),
     "arcface_simswap": Case("identity_simswap", {}, (picture(112),), "code", first),
+    "dlib_identity": Case("identity_dlib", {}, (picture(150),), "code", first),
     "arcface_iresnet50": Case("identity_iresnet", {}, (picture(112),), "code", first),
     "arcface_iresnet100": Case(
         "identity_iresnet", {"depths": [3, 13, 30, 3]}, (picture(112),), "code", first

@@ -190,7 +190,7 @@ class FaceTrack:
     observed: Bools
     """(N,) False where the face was filled in, not seen."""
     identity: Floats | None = None
-    """(D,) unit vector, or None."""
+    """(D,) what a recognizer says of the face, in its own terms (`recognize`), or None."""
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
