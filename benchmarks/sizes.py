@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import resource
 from pathlib import Path
 from typing import Any
 
 from likeness.actor import Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
+from likeness.machine import hardware, peak_rss_mb
 from likeness.methods.evaluation import judge_self
 from likeness.methods.evaluation_page import self_manifest, write_sheet
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
@@ -51,8 +50,8 @@ def measure(clip: Path, share: float, arguments: argparse.Namespace) -> dict[str
         "minutes": arguments.minutes,
         "frame_pixels": bundle.input["frame_pixels"],
         "steps": bundle.training["steps_by_size"],
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": platform.processor() or platform.machine(),
+        "peak_rss_mb": round(peak_rss_mb()),
+        "machine": hardware().processor,
         **judgement.report.json(),
     }
 
