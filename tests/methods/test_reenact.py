@@ -21,7 +21,7 @@ from likeness.methods.reenact_tasks import (
 )
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.store import load_bundle
-from likeness.training.data import fill_bank
+from likeness.training.bank import fill_bank
 from likeness.types import Bundle, Shot, Window
 
 SMALL = ReenactTraining(

@@ -30,7 +30,7 @@ from likeness.store import load_bundle, load_face_model
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import read_largest
 from likeness.track.readers import open_reader
-from likeness.training.data import FrameBank, fill_bank
+from likeness.training.bank import CropBank, fill_bank
 from likeness.types import Clip, FaceParams, Floats, Ints, Progress, Window, silent
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def judge(judged: Subject, clip: Clip, progress: Progress = silent) -> Evaluatio
 
 
 def _judge(
-    judged: Subject, clip: Clip, bank: FrameBank, nearest: Ints, progress: Progress
+    judged: Subject, clip: Clip, bank: CropBank, nearest: Ints, progress: Progress
 ) -> Evaluation:
     """Judge, with row `nearest[i]` of the bank as the baseline of held-out frame i."""
     shot, held = judged.shot, Window(len(judged.train_frames), len(judged.shot.track))

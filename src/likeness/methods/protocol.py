@@ -11,7 +11,7 @@ import torch
 
 from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.provenance.manifest import Manifest
-from likeness.training.data import FrameBank
+from likeness.training.bank import CropBank
 from likeness.types import Bools, Condition, FaceParams, Ints, Layer, Shot, Window
 
 
@@ -59,7 +59,7 @@ class Footage:
     """The target's mesh and crop."""
     params: FaceParams
     """Of M frames."""
-    bank: FrameBank
+    bank: CropBank
     """Crops of them."""
     rows: Ints
     """(M,) which frames of the shot they are."""

@@ -17,7 +17,7 @@ from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscrimi
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.training import losses
-from likeness.training.data import FrameBank
+from likeness.training.bank import CropBank
 from likeness.training.loop import Losses
 from likeness.types import Condition, FaceParams, Floats, Ints
 
@@ -89,7 +89,7 @@ class Material:
 
     conditioner: PortraitConditioner
     gallery: Gallery
-    bank: FrameBank
+    bank: CropBank
     params: FaceParams
     """The whole shot; rows of the bank are frames of it."""
     rows: Ints
@@ -286,7 +286,7 @@ def _place(device: torch.device, *modules: nn.Module | None) -> None:
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def background(bank: FrameBank, count: int = 96) -> tuple[Tensor, Tensor]:
+def background(bank: CropBank, count: int = 96) -> tuple[Tensor, Tensor]:
     """Find what stands still in a bank.
 
     Args:

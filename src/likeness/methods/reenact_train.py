@@ -36,12 +36,13 @@ from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
 from likeness.store import has_state, save_bundle
 from likeness.synthesize.portrait import at_size
-from likeness.training.data import FrameBank, fill_bank
+from likeness.training.bank import CropBank, fill_bank
 from likeness.training.loop import LoopConfig
 from likeness.training.phases import Phase, train_phases
 from likeness.types import (
     Bundle,
     Clip,
+    Crop,
     FaceParams,
     Ints,
     Progress,
@@ -158,7 +159,8 @@ def train_portrait(
     conditioner = conditioner_of(shot, train_frames, crop.crop_from_frame[0], config.size)
     _warn_of_few_pixels(conditioner, shot.clip)
     run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
-    bank = fill_bank(shot.clip, crop, rows + first, run.crops, progress)
+    chosen = Crop(crop.size, crop.crop_from_frame[rows])
+    bank = fill_bank(shot.clip, chosen, rows + first, run.crops, progress)
     if isinstance(config.recipe, FastConfig | PaperConfig):
         keyframes = config.fast.keyframes
         material = _material(
@@ -311,7 +313,7 @@ def _task(
 def _material(
     conditioner: PortraitConditioner,
     shot: Shot,
-    bank: FrameBank,
+    bank: CropBank,
     rows: Ints,
     keyframes: int,
     device: torch.device,
@@ -325,7 +327,7 @@ def _material(
     return Material(conditioner, gallery, bank, shot.params, rows, device)
 
 
-def _bodies(conditioner: PortraitConditioner, params: FaceParams, bank: FrameBank) -> Bodies:
+def _bodies(conditioner: PortraitConditioner, params: FaceParams, bank: CropBank) -> Bodies:
     """Describe all frames of a bank, a few at a time."""
     parts = []
     for start in range(0, len(bank), 64):
