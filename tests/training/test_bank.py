@@ -286,3 +286,22 @@ def test_folders_of_people_are_listed(tmp_path: Path) -> None:
         files_of_people(tmp_path / "empty")
     with pytest.raises(MediaError, match="cannot list"):
         files_of_people(tmp_path / "missing")
+
+
+def test_a_disk_that_fills_up_while_writing_is_told(
+    actor_shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bank_file.BankFile.put
+
+    def put(file: bank_file.BankFile, row: int, pictures: np.ndarray) -> None:
+        with file._told():
+            if row > 2:
+                raise OSError(28, "No space left on device")
+        real(file, row, pictures)
+
+    monkeypatch.setattr(banks, "_CHUNK", 3)
+    monkeypatch.setattr(bank_file.BankFile, "put", put)
+    times = np.arange(8)
+    with pytest.raises(MediaError, match="make room"):
+        fill_bank(actor_shot.clip, _moving(times), times, tmp_path / "crops")
+    assert list(tmp_path.iterdir()) == []

@@ -42,7 +42,6 @@ from likeness.training.phases import Phase, train_phases
 from likeness.types import (
     Bundle,
     Clip,
-    Crop,
     FaceParams,
     Ints,
     Progress,
@@ -159,8 +158,7 @@ def train_portrait(
     conditioner = conditioner_of(shot, train_frames, crop.crop_from_frame[0], config.size)
     _warn_of_few_pixels(conditioner, shot.clip)
     run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
-    chosen = Crop(crop.size, crop.crop_from_frame[rows])
-    bank = fill_bank(shot.clip, chosen, rows + first, run.crops, progress)
+    bank = fill_bank(shot.clip, conditioner.crop(1), rows + first, run.crops, progress)
     if isinstance(config.recipe, FastConfig | PaperConfig):
         keyframes = config.fast.keyframes
         material = _material(

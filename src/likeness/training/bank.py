@@ -228,7 +228,7 @@ def _fill(file: BankFile, excerpts: Sequence[Excerpt], progress: Progress) -> No
     groups: dict[tuple[Path, str], list[int]] = {}
     for index, excerpt in enumerate(excerpts):
         groups.setdefault((excerpt.clip.path, excerpt.clip.digest), []).append(index)
-    with file.writing() as pixels:
+    with file.writing():
         done = chunk = 0
         for group in groups.values():
             members = [(excerpts[index], int(firsts[index])) for index in group]
@@ -238,7 +238,7 @@ def _fill(file: BankFile, excerpts: Sequence[Excerpt], progress: Progress) -> No
             done += sum(rows for _, rows in times[:skipped])
             chunk += skipped
             for chosen, frames in _decoded(members[0][0].clip, [t for t, _ in times[skipped:]]):
-                done += _cut_chunk(pixels, members, chosen, frames)
+                done += _cut_chunk(file, members, chosen, frames)
                 chunk += 1
                 file.note(chunk)
                 progress("frames", done, int(firsts[-1]))
@@ -270,7 +270,7 @@ def _decoded(clip: Clip, chunks: Sequence[Ints]) -> Iterator[tuple[Ints, torch.T
 
 
 def _cut_chunk(
-    pixels: NDArray[np.uint8],
+    file: BankFile,
     members: Sequence[tuple[Excerpt, int]],
     chosen: Ints,
     frames: torch.Tensor,
@@ -284,6 +284,6 @@ def _cut_chunk(
         crop = Crop(excerpt.crop.size, excerpt.crop.crop_from_frame[start:stop])
         which = torch.from_numpy(np.searchsorted(chosen, excerpt.times[start:stop]))
         crops = cut(frames[which], crop)
-        pixels[first + start : first + stop] = (crops * 255 + 0.5).to(torch.uint8).numpy()
+        file.put(first + start, (crops * 255 + 0.5).to(torch.uint8).numpy())
         written += stop - start
     return written

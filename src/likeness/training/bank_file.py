@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ class BankFile:
         self._partial = path.with_name(path.name + ".partial")
         self._bytes = _PAGE + int(np.prod(shape))
         self._noted = time.monotonic()
-        self._pixels: NDArray[np.uint8] | None = None
+        self._file: FileIO
 
     def whole(self) -> bool:
         """Whether the file is there, whole and made from the same."""
@@ -50,33 +51,38 @@ class BankFile:
         return np.memmap(self.path, np.uint8, "r", _PAGE, self.shape)
 
     @contextmanager
-    def writing(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the pictures to be written; `chunks` of them are there. Rename the file at the end.
+    def writing(self) -> Iterator[None]:
+        """Open the file for `put` and `note`; `chunks` are there. Rename it when all went well.
 
         Raises:
             MediaError: the disk has no room, or the folder cannot be written.
         """
-        try:
+        with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             noted = self._noted_in(self._partial)
             if noted is None:
                 self._begin()
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                self._partial.unlink(missing_ok=True)
-                raise self._full() from error
-            raise MediaError(
-                f"cannot write {self._partial}: {error.strerror or error}; expected a folder that "
-                "can be written"
-            ) from error
+            self._file = self._partial.open("r+b", buffering=0)
         self.chunks = noted or 0
-        self._pixels = np.memmap(self._partial, np.uint8, "r+", _PAGE, self.shape)
         try:
-            yield self._pixels
+            yield
         finally:
             self._flush(self.chunks)
-            self._pixels = None
+            self._file.close()
         self._partial.replace(self.path)
+
+    def put(self, row: int, pictures: NDArray[np.uint8]) -> None:
+        """Write (N,3,h,w) pictures from row `row` on.
+
+        Raises:
+            MediaError: the disk has no room, or fails.
+        """
+        # Written rather than mapped: mapped pages would count as memory of this process.
+        left = memoryview(pictures.tobytes())
+        with self._told():
+            self._file.seek(_PAGE + row * int(np.prod(self.shape[1:])))
+            while left:
+                left = left[self._file.write(left) :]
 
     def note(self, chunks: int) -> None:
         """Say that so many chunks are written; kept on disk every few seconds."""
@@ -86,10 +92,25 @@ class BankFile:
 
     def _flush(self, chunks: int) -> None:
         # Pictures first: a note must not run ahead of them.
-        self._pixels.flush()  # type: ignore[union-attr]
-        with self._partial.open("r+b") as file:
-            file.write(_HEADER.pack(_MAGIC, self.digest, chunks))
+        with self._told():
+            os.fsync(self._file.fileno())
+            self._file.seek(0)
+            self._file.write(_HEADER.pack(_MAGIC, self.digest, chunks))
         self._noted = time.monotonic()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the system refuses into an error that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                self._partial.unlink(missing_ok=True)
+                raise self._full() from error
+            raise MediaError(
+                f"cannot write {self._partial}: {error.strerror or error}; expected a folder that "
+                "can be written"
+            ) from error
 
     def _begin(self) -> None:
         """Claim the room for a new file, which a disk that fills up later cannot take away."""
