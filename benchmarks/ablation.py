@@ -12,8 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from likeness.evaluate.judge import evaluate_self
-
+from likeness.evaluate.self_reenactment import evaluate_self
 from likeness.fit import FitConfig
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.portrait.tasks import FastConfig
@@ -26,13 +25,13 @@ UNALIGNED = "frames not laid onto each other"
 VARIANTS = {
     "full": FULL,
     UNALIGNED: FULL,
-    "without local-contrast loss": replace(FULL, fast=FastConfig(texture=0)),
-    "without Laplacian pyramid": replace(FULL, fast=FastConfig(detail=0)),
-    "16 keyframes": replace(FULL, fast=FastConfig(keyframes=16)),
-    "body of the keyframe nearest in pose": replace(FULL, fast=FastConfig(pose=1e6)),
-    "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
-    "with a patch discriminator": replace(FULL, fast=FastConfig(adversarial=0.01)),
-    "paper": replace(FULL, preset="paper"),
+    "without local-contrast loss": replace(FULL, method=FastConfig(texture=0)),
+    "without Laplacian pyramid": replace(FULL, method=FastConfig(detail=0)),
+    "16 keyframes": replace(FULL, method=FastConfig(keyframes=16)),
+    "body of the keyframe nearest in pose": replace(FULL, method=FastConfig(pose=1e6)),
+    "neighbors in time offered": replace(FULL, method=FastConfig(apart=0)),
+    "with a patch discriminator": replace(FULL, method=FastConfig(adversarial=0.01)),
+    "paper": replace(FULL, preset="paper", method=None),
 }
 COLUMNS = (
     "psnr",
@@ -68,7 +67,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "portrait.bundle"
             bundle = train_portrait(shot, path, config, consents)
-            report = evaluate_self(path, chosen.clip).json()
+            report = evaluate_self(path, chosen.clip).report.json()
         cells = [f"{report[column]:.3g}" for column in COLUMNS]
         print(f"| {name} | {bundle.training['steps']} |", " | ".join(cells), "|", flush=True)
 

@@ -38,7 +38,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
-from likeness.evaluate.judge import evaluate_pair, judge
 
 from likeness.actor import EXPRESSIONS, Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
@@ -46,11 +45,14 @@ from likeness.condition.conditioner import select
 from likeness.condition.crop import cut, portrait_crop
 from likeness.decode import Decoder, open_clip
 from likeness.doctor import examine
-from likeness.evaluate.subject import PortraitSubject, Subject
+from likeness.evaluate.pair import evaluate_pair
+from likeness.evaluate.self_reenactment import evaluate_subject
+from likeness.evaluate.subject import Subject, subject_of
 from likeness.fit.parts import belongs
 from likeness.fit.transfer import Mode, TransferConfig, rest_frame
 from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
-from likeness.methods.portrait.model import open_portrait
+from likeness.methods.photo.method import PhotoAnimation
+from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.portrait.tasks import PaperConfig
 from likeness.pipeline import analyze
@@ -123,51 +125,41 @@ class Row:
     note: str = ""
 
 
-class AnimatedPhoto:
-    """A photo from the part that others train on, moved by the held-out part's params."""
-
-    def __init__(self, shot: Shot, size: int) -> None:
-        self.shot = shot
-        self.train_frames: Ints = np.arange(len(shot.track) * 2 // 3)
-        self._crop = portrait_crop(shot.track, shot.clip.size, size)
-        rest = rest_frame(select(shot.params, self.train_frames))
-        at = Window(rest + shot.track.start, rest + shot.track.start + 1)
-        with Decoder(shot.clip) as decoder:
-            picture = decoder.read(at)[0]
-        one = np.array([rest])
-        track = FaceTrack(
-            0,
-            shot.track.boxes[one],
-            shot.track.landmarks[one],
-            shot.track.scores[one],
-            shot.track.observed[one],
-        )
-        # Mouth and wrinkles would be read from the very frames that are to be predicted.
-        config = AnimateConfig(mouth=False, wrinkles=0, max_side=4096)
-        photo = Photo(picture, track, select(shot.params, one))
-        self._animation = Animation(photo, shot, config)
-        # Photo and frames show one person: motion is taken as it is, not as change from rest.
-        moved = shot.params.expression - photo.params.expression[0]
-        names = shot.params.expression_names
-        moved[:, [name.startswith("eyeBlink") for name in names]] = 0
-        self._animation.motion = replace(
-            self._animation.motion,
-            expression=moved,
-            rotation=shot.params.rotation,
-            translation=shot.params.translation,
-            gaze=shot.params.gaze,
-        )
-
-    def crop(self, count: int) -> Crop:
-        """Return the square that is judged."""
-        return Crop(self._crop.size, np.repeat(self._crop.crop_from_frame[:1], count, 0))
-
-    def repeat(self, rows: Window, frames: torch.Tensor) -> torch.Tensor:
-        """Move the photo; a clip of odd size loses a line, which is filled from the frames."""
-        drawn = self._animation.draw(self._animation.condition(rows))
-        whole = frames.clone()
-        whole[:, :, : drawn.shape[2], : drawn.shape[3]] = drawn
-        return cut(whole, self.crop(len(rows)))
+def animated_photo(shot: Shot, size: int) -> Subject:
+    """Let a photo from the part that others train on be moved by the held-out part's params."""
+    train_frames: Ints = np.arange(len(shot.track) * 2 // 3)
+    square = portrait_crop(shot.track, shot.clip.size, size)
+    rest = rest_frame(select(shot.params, train_frames))
+    at = Window(rest + shot.track.start, rest + shot.track.start + 1)
+    with Decoder(shot.clip) as decoder:
+        picture = decoder.read(at)[0]
+    one = np.array([rest])
+    track = FaceTrack(
+        0,
+        shot.track.boxes[one],
+        shot.track.landmarks[one],
+        shot.track.scores[one],
+        shot.track.observed[one],
+    )
+    # Mouth and wrinkles would be read from the very frames that are to be predicted.
+    config = AnimateConfig(mouth=False, wrinkles=0, max_side=4096)
+    photo = Photo(picture, track, select(shot.params, one))
+    animation = Animation(photo, shot, config)
+    # Photo and frames show one person: motion is taken as it is, not as change from rest.
+    moved = shot.params.expression - photo.params.expression[0]
+    names = shot.params.expression_names
+    moved[:, [name.startswith("eyeBlink") for name in names]] = 0
+    animation.motion = replace(
+        animation.motion,
+        expression=moved,
+        rotation=shot.params.rotation,
+        translation=shot.params.translation,
+        gaze=shot.params.gaze,
+    )
+    rows = (np.arange(len(shot.clip)) - shot.track.start).clip(0, len(shot.track) - 1)
+    method = PhotoAnimation(animation, rows, looks=False)
+    # A clip of odd size loses a line, which is filled from the frames.
+    return Subject(method, shot, train_frames, Crop(square.size, square.crop_from_frame[:1]))
 
 
 def self_rows(scene: Scene, part: str, variants: Mapping[str, ReenactTraining]) -> Iterator[Row]:
@@ -176,10 +168,10 @@ def self_rows(scene: Scene, part: str, variants: Mapping[str, ReenactTraining]) 
         say(f"{scene.name}: {part}, {name}")
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
             bundle = trained(scene, name, config, Path(folder) / "portrait.bundle")
-            judged = PortraitSubject(open_portrait(bundle))
-            numbers = numbers_of(judged, scene.shot.clip)
+            subject = subject_of(bundle, CPU)
+            numbers = numbers_of(subject, scene.shot.clip)
             if part == "methods":
-                show(scene, name, judged)
+                show(scene, name, subject)
         kept = KEPT.get(name, ())
         note = "paints into the real frames; in brackets what it keeps of them" if kept else ""
         steps = bundle.training.get("steps") or None
@@ -200,9 +192,9 @@ def pairs(words: Sequence[str]) -> Mapping[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
-def numbers_of(judged: Subject, clip: Clip) -> dict[str, float | None]:
+def numbers_of(subject: Subject, clip: Clip) -> dict[str, float | None]:
     """Judge a method and keep the numbers of the table."""
-    report = judge(judged, clip, tell).report.json()
+    report = evaluate_subject(subject, clip, tell).report.json()
     return {key: report.get(key) for key in KEYS}
 
 
@@ -210,13 +202,16 @@ def methods(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
     """Every method on the same clip."""
     plain = scene.plain
     presets = [name for name in chosen if name != "animate"]
-    variants = {name: replace(plain, preset=name) for name in presets}
+    variants = {
+        name: ReenactTraining(preset=name, minutes=plain.minutes, size=plain.size)
+        for name in presets
+    }
     yield from self_rows(scene, "methods", variants)
     if "animate" in chosen:
         say(f"{scene.name}: methods, animate")
-        judged = AnimatedPhoto(scene.shot, scene.size)
-        show(scene, "animate", judged)
-        numbers = numbers_of(judged, scene.shot.clip)
+        subject = animated_photo(scene.shot, scene.size)
+        show(scene, "animate", subject)
+        numbers = numbers_of(subject, scene.shot.clip)
         yield Row(scene.name, "methods", "animate", 0, None, numbers, "one photo; dark mouth")
 
 
@@ -228,7 +223,7 @@ def budget(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
         "budget",
         {
             "fast, a sixth": replace(plain, minutes=scene.minutes / 6),
-            "paper, all": replace(plain, preset="paper"),
+            "paper, all": replace(plain, preset="paper", method=PaperConfig()),
         },
     )
 
@@ -240,15 +235,15 @@ def conditioning(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
         "+ correspondence": PaperConfig(guides="correspondence"),
         "+ gaze": PaperConfig(),
     }
-    plain = replace(scene.plain, preset="paper")
-    variants = {name: replace(plain, paper=paper) for name, paper in told.items()}
+    plain = replace(scene.plain, preset="paper", method=PaperConfig())
+    variants = {name: replace(plain, method=paper) for name, paper in told.items()}
     yield from self_rows(scene, "conditioning", variants)
 
 
 def window(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
     """What the frames before are worth to the paper's network."""
-    plain = replace(scene.plain, preset="paper")
-    variants = {str(n): replace(plain, paper=PaperConfig(window=n)) for n in (1, 5, 11)}
+    plain = replace(scene.plain, preset="paper", method=PaperConfig())
+    variants = {str(n): replace(plain, method=PaperConfig(window=n)) for n in (1, 5, 11)}
     yield from self_rows(scene, "window", variants)
 
 
@@ -270,7 +265,7 @@ def cross(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
     for name in [name for name in chosen if name != "animate"]:
         with tempfile.TemporaryDirectory(dir=scene.folder) as folder:
             path = scene.trained.get(name, Path(folder) / "portrait.bundle")
-            config = replace(scene.plain, preset=name, holdout="none")
+            config = replace(scene.plain, preset=name, method=None, holdout="none")
             bundle = trained(scene, name, config, path)
             for task, truth in truths.items():
                 if task == "full" and name in KEPT:
@@ -280,7 +275,7 @@ def cross(scene: Scene, chosen: Sequence[str]) -> Iterator[Row]:
                 # One camera, one motion: rests differ between the clips, so nothing is relative.
                 how = ReenactConfig(TransferConfig(mode=task, absolute=True))
                 reenact(path, driver, result, how, tell)
-                report = evaluate_pair(result, truth, tell).json()
+                report = evaluate_pair(result, truth, tell).report.json()
                 numbers = {key: report.get(key) for key in KEYS}
                 steps = bundle.training.get("steps") or None
                 minutes = 0.0 if name in KEPT else scene.minutes
@@ -311,19 +306,19 @@ def cross_clips(scene: Scene) -> tuple[Path, Mapping[Mode, Path]]:
     return scene.folder / "cross_driver.mp4", truths
 
 
-def show(scene: Scene, variant: str, judged: Subject) -> None:
+def show(scene: Scene, variant: str, subject: Subject) -> None:
     """Keep a few held-out frames for the figure, the real ones beside."""
-    first, last = len(judged.train_frames), len(judged.shot.track) - 1
+    first, last = len(subject.train_frames), len(subject.shot.track) - 1
     rows = np.linspace(first, last, SHOWN + 2)[1:-1].astype(int)
-    start = judged.shot.track.start
+    start = subject.shot.track.start
     for name in ("real", variant):
         strip = []
-        with Decoder(judged.shot.clip) as decoder:
+        with Decoder(subject.shot.clip) as decoder:
             for row in rows:
                 frames = decoder.read(Window(int(row) + start, int(row) + start + 1))
                 one = Window(int(row), int(row) + 1)
                 shown = (
-                    cut(frames, judged.crop(1)) if name == "real" else judged.repeat(one, frames)
+                    cut(frames, subject.crop(1)) if name == "real" else subject.repeat(one, frames)
                 )
                 strip.append(shown[0])
         picture = torch.cat(strip, 2).permute(1, 2, 0).clamp(0, 1).numpy()

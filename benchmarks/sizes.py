@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import resource
 from pathlib import Path
 from typing import Any
-
-from likeness.evaluate.judge import judge_self
 
 from likeness.actor import Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
 from likeness.evaluate.page import self_manifest, write_sheet
+from likeness.evaluate.self_reenactment import evaluate_self
+from likeness.machine import hardware, peak_rss_mb
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.pipeline import analyze
 from likeness.provenance.consent import load_consent
@@ -43,19 +41,19 @@ def measure(clip: Path, share: float, arguments: argparse.Namespace) -> dict[str
     )
     path = arguments.output / f"share_{share:g}.bundle"
     bundle = train_portrait(shot, path, config, consents)
-    judgement = judge_self(path, clip)
+    evaluation = evaluate_self(path, clip)
     permission = permit_synthesis(bundle.people, "reenact", consents)
     sheet = path.with_suffix(".png")
-    write_sheet(judgement, sheet, shot.clip, self_manifest(sheet, path, shot.clip, permission))
+    write_sheet(evaluation, sheet, shot.clip, self_manifest(sheet, path, shot.clip, permission))
     return {
         "share": share,
         "size": arguments.size,
         "minutes": arguments.minutes,
         "frame_pixels": bundle.input["frame_pixels"],
         "steps": bundle.training["steps_by_size"],
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "machine": platform.processor() or platform.machine(),
-        **judgement.report.json(),
+        "peak_rss_mb": round(peak_rss_mb()),
+        "machine": hardware().processor,
+        **evaluation.report.json(),
     }
 
 

@@ -22,10 +22,11 @@ from likeness.demo_report import Measured, write_report
 from likeness.errors import ConfigError
 from likeness.fit.transfer import TransferConfig
 from likeness.geometry import gaze_direction, rotation_matrix
+from likeness.machine import peak_rss_mb
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.metrics.overlay import write_overlay
-from likeness.pipeline import analyze, peak_rss_mb
+from likeness.pipeline import analyze
 from likeness.plan.report import RunReport
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
 from likeness.errors import BundleError, LikenessError
+from likeness.machine import Hardware, hardware
 
 MODEL_PAGE = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(Hardware):
     """Hardware and interpreter."""
 
-    system: str
     python: str
-    cores: int
-    """Cores that this process may use."""
-    memory_mb: int
-    """Physical memory; 0 where the system does not tell."""
     accelerator: str
     """Name of the CUDA device, or "none"."""
     bfloat16_gain: float
@@ -80,26 +75,12 @@ def _machine() -> Machine:
     cuda = torch.cuda.is_available()
     names = ("likeness", "torch", "numpy", "av", "mediapipe", "numba")
     return Machine(
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        **asdict(hardware()),
         python=platform.python_version(),
-        cores=_cores(),
-        memory_mb=_memory_mb(),
         accelerator=torch.cuda.get_device_name(0) if cuda else "none",
         bfloat16_gain=_bfloat16_gain(),
         versions={name: _version(name) for name in names},
     )
-
-
-def _cores() -> int:
-    # Containers restrict the set of cores; os.cpu_count() would name the host's.
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _memory_mb() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    except (AttributeError, ValueError, OSError):
-        return 0
 
 
 def _version(package: str) -> str:

@@ -9,6 +9,8 @@ Convention:
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from likeness.types import Crop, Floats
@@ -51,6 +53,24 @@ def crop_from_square(x: float, y: float, side: float, size: int) -> Floats:
     """Return (2,3) crop_from_frame that maps the square at corner (x, y) onto a crop of `size`."""
     s = size / side
     return np.array([[s, 0.0, -s * x], [0.0, s, -s * y]], np.float32)
+
+
+def equal_runs(crop: Crop) -> list[slice]:
+    """Split a crop into runs of frames that share one similarity, in order.
+
+    What is decided per run, such as a shortcut for squares that stand still, doesn't depend on
+    where a window begins or ends.
+
+    >>> still, moved = crop_from_square(0, 0, 8, 8), crop_from_square(1, 0, 8, 8)
+    >>> equal_runs(Crop((8, 8), np.stack([still, still, moved])))
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    matrices = crop.crop_from_frame
+    if len(matrices) == 0:
+        return []
+    changes = np.flatnonzero((matrices[1:] != matrices[:-1]).any((1, 2))) + 1
+    ends = [0, *changes.tolist(), len(matrices)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def whole_square(crop: Crop, frame_size: tuple[int, int]) -> tuple[int, int, int] | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
 from likeness import config as settings
 from likeness.composite import composite
-from likeness.decode import Decoder, open_clip
+from likeness.decode import open_clip
+from likeness.decode.shown import stream_shown
 from likeness.encode import Sink
 from likeness.fit import FitConfig, fit
+from likeness.machine import cores, peak_rss_mb
 from likeness.plan.plan import Plan
 from likeness.plan.report import RunReport
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Manifest
@@ -116,9 +114,7 @@ def render(
     sink: Sink,
     progress: Progress = silent,
 ) -> RunReport:
-    """Stream the pixels of a plan through its methods into a marked output.
-
-    The one place that states what an output is: there is no sink without a manifest.
+    """Stream the pixels of a plan through its methods: the one maker of an output's manifest.
 
     Args:
         plan: what is shown when.
@@ -150,11 +146,8 @@ def render(
 def _side_by_side(
     plan: Plan, methods: Sequence[Method[Any]]
 ) -> Iterator[tuple[Window, torch.Tensor]]:
-    """Paint windows on all cores, one core each, and yield them in order.
-
-    One core a window, because cores that share a window wait for each other at every operation.
-    """
-    workers = min(8, os.cpu_count() or 1)
+    """Paint windows in order, one core each: cores that share one wait for each other."""
+    workers = min(8, cores())
     waiting: deque[tuple[Window, Future[torch.Tensor]]] = deque()
     # This thread decodes, marks and encodes: helpers of its own would spin where painters work.
     before = torch.get_num_threads()
@@ -177,23 +170,10 @@ def _side_by_side(
 
 def _decoded(plan: Plan) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield the frames that a plan shows, (n,3,H,W) per window; its canvas where it shows none."""
-    windows = [Window(i, min(i + _WINDOW, len(plan))) for i in range(0, len(plan), _WINDOW)]
-    if plan.stream is None or plan.shown is None:
-        canvas = torch.as_tensor(plan.canvas)
-        yield from ((window, canvas.expand(len(window), -1, -1, -1)) for window in windows)
+    if plan.stream is not None and plan.shown is not None:
+        yield from stream_shown(plan.stream, plan.shown, _WINDOW)
         return
-    with Decoder(plan.stream) as decoder:
-        for window in windows:
-            wanted = plan.shown[window.start : window.stop]
-            if np.array_equal(wanted, np.arange(wanted[0], wanted[0] + len(wanted))):
-                yield window, decoder.read(Window(int(wanted[0]), int(wanted[-1]) + 1))
-            else:
-                singles = [decoder.read(Window(int(i), int(i) + 1)) for i in wanted]
-                yield window, torch.cat(singles)
-
-
-def peak_rss_mb() -> float:
-    """Return the largest memory that this process has held, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts KiB, macOS bytes.
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    canvas = torch.as_tensor(plan.canvas)
+    for start in range(0, len(plan), _WINDOW):
+        window = Window(start, min(start + _WINDOW, len(plan)))
+        yield window, canvas.expand(len(window), -1, -1, -1)

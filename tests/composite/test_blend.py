@@ -57,3 +57,19 @@ def test_rectangle_fades_only_where_the_frame_goes_on() -> None:
     assert alpha[32, 32] == 1
     whole = soft_rectangle(_crop(0, 0, 60, 64), (60, 60))
     assert np.array_equal(whole.numpy(), np.ones((1, 1, 64, 64), np.float32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([(4, 3, 24), (4.5, 3, 24), (5, 3, 25), (-6, 9, 20)]), min_size=2))
+def test_a_layer_does_not_depend_on_the_window_it_is_painted_in(
+    squares: list[tuple[float, float, float]],
+) -> None:
+    matrices = [geometry.crop_from_square(x, y, side, 16) for x, y, side in squares]
+    crop, count = Crop((16, 16), np.stack(matrices)), len(squares)
+    generator = torch.Generator().manual_seed(count)
+    frames, rgb = (torch.rand((count, 3, size, size), generator=generator) for size in (40, 16))
+    alpha = torch.rand((count, 1, 16, 16), generator=generator)
+    whole = composite(frames, Layer(crop, rgb, alpha))
+    for n in range(count):
+        one = Layer(Crop(crop.size, crop.crop_from_frame[n : n + 1]), rgb[n, None], alpha[n, None])
+        assert torch.equal(composite(frames[n, None], one), whole[n, None])

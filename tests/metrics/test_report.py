@@ -72,6 +72,53 @@ def test_page_is_well_formed_and_needs_nothing_from_outside(tmp_path):
     assert [p.name for p in tmp_path.glob("*.partial")] == []
 
 
+def _videos(report):
+    return [a for name, a in Tags(report.html()).found if name == "video"]
+
+
+def _poster(video):
+    head, data = video["poster"].split(",")
+    assert head == "data:image/jpeg;base64"
+    return pixels(base64.b64decode(data))
+
+
+def test_every_video_shows_a_frame_until_it_plays(tmp_path, make_clip, frames):
+    pictures = frames(21, (48, 64))
+    film = make_clip(tmp_path / "film.mp4", pictures)
+    (video,) = _videos(Report("x").add_video(film, "left"))
+    assert video["preload"] == "metadata"
+    assert (video["width"], video["height"]) == ("64", "48")
+    # The bar in the middle frame tells its number.
+    wanted = [np.abs(_poster(video) - p.astype(float)).mean() for p in pictures]
+    assert int(np.argmin(wanted)) == 10
+    assert wanted[10] < 12
+
+
+def test_a_poster_is_no_blank_frame(tmp_path, make_clip, frames):
+    pictures = frames(21, (48, 64))
+    pictures[4:] = 0
+    (video,) = _videos(Report("x").add_video(make_clip(tmp_path / "fades.mp4", pictures)))
+    assert _poster(video).std() > 20
+    pictures[:] = 255
+    (video,) = _videos(Report("x").add_video(make_clip(tmp_path / "white.mp4", pictures)))
+    assert _poster(video).mean() > 240
+
+
+def test_a_large_video_has_a_smaller_poster(tmp_path, make_clip, frames):
+    film = make_clip(tmp_path / "wide.mp4", frames(3, (96, 2000)))
+    (video,) = _videos(Report("x").add_video(film))
+    assert (video["width"], video["height"]) == ("2000", "96")
+    assert _poster(video).shape == (61, 1280, 3)
+
+
+def test_a_video_that_cannot_be_decoded_here_is_embedded_without_poster(tmp_path, caplog):
+    film = tmp_path / "a.mp4"
+    film.write_bytes(b"\0\0\0\x18ftypmp42 film")
+    (video,) = _videos(Report("x").add_video(film))
+    assert "poster" not in video
+    assert "a.mp4 gets no poster" in caplog.text
+
+
 def test_links_lead_to_headings(tmp_path):
     tags = Tags(filled(tmp_path)[0].html()).found
     links = [a["href"][1:] for name, a in tags if name == "a"]

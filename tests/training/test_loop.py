@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,87 @@ def test_minutes_end_it(tmp_path: Path) -> None:
     outcome = train(Line(), LoopConfig(minutes=0.01), tmp_path, "x")
     assert 0.5 < outcome.seconds < 5
     assert outcome.steps > 10
+
+
+class Chooses(Line):
+    """The same line, by an optimizer of its own."""
+
+    made: torch.optim.Optimizer
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        self.made = torch.optim.SGD(list(parameters), lr=0.1, momentum=0.9)
+        return self.made
+
+
+def test_a_task_chooses_its_optimizer(tmp_path: Path) -> None:
+    own, adam = Chooses(), Line()
+    outcome = train(own, _config(200), tmp_path / "own", "x")
+    assert own.made.state
+    assert outcome.weights["weight"].item() == pytest.approx(2, abs=0.05)
+    # SGD's own rate is the peak of the schedule: twice the loop's 0.05, and 2 % of it in the end.
+    assert own.made.param_groups[0]["lr"] == pytest.approx(0.1 * 0.02, rel=0.05)
+    other = train(adam, _config(200), tmp_path / "adam", "x")
+    assert not torch.equal(outcome.weights["weight"], other.weights["weight"])
+
+
+def test_an_optimizer_that_equals_the_default_gives_the_same_bits(tmp_path: Path) -> None:
+    class Adam(Line):
+        def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+            return torch.optim.Adam(parameters, lr=0.05, betas=(0.9, 0.99))
+
+    one = train(Adam(), _config(60), tmp_path / "one", "x")
+    other = train(Line(), _config(60), tmp_path / "other", "x")
+    assert torch.equal(one.weights["weight"], other.weights["weight"])
+
+
+def test_two_rates_keep_their_ratio(tmp_path: Path) -> None:
+    class Split(Line):
+        def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+            weight, bias = parameters
+            groups = [{"params": [weight]}, {"params": [bias], "lr": 0.0}]
+            self.made = torch.optim.AdamW(groups, lr=0.05)
+            return self.made
+
+    task = Split()
+    before = task.generator.bias.item()  # type: ignore[operator, union-attr]
+    train(task, _config(40), tmp_path, "x")
+    assert task.generator.bias.item() == before  # type: ignore[operator, union-attr]
+    assert task.made.param_groups[0]["lr"] > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("SGD", {"momentum": 0.9}), ("SGD", {}), ("RMSprop", {}), ("AdamW", {}), ("Adagrad", {})],
+)
+def test_resuming_an_own_optimizer_equals_never_stopping(
+    tmp_path: Path, kind: str, settings: dict[str, float]
+) -> None:
+    class Own(Line):
+        stop = -1
+
+        def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+            made: torch.optim.Optimizer = getattr(torch.optim, kind)(
+                parameters, lr=0.02, **settings
+            )
+            return made
+
+        def losses(self, sample: torch.Tensor, progress: float) -> Losses:
+            self.stop -= 1
+            if self.stop == 0:
+                raise KeyboardInterrupt
+            return super().losses(sample, progress)
+
+    whole = train(Own(), _config(50), tmp_path / "whole", "x")
+    often, stopping = _config(50, save_minutes=0), Own()
+    stopping.stop = 31
+    with pytest.raises(KeyboardInterrupt):
+        train(stopping, often, tmp_path / "parts", "x")
+    rest = train(Own(), often, tmp_path / "parts", "x", resume=True)
+    assert rest.steps == 50
+    assert torch.equal(whole.weights["weight"], rest.weights["weight"])
+
+
+def test_a_state_of_another_optimizer_is_refused(tmp_path: Path) -> None:
+    train(Chooses(), _config(5), tmp_path, "x")
+    with pytest.raises(BundleError, match=r"'SGD'.*expected .*'Adam'"):
+        train(Line(), _config(5), tmp_path, "x", resume=True)

@@ -64,24 +64,30 @@ def composite(frames: torch.Tensor, layer: Layer) -> torch.Tensor:
     """
     check(len(frames) == len(layer.crop), f"{len(frames)} frames, layer has {len(layer.crop)}")
     painted = frames.clone()
-    square = geometry.whole_square(layer.crop, (frames.shape[2], frames.shape[3]))
-    if square is not None:
-        # One upright square for all: a resize says the same as a grid of places, at once.
-        x, y, side = square
-        region = painted[:, :, y : y + side, x : x + side]
-        picture = torch.cat([layer.rgb, layer.alpha], 1)
-        if layer.crop.size != (side, side):
-            picture = functional.interpolate(picture, size=(side, side), mode="bilinear")
-        _paint(region, picture[:, :3], picture[:, 3:])
-        return painted
-    for n in range(len(frames)):
-        frame_from_crop = geometry.invert(layer.crop.crop_from_frame[n])
-        x0, y0, x1, y1 = _bounds(frame_from_crop, layer.crop.size, frames.shape[2:])
-        if x0 >= x1 or y0 >= y1:
+    for run in geometry.equal_runs(layer.crop):
+        same = Crop(layer.crop.size, layer.crop.crop_from_frame[run])
+        square = geometry.whole_square(same, (frames.shape[2], frames.shape[3]))
+        if square is not None:
+            _paint_square(painted[run], layer.rgb[run], layer.alpha[run], square)
             continue
-        rgb, alpha = _over(layer, n, (x0, y0, x1, y1))
-        _paint(painted[n, :, y0:y1, x0:x1], rgb, alpha)
+        for n in range(run.start, run.stop):
+            frame_from_crop = geometry.invert(layer.crop.crop_from_frame[n])
+            x0, y0, x1, y1 = _bounds(frame_from_crop, layer.crop.size, frames.shape[2:])
+            if x0 < x1 and y0 < y1:
+                rgb, alpha = _over(layer, n, (x0, y0, x1, y1))
+                _paint(painted[n, :, y0:y1, x0:x1], rgb, alpha)
     return painted
+
+
+def _paint_square(
+    frames: torch.Tensor, rgb: torch.Tensor, alpha: torch.Tensor, square: tuple[int, int, int]
+) -> None:
+    """Paint on one upright square: a resize says the same as a grid of places, at once."""
+    x, y, side = square
+    picture = torch.cat([rgb, alpha], 1)
+    if picture.shape[2:] != (side, side):
+        picture = functional.interpolate(picture, size=(side, side), mode="bilinear")
+    _paint(frames[:, :, y : y + side, x : x + side], picture[:, :3], picture[:, 3:])
 
 
 def _paint(region: torch.Tensor, rgb: torch.Tensor, alpha: torch.Tensor) -> None:

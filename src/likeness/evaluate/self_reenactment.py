@@ -20,7 +20,7 @@ from likeness.metrics.exhibits import Exhibits
 from likeness.metrics.motion import nearest_frames
 from likeness.metrics.self_reenactment import SelfEvaluation, SelfReport
 from likeness.store import load_bundle
-from likeness.training.data import FrameBank, fill_bank
+from likeness.training.bank import CropBank, fill_bank
 from likeness.types import Clip, Ints, Progress, Window, silent
 
 _WINDOW = 8
@@ -81,7 +81,7 @@ def evaluate_subject(
 
 
 def _compare(
-    subject: Subject, clip: Clip, bank: FrameBank, nearest: Ints, progress: Progress
+    subject: Subject, clip: Clip, bank: CropBank, nearest: Ints, progress: Progress
 ) -> Evaluation[SelfReport]:
     """Judge, with row `nearest[i]` of the bank as the baseline of held-out frame i."""
     shot, held = subject.shot, Window(len(subject.train_frames), len(subject.shot.track))

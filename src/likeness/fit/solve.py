@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ from likeness.fit.energy import (
     time_term,
 )
 from likeness.geometry import rotation_matrix
+from likeness.machine import cores
 from likeness.types import Bools, Floats, Ints
 
 _WORKERS = 4
@@ -183,7 +183,7 @@ def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int)
     """
     count = len(problem.landmarks)
     batches = [slice(begin, begin + config.batch) for begin in range(0, count, config.batch)]
-    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_WORKERS, cores())) as pool:
         for _ in range(rounds):
             step = partial(_frame_step, problem, state, time_steps(state), config)
             parts = list(pool.map(step, batches))

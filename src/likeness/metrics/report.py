@@ -20,6 +20,7 @@ from torch import Tensor
 
 from likeness.errors import MediaError
 from likeness.metrics.pictures import figure_png, picture_png, picture_size
+from likeness.metrics.poster import poster_of
 from likeness.types import check
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Report:
     def add_video(self, path: Path, caption: str = "") -> Report:
         """Add an .mp4 or .webm; videos added one after another stand side by side.
 
-        Browsers play H.264 with 8-bit 4:2:0 in .mp4 everywhere; other codecs depend on the browser.
+        A frame of it, the same moment in videos of one length, is shown until it plays. Browsers
+        play H.264 with 8-bit 4:2:0 in .mp4 everywhere; other codecs depend on the browser.
 
         Raises:
             MediaError: the file is missing, of another kind or above 64 MiB.
@@ -124,7 +126,13 @@ class Report:
             data = path.read_bytes()
         except OSError as error:
             raise MediaError(f"cannot read {path}: {error.strerror or error}") from error
-        video = {"type": _TYPES[path.suffix.lower()], "data": _text(data), "caption": caption}
+        poster = poster_of(path)
+        video = {
+            "type": _TYPES[path.suffix.lower()],
+            "data": _text(data),
+            "caption": caption,
+            "poster": poster and {"jpeg": _text(poster.jpeg), "size": poster.size},
+        }
         parts = self._sections[-1].parts
         if parts and parts[-1]["kind"] == "videos":
             parts[-1]["videos"].append(video)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from likeness.condition.conditioner import PortraitConditioner, select
-from likeness.training.data import FrameBank
+from likeness.training.bank import CropBank
 from likeness.types import FaceParams, Ints, Progress, Shot, Weights, silent
 
 
@@ -45,7 +45,7 @@ class Footage:
     """(M,) which frames of the shot the bank holds."""
     conditioner: PortraitConditioner
     """The target's mesh and crop."""
-    bank: FrameBank
+    bank: CropBank
     """Crops of the M frames."""
     budget: Budget
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -83,6 +83,19 @@ class Task(Protocol[Sample]):
         ...
 
 
+@runtime_checkable
+class ChoosesOptimizer(Protocol):
+    """A task that brings the optimizer of its networks; other tasks are trained by Adam."""
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return a new optimizer, for the generator's or for the discriminator's parameters.
+
+        The learning rates that it is made with are peaks of the loop's schedule. Its state is
+        saved to resume from, so it may hold tensors and numbers only.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a training came to."""
@@ -100,9 +113,17 @@ class _Run(Generic[Sample]):
 
     def __init__(self, task: Task[Sample], config: LoopConfig) -> None:
         self.task, self.config = task, config
-        self.optimizers = {"generator": _adam(task.generator, config)}
-        if task.discriminator is not None:
-            self.optimizers["discriminator"] = _adam(task.discriminator, config)
+        self.optimizers = {
+            name: _optimizer(task, module, config) for name, module in self.modules().items()
+        }
+        self.peaks = {
+            name: [
+                float(group["lr"]) / (config.learning_rate or 1.0)
+                for group in optimizer.param_groups
+            ]
+            for name, optimizer in self.optimizers.items()
+        }
+        """Learning rates at the peak, in units of the loop's own."""
         self.average = {k: v.detach().clone() for k, v in task.generator.state_dict().items()}
         self.step, self.seconds = 0, 0.0
         self.curve: list[float] = []
@@ -118,9 +139,9 @@ class _Run(Generic[Sample]):
         first, last = self.config.span
         progress = first + (last - first) * progress
         rate = _rate(self.step, progress, self.config)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        for name, optimizer in self.optimizers.items():
+            for group, peak in zip(optimizer.param_groups, self.peaks[name], strict=True):
+                group["lr"] = rate * peak
         losses = self.task.losses(sample, progress)
         self._minimize("generator", losses.generator)
         if losses.discriminator is not None:
@@ -151,14 +172,19 @@ class _Run(Generic[Sample]):
                 tensors |= {
                     f"optimizer.{name}.{index}.{k}": torch.as_tensor(v).contiguous()
                     for k, v in state.items()
+                    if v is not None
                 }
         facts = {
+            "optimizers": self._kinds(),
             "step": self.step,
             "seconds": self.seconds,
             "settings": digest,
             "curve": self.curve,
         }
         save_state(folder, tensors, facts)
+
+    def _kinds(self) -> dict[str, str]:
+        return {name: type(optimizer).__name__ for name, optimizer in self.optimizers.items()}
 
     def restore(self, folder: Path, digest: str) -> bool:
         """Continue from the resume state in `folder`, if there is one."""
@@ -170,6 +196,12 @@ class _Run(Generic[Sample]):
             raise BundleError(
                 f"{folder} was begun with other settings or another clip; expected the same as "
                 "now. Repeat the first call's flags, or remove the folder to begin anew"
+            )
+        kinds = facts.get("optimizers", self._kinds())
+        if kinds != self._kinds():
+            raise BundleError(
+                f"{folder} holds the state of {kinds}, expected {self._kinds()}. Go on with the "
+                "optimizers that it was begun with, or remove the folder to begin anew"
             )
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
         self.curve = [float(value) for value in facts["curve"]]
@@ -265,7 +297,9 @@ def _rate(step: int, progress: float, config: LoopConfig) -> float:
     return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def _adam(module: nn.Module, config: LoopConfig) -> torch.optim.Adam:
+def _optimizer(task: Task[Any], module: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    if isinstance(task, ChoosesOptimizer):
+        return task.optimizer(module.parameters())
     return torch.optim.Adam(module.parameters(), lr=config.learning_rate, betas=config.betas)
 
 

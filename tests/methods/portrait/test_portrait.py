@@ -20,7 +20,7 @@ from likeness.methods.portrait.tasks import (
 )
 from likeness.methods.table import METHODS
 from likeness.store import load_bundle
-from likeness.training.data import fill_bank
+from likeness.training.bank import fill_bank
 from likeness.types import Bundle, Shot, Window
 from likeness.verbs.train import train_portrait
 from tests.opened import decoded, drawn, opened

@@ -13,7 +13,7 @@ from likeness.condition.conditioner import PortraitConditioner
 from likeness.decode import Decoder
 from likeness.errors import TrackError
 from likeness.methods.portrait.model import conditioner_of
-from likeness.training.data import fill_bank
+from likeness.training.bank import fill_bank
 from likeness.training.footage import Budget, Footage
 from likeness.types import Clip, Ints, Shot, Weights, Window
 
@@ -52,7 +52,7 @@ def collect(shot: Shot, config: FootageConfig, budget: Budget) -> Footage:
     conditioner = conditioner_of(shot, train_frames, crop.crop_from_frame[0], config.size)
     _warn_of_few_pixels(conditioner, shot.clip)
     path = budget.folder / f"{budget.digest[:16]}.crops"
-    bank = fill_bank(shot.clip, crop, rows + shot.track.start, path, budget.progress)
+    bank = fill_bank(shot.clip, conditioner.crop(1), rows + shot.track.start, path, budget.progress)
     return Footage(shot, train_frames, rows, conditioner, bank, budget)
 
 

@@ -22,7 +22,7 @@ from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscrimi
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.training import losses
-from likeness.training.data import FrameBank
+from likeness.training.bank import CropBank
 from likeness.training.footage import Footage
 from likeness.training.loop import Losses
 from likeness.types import FaceParams, Floats
@@ -269,7 +269,7 @@ def _place(device: torch.device, *modules: nn.Module | None) -> None:
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def background(bank: FrameBank, count: int = 96) -> tuple[Tensor, Tensor]:
+def background(bank: CropBank, count: int = 96) -> tuple[Tensor, Tensor]:
     """Find what stands still in a bank.
 
     Args:
