@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from likeness.decode import open_clip
 from likeness.decode.shown import stream_shown
 from likeness.encode import Sink
 from likeness.fit import FitConfig, fit
-from likeness.machine import cores, peak_rss_mb
+from likeness.machine import peak_rss_mb
+from likeness.parallel import in_order
 from likeness.plan.plan import Plan
 from likeness.plan.report import RunReport
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Manifest
@@ -94,7 +94,7 @@ def paint(
 
     Args:
         frames: (N,3,H,W) RGB in [0,1]: the decoded frames of the window.
-        methods: what sits in the slots, one per person; later ones lie over earlier ones.
+        methods: one per person; later ones lie over earlier ones.
         window: N frames of the output.
         canvas: (3,H',W') that lies under the layers in place of the frames.
 
@@ -136,36 +136,21 @@ def render(
         digital_source_type=SYNTHETIC if plan.whole else COMPOSITE,
     )
     with threadpool_limits(1, "blas"), sink.open(manifest, plan.like, plan.timeline) as output:
-        for window, painted in _side_by_side(plan, methods):
+        for window, painted in in_order(partial(_painted, plan, methods), _decoded(plan)):
             output.append(painted)
             progress("synthesize", window.stop, len(plan))
     where = output.signed.where if output.signed else "embedded"
     return RunReport.of(plan, sink.location, where, time.monotonic() - began, peak_rss_mb())
 
 
-def _side_by_side(
-    plan: Plan, methods: Sequence[Method[Any]]
-) -> Iterator[tuple[Window, torch.Tensor]]:
-    """Paint windows in order, one core each: cores that share one wait for each other."""
-    workers = min(8, cores())
-    waiting: deque[tuple[Window, Future[torch.Tensor]]] = deque()
-    # This thread decodes, marks and encodes: helpers of its own would spin where painters work.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with ThreadPoolExecutor(workers, "paint", torch.set_num_threads, (1,)) as pool:
-        try:
-            for window, frames in _decoded(plan):
-                waiting.append((window, pool.submit(paint, frames, methods, window, plan.canvas)))
-                if len(waiting) > workers:
-                    first, painted = waiting.popleft()
-                    yield first, painted.result()
-            while waiting:
-                first, painted = waiting.popleft()
-                yield first, painted.result()
-        finally:
-            torch.set_num_threads(before)
-            for _, painted in waiting:
-                painted.cancel()
+def _painted(
+    plan: Plan, methods: Sequence[Method[Any]], window: Window, frames: torch.Tensor
+) -> torch.Tensor:
+    painted = paint(frames, methods, window, plan.canvas)
+    if plan.absent is None:
+        return painted
+    gone = torch.from_numpy(plan.absent[window.start : window.stop])
+    return torch.where(gone[:, None, None, None], frames, painted) if gone.any() else painted
 
 
 def _decoded(plan: Plan) -> Iterator[tuple[Window, torch.Tensor]]:

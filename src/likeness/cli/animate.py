@@ -42,9 +42,9 @@ def animate(
         driver: A clip or a .shot that gives the motion.
         output: The video to write; its ending chooses the container.
         frame: Which frame of PHOTO, where it is a clip, from 0 on.
-        face: Whose face in the photo, where there are several: largest, or a number from 0 on,
-            largest first.
-        driver_face: Whose motion in the driver: largest, or a number from 0 on.
+        face: Whose face in the photo, where there are several: largest, a number from 0 on (largest
+            first), or like=ANOTHER_PHOTO.
+        driver_face: Whose motion in the driver: largest, a number from 0 on, or like=PHOTO.
         pose: Share of the driver's head motion that is taken over. [default: 1]
         max_side: Longest side of the output in pixels; larger photos are scaled down. [default:
             1024]

@@ -47,8 +47,8 @@ def dub(
         by: What moves the mouth: the face in the new clip, its sound alone, or the face where there
             is one. By sound, the target's own clip has to hold speech to learn from. [default:
             auto]
-        face: Who speaks in the new clip: largest, or a number from 0 on in the order of likeness
-            track. [default: largest]
+        face: Who speaks in the new clip: largest, a number from 0 on in the order of likeness
+            track, or like=PHOTO. [default: largest]
         absolute: Copy the speaker's mouth instead of adding its change from rest.
         minutes: Time for learning the target's voice, once per clip. [default: 1]
         consent: Records besides the bundle's: a newer one of the target, the speaker's. Repeat it.

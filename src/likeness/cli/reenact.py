@@ -42,6 +42,9 @@ class Motion:
     """A table of keys to change values by, as likeness track --csv writes it."""
     audio: Literal["driver", "target", "none"] | None = None
     """Whose sound lies under the output. [default: of whose timeline it runs on]"""
+    face: str = "largest"
+    """Whose motion, where the driver shows several people: largest, a number from 0 on in the order
+    of likeness track, or like=PHOTO."""
     neutral_driver: str | None = None
     """When the driver's face does nothing: a frame (120) or seconds (4.8s). [default: found]"""
     neutral_target: str | None = None
@@ -116,6 +119,7 @@ def _config(motion: Motion, options: LongOptions) -> ReenactConfig:
         motion.audio,
         motion.neutral_driver,
         motion.neutral_target,
+        motion.face,
     )
 
 

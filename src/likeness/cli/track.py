@@ -41,7 +41,7 @@ def track(
         arkit: Also write the performance as a phone's face capture (Live Link Face CSV).
     """
     from likeness.decode import open_clip
-    from likeness.pipeline import analyze
+    from likeness.people import find_people
     from likeness.store import load_face_model, save_shot, write_table
 
     config = analysis(options)
@@ -52,7 +52,7 @@ def track(
     with show_progress(options.progress) as progress:
         started = time.perf_counter()
         # Whoever asks for tracking wants it done, and its speed told, whatever was kept before.
-        shots = analyze(opened, config, progress, anew=True)
+        shots = find_people(opened, config, progress, anew=True)
         seconds = time.perf_counter() - started
         for i, shot in enumerate(shots):
             save_shot(shot, numbered(output, i))
@@ -87,7 +87,7 @@ def _facts(clip: Clip, shots: Sequence[Shot], seconds: float) -> dict[str, Any]:
 
     model = load_face_model()
     rms = [landmark_rms(shot.track, shot.params, model, clip.size) for shot in shots]
-    # A person who comes back after a cut is a new shot, so people are counted frame by frame.
+    # Where no recognizer joined them, a person who comes back is a new shot: count by frames.
     present = np.zeros((len(shots), len(clip)), np.bool_)
     for row, shot in zip(present, shots, strict=True):
         row[shot.track.start : shot.track.start + len(shot.track)] = shot.track.observed

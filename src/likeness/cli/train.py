@@ -44,7 +44,8 @@ def reenact(
             the same on single frames; face2face and obama change the target's own frames.
         holdout: last-third keeps that part of the clip for likeness evaluate self.
         size: Side of the portrait's square in pixels.
-        face: Whose portrait: largest, or a number from 0 on in the order of likeness track.
+        face: Whose portrait: largest, a number from 0 on in the order of likeness track, or
+            like=PHOTO.
         consent: The record of the person shown, from likeness consent new; carried in the bundle.
         resume: Go on from where an interrupted training stopped.
     """

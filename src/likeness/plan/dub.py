@@ -10,7 +10,7 @@ import numpy as np
 from likeness.errors import MediaError
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.plan.mouth_timing import keep_closures, lip_gap, resting_after
-from likeness.plan.performance import Performance, performance_of
+from likeness.plan.performance import Performance, absences, away, performance_of
 from likeness.plan.plan import Plan
 from likeness.plan.target import Target
 from likeness.provenance.manifest import Ingredient
@@ -31,6 +31,8 @@ class Mouth:
     """Moment of the new sound's own clock that goes with the target's first frame."""
     shot: Shot | None
     """The speaker, where a face was followed."""
+    absences: tuple[str, ...] = ()
+    """Where the speaker is away, in words."""
 
 
 def check_frames(target: Target) -> None:
@@ -60,6 +62,7 @@ def by_face(target: Target, own: Performance, speaker: Shot, config: TransferCon
         clip.seconds,
         int(clip.pts[0]) * clip.time_base,
         speaker,
+        absences(theirs),
     )
 
 
@@ -92,10 +95,11 @@ def plan_dub(
         shown=np.arange(len(clip)),
         params=params,
         underlay=own.params,
+        absent=away(~own.guessed, own.seconds),
         lower_face=True,
         transfer=mouth.moved,
         overrun=resting,
-        warnings=mouth.moved.warnings,
+        warnings=(*mouth.absences, *mouth.moved.warnings),
     )
 
 

@@ -78,6 +78,39 @@ def performance_of(shot: Shot, role: str) -> Performance:
     return Performance(params, Timeline.of(shot.clip, shot.clip), unseen, ingredient)
 
 
+BLEND = 0.4
+"""Seconds over which motion blends across a gap in which a face is not seen."""
+
+
+def away(observed: Bools, seconds: Values) -> Bools:
+    """Tell in which of N frames a face is away for longer than a tracker blinks, (N,).
+
+    Args:
+        observed: (N,) frames in which it was seen.
+        seconds: (N,) when they are shown, increasing.
+    """
+    gone = np.zeros(len(observed), bool)
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], observed, [True]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        ends = seconds[stop] if stop < len(seconds) else seconds[-1] + BLEND
+        gone[start:stop] = ends - seconds[start] > BLEND
+    return gone
+
+
+def absences(performance: Performance) -> tuple[str, ...]:
+    """Say in words in which frames a face is away, and what its motion does there."""
+    gone = away(~performance.guessed, performance.seconds)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], gone, [False]]).astype(np.int8)))
+    if not len(edges):
+        return ()
+    runs = [f"{a} to {b - 1}" for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    named = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more runs" if len(runs) > 4 else "")
+    return (
+        f"nobody is seen in frames {named} of {performance.ingredient.name}: the last motion is "
+        f"held there and blends into the next over {BLEND:g} s",
+    )
+
+
 def silenced(timeline: Timeline) -> Timeline:
     """Return the timeline without sound."""
     return replace(timeline, sound=None)

@@ -43,6 +43,8 @@ class Plan:
     """What the face shall do in the M frames; None where a method takes it from the frames."""
     underlay: FaceParams | None = None
     """What the target does itself in the M decoded frames, where a method may keep its body."""
+    absent: Bools | None = None
+    """(M,) True where the target is not in the picture: these frames stay as they were decoded."""
     lower_face: bool = False
     """Whether the lower face is all that may be painted."""
     driver: Shot | None = None
@@ -61,6 +63,7 @@ class Plan:
     def __post_init__(self) -> None:
         count = len(self.timeline)
         check(len(self.guessed) == count, f"{len(self.guessed)} facts for {count} frames")
+        check(self.absent is None or len(self.absent) == count, "every frame is absent or not")
         check((self.stream is None) == (self.shown is None), "a stream needs its frames")
         check(self.shown is None or len(self.shown) == count, "every frame shows one")
         check(self.stream is not None or self.canvas is not None, "nothing lies under the layers")

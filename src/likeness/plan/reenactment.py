@@ -12,7 +12,7 @@ from likeness.controls import Values
 from likeness.errors import MediaError
 from likeness.fit.edit import Curve, Edit, EditConfig, apply_edits
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
-from likeness.plan.performance import Performance
+from likeness.plan.performance import Performance, absences, away
 from likeness.plan.plan import Plan, frames_beneath
 from likeness.plan.target import Target
 from likeness.provenance.manifest import Ingredient
@@ -81,11 +81,16 @@ def plan_reenactment(
         canvas=target.plate if shown is None else None,
         params=edited.params,
         underlay=own.params if own is not None and lends and alike else None,
+        absent=away(~own.guessed, own.seconds) if own is not None and lends else None,
         lower_face=lends and mouth,
         whole=target.whole,
         transfer=moved.transfer,
         overrun=moved.overrun,
-        warnings=(*(moved.transfer.warnings if moved.transfer else ()), *edited.warnings),
+        warnings=(
+            *(absences(asked.driver) if asked.driver else ()),
+            *(moved.transfer.warnings if moved.transfer else ()),
+            *edited.warnings,
+        ),
     )
 
 

@@ -14,14 +14,13 @@ import torch
 from likeness import config as settings
 from likeness.decode import open_clip
 from likeness.encode import EncodeConfig, MarkedFile
-from likeness.errors import ConfigError
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import plan_animation
 from likeness.methods.table import recipe_of
-from likeness.pipeline import AnalyzeConfig, analyze, render
-from likeness.plan.people import choose_shot
+from likeness.people import check_face, choose_person, face_like, find_people
+from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.report import RunReport
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import Permission, permit_synthesis, permit_training
@@ -37,9 +36,10 @@ class AnimationConfig:
     frame: int = 0
     """Which frame of PHOTO, where it is a clip."""
     face: str | None = None
-    """Whose face in the photo: largest, or a number from 0 on; needed where there are several."""
+    """Whose face in the photo: largest, a number from 0 on, or like=PHOTO; needed where there are
+    several."""
     driver_face: str = "largest"
-    """Whose motion in the driver: largest, or a number from 0 on."""
+    """Whose motion in the driver: largest, a number from 0 on, or like=PHOTO."""
     audio: Literal["driver", "none"] = "driver"
     """Whose sound lies under the output; a photo has none."""
     animate: AnimateConfig = field(default_factory=AnimateConfig)
@@ -47,9 +47,9 @@ class AnimationConfig:
     encode: EncodeConfig = field(default_factory=EncodeConfig)
 
     def __post_init__(self) -> None:
-        for name, face in (("face", self.face), ("driver_face", self.driver_face)):
-            if face is not None and face != "largest" and not face.isdecimal():
-                raise ConfigError(f"{name} is {face!r}; expected largest, or a number from 0 on")
+        check_face(self.driver_face, "driver_face")
+        if self.face is not None:
+            check_face(self.face)
 
 
 def animate(
@@ -80,9 +80,11 @@ def animate(
     began = time.monotonic()
     clip = open_clip(photo)
     permission = permit_photo(clip, consents)
-    face = find_photo(clip, config.frame, config.face, config.analyze.track, config.analyze.fit)
+    like = face_like(config.face)
+    looking = config.analyze
+    face = find_photo(clip, config.frame, config.face, looking.track, looking.fit, like)
     progress("photo", 1, 1)
-    shot = choose_shot(analyze(driver, config.analyze, progress), config.driver_face)
+    shot = choose_person(find_people(driver, config.analyze, progress), config.driver_face)
     permission = permit_synthesis(permission.people, "animate", consents, shot.clip)
     plan = plan_animation(face, clip, shot, config.animate, config.audio == "driver")
     plan = replace(plan, settings=settings.to_json(config))

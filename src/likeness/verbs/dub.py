@@ -20,6 +20,7 @@ from likeness.methods.portrait.speech import SpeechTraining
 from likeness.methods.portrait.voice import by_sound
 from likeness.methods.table import recipe_of
 from likeness.metrics.dub_sync import measure_sync
+from likeness.people import check_face
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.dub import by_face, check_frames, plan_dub
 from likeness.plan.performance import performance_of
@@ -42,13 +43,14 @@ class DubConfig:
     """What moves the mouth: the face in the new clip, its sound alone, or the face where there is
     one."""
     face: str = "largest"
-    """Who speaks in the new clip: largest, or the number of a person as likeness track counts."""
+    """Who speaks in the new clip: largest, a number as likeness track counts, or like=PHOTO."""
     transfer: TransferConfig = field(default_factory=lambda: TransferConfig(mode="mouth"))
     speech: SpeechTraining = field(default_factory=SpeechTraining)
     analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
 
     def __post_init__(self) -> None:
+        check_face(self.face)
         if self.transfer.mode != "mouth":
             raise ConfigError(
                 f"transfer.mode is {self.transfer.mode!r} in a dub; expected 'mouth'. For more of "

@@ -11,9 +11,9 @@ from likeness.decode.sound import has_pictures, open_sound
 from likeness.encode.sound import can_copy, recode
 from likeness.errors import MediaError, TrackError
 from likeness.metrics.sound import Offset
-from likeness.pipeline import AnalyzeConfig, analyze
+from likeness.people import choose_person, find_people
+from likeness.pipeline import AnalyzeConfig
 from likeness.plan.dub import Mouth
-from likeness.plan.people import choose_shot
 from likeness.plan.performance import Performance
 from likeness.plan.report import RunReport
 from likeness.types import Progress, Shot, Sound
@@ -56,7 +56,7 @@ def find_speaker(
             "the speaker's face is seen, or leave the flag out to dub by sound alone"
         )
     try:
-        return choose_shot(analyze(speech, config, progress), face)
+        return choose_person(find_people(speech, config, progress), face)
     except TrackError as error:
         if by == "face":
             raise

@@ -18,7 +18,8 @@ from likeness.fit.transfer import TransferConfig
 from likeness.importers.arkit import performance_of_capture, read_arkit
 from likeness.methods.portrait.model import CPU
 from likeness.methods.table import recipe_of
-from likeness.pipeline import AnalyzeConfig, analyze, render
+from likeness.people import check_face, choose_person, find_people
+from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.performance import Performance, performance_of
 from likeness.plan.reenactment import Audio, Request, plan_reenactment
 from likeness.plan.report import RunReport
@@ -46,6 +47,11 @@ class ReenactConfig:
     """Moment in which the driver's face does nothing: a frame ("120") or seconds ("4.8s")."""
     neutral_target: str | None = None
     """The same of the target."""
+    face: str = "largest"
+    """Whose motion in the driver: largest, a number from 0 on, or like=PHOTO."""
+
+    def __post_init__(self) -> None:
+        check_face(self.face)
 
 
 def reenact(
@@ -111,7 +117,7 @@ def _driver(
     """Read who gives the motion, and the clip that shows them, if there is one."""
     if path.suffix.lower() == ".csv":
         return performance_of_capture(read_arkit(path), target.params, path), None
-    shot = analyze(path, config.analyze, progress)[0]
+    shot = choose_person(find_people(path, config.analyze, progress), config.face)
     return performance_of(shot, "driver"), shot.clip
 
 

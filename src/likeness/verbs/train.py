@@ -15,8 +15,8 @@ from likeness.methods.portrait.footage import FootageConfig, collect, plate_of
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining, budget_of, input_of, record_of
 from likeness.methods.table import presets
-from likeness.pipeline import AnalyzeConfig, analyze
-from likeness.plan.people import choose_shot
+from likeness.people import check_face, choose_person, find_people
+from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
 from likeness.store import save_bundle
@@ -43,7 +43,7 @@ def train_reenact(
         config: settings.
         progress: called as ("track" | "fit" | "frames" | "train", done, total).
         analysis: settings of tracking and fitting.
-        face: whose portrait: largest, or a number from 0 on.
+        face: whose portrait: largest, a number from 0 on, or like=PHOTO.
         consents: the record of the person shown; a procedural actor needs none.
         resume: continue an interrupted training of the same settings.
         device: where the networks are trained.
@@ -52,10 +52,11 @@ def train_reenact(
         ConsentError, MediaError, TrackError, FitError, BundleError: as `analyze` and
             `train_portrait`.
     """
+    check_face(face)
     if target.suffix != ".shot":
         # Asked before the clip is analyzed, which may take minutes, and again by the training.
         permit_training(open_clip(target), "reenact", consents)
-    shot = choose_shot(analyze(target, analysis, progress), face)
+    shot = choose_person(find_people(target, analysis, progress), face)
     return train_portrait(shot, output, config, consents, resume, progress, device=device)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from likeness.decode import Decoder
 from likeness.errors import TrackError
@@ -31,6 +33,7 @@ def find_photo(
     face: str | None = None,
     track: TrackConfig | None = None,
     fit: FitConfig | None = None,
+    nearest: Callable[[torch.Tensor, Sequence[Face]], int] | None = None,
 ) -> Photo:
     """Find the face in one frame of a clip and bring the face model onto it.
 
@@ -41,6 +44,8 @@ def find_photo(
         frame: which frame of it.
         face: whose: largest, or a number from 0 on, largest first; needed where there are several.
         track, fit: settings.
+        nearest: chooses the number of a face in place of `face`, from the picture (3,H,W) and all
+            faces in it.
 
     Raises:
         TrackError: no face, several without a choice, one that isn't there, or a tiny one.
@@ -59,6 +64,8 @@ def find_photo(
         faces = sorted(reader.read(image), key=lambda found: -_width(found))
     finally:
         reader.close()
+    if nearest is not None and faces:
+        face = str(nearest(picture, faces))
     chosen = _choose(faces, face, clip)
     found = FaceTrack(
         start=frame,

@@ -9,7 +9,7 @@ import numpy as np
 from likeness.errors import MediaError
 from likeness.methods.photo.animation import AnimateConfig, Photo, fitted_picture
 from likeness.methods.photo.motion import move
-from likeness.plan.performance import performance_of, silenced
+from likeness.plan.performance import absences, performance_of, silenced
 from likeness.plan.plan import Plan
 from likeness.provenance.manifest import Ingredient
 from likeness.types import Clip, ColorTags, Shot, Timeline
@@ -53,7 +53,7 @@ def plan_animation(
         shown=np.arange(len(timeline)) if there else None,
         canvas=picture,
         driver=driver,
-        warnings=_limits_reached(photo, driver, config),
+        warnings=(*absences(performance), *_limits_reached(photo, driver, config)),
     )
 
 

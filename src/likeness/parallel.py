@@ -1,0 +1,44 @@
+"""Work on windows of frames side by side, answers in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from likeness.machine import cores
+from likeness.types import Window
+
+_MOST = 8
+"""Windows that are worked on at once, however many cores there are: each holds its frames."""
+
+
+def in_order(
+    work: Callable[[Window, torch.Tensor], torch.Tensor],
+    windows: Iterator[tuple[Window, torch.Tensor]],
+) -> Iterator[tuple[Window, torch.Tensor]]:
+    """Yield (window, work(window, frames)) for each window, in order, one core each.
+
+    One core a window, because cores that share a window wait for each other at every operation.
+    """
+    workers = min(_MOST, cores())
+    waiting: deque[tuple[Window, Future[torch.Tensor]]] = deque()
+    # The caller decodes, marks and encodes: helpers of its own would spin where painters work.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with ThreadPoolExecutor(workers, "paint", torch.set_num_threads, (1,)) as pool:
+        try:
+            for window, frames in windows:
+                waiting.append((window, pool.submit(work, window, frames)))
+                if len(waiting) > workers:
+                    first, done = waiting.popleft()
+                    yield first, done.result()
+            while waiting:
+                first, done = waiting.popleft()
+                yield first, done.result()
+        finally:
+            torch.set_num_threads(before)
+            for _, done in waiting:
+                done.cancel()

@@ -1,0 +1,212 @@
+"""Who is in a clip: each person's shots joined across cuts, and whose face is meant.
+
+Cuts part what the tracker follows. A recognizer tells which shots show the same person; these are
+fitted anew with one identity and become one shot (`plan.joining`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from likeness import config as settings
+from likeness.decode import open_clip
+from likeness.errors import BackendError, ConfigError, TrackError
+from likeness.fit import fit
+from likeness.importers.recognizer import recognizer_bundle
+from likeness.pipeline import AnalyzeConfig, analyze
+from likeness.plan.joining import joined
+from likeness.plan.performance import BLEND
+from likeness.recognize import (
+    Recognizer,
+    embed_faces,
+    embed_photo,
+    identified,
+    join,
+    most_like,
+    open_recognizer,
+)
+from likeness.store import cache_shots, cached_shots, load_face_model
+from likeness.track.landmarks import Face
+from likeness.types import Clip, Progress, Shot, silent
+
+log = logging.getLogger(__name__)
+
+_REVISION = 1
+"""Raised when joining changes what it answers, so that kept people are made anew."""
+LIKE = "like="
+
+
+def find_people(
+    source: Path | Clip,
+    config: AnalyzeConfig | None = None,
+    progress: Progress = silent,
+    *,
+    anew: bool = False,
+) -> tuple[Shot, ...]:
+    """Track and fit a clip and join what shows the same person.
+
+    Args:
+        source: a clip, its path, or a NAME.shot folder.
+        config: settings of tracking and fitting.
+        progress: called as ("track" | "fit", done, total).
+        anew: look at the clip again, whatever was kept.
+
+    Returns:
+        One shot per person, largest face first. Where no recognizer can be had, or people are only
+        seen together, one per person and scene.
+
+    Raises:
+        MediaError, TrackError, FitError: as `analyze`.
+    """
+    config = config or AnalyzeConfig()
+    shots = analyze(source, config, progress, anew=anew)
+    if not _may_be_one(shots):
+        return shots
+    clip = shots[0].clip
+    digest = settings.digest(config, "people", _REVISION)
+    kept = None if anew else cached_shots(clip, digest)
+    if kept is None:
+        try:
+            who = recognizer()
+        except BackendError as error:
+            log.warning("%s; scenes of one person are not joined", error)
+            return shots
+        known = [replace(shot, track=identified(clip, shot.track, who)) for shot in shots]
+        kept = tuple(_whole(group, config, progress) for group in join(known, who))
+        cache_shots(clip, digest, kept)
+    if len(kept) < len(shots):
+        log.info(
+            "%d scenes of %s show %d people; gaps up to %g s are blended, longer ones held",
+            *(len(shots), clip.path.name, len(kept), BLEND),
+        )
+    return kept
+
+
+def recognizer() -> Recognizer:
+    """Open the recognizer that tells people apart.
+
+    Raises:
+        BackendError: its package is not installed.
+    """
+    return open_recognizer(recognizer_bundle(), dtype=torch.bfloat16)
+
+
+def check_face(face: str, name: str = "face") -> None:
+    """Check how a person is named, before anything is looked at.
+
+    Raises:
+        ConfigError: it is none of: largest, a number, like=PHOTO with a photo that exists.
+    """
+    if face.startswith(LIKE):
+        if not Path(face[len(LIKE) :]).is_file():
+            raise ConfigError(
+                f"{name} is {face!r}, and there is no such photo; expected like=PHOTO"
+            )
+    elif face != "largest" and not face.isdecimal():
+        raise ConfigError(
+            f"{name} is {face!r}; expected largest, a number from 0 on, or like=PHOTO"
+        )
+
+
+def choose_person(people: Sequence[Shot], face: str = "largest") -> Shot:
+    """Return the person that `--face` names.
+
+    Args:
+        people: from `find_people`, largest face first.
+        face: largest, a number from 0 on, or like=PHOTO: whoever the photo shows.
+
+    Raises:
+        ConfigError: `face` is none of these.
+        TrackError: there are fewer people, or nobody is like the photo.
+        BackendError: there is no recognizer to compare with a photo.
+    """
+    check_face(face)
+    name = people[0].clip.path.name
+    if face == "largest" and len(people) > 1 and _together(people):
+        log.warning(
+            "%s shows %d people; the largest face is taken. Choose another with --face 0 to %d or "
+            "--face like=PHOTO",
+            *(name, len(people), len(people) - 1),
+        )
+    if face.startswith(LIKE):
+        return _like(people, Path(face[len(LIKE) :]))
+    number = 0 if face == "largest" else int(face)
+    if number >= len(people):
+        raise TrackError(
+            f"--face {number} was asked for, and {name} shows {len(people)} people; expected a "
+            f"number from 0 to {len(people) - 1}, largest face first"
+        )
+    return people[number]
+
+
+def face_like(face: str | None) -> Callable[[torch.Tensor, Sequence[Face]], int] | None:
+    """Return what finds, among the faces of a picture (3,H,W), the one that `like=PHOTO` means.
+
+    Raises:
+        TrackError: the photo shows nobody; and when called, where nobody is like it.
+    """
+    if face is None or not face.startswith(LIKE):
+        return None
+    photo, who = Path(face[len(LIKE) :]), recognizer()
+    code = embed_photo(open_clip(photo), who)
+
+    def nearest(picture: torch.Tensor, faces: Sequence[Face]) -> int:
+        landmarks = np.stack([found.landmarks for found in faces])
+        codes = embed_faces(picture.expand(len(faces), -1, -1, -1), landmarks, who)
+        apart = who.distance(codes, code)
+        if apart.min() >= who.threshold:
+            raise TrackError(
+                f"nobody in the picture is the person in {photo.name}: the nearest face is "
+                f"{apart.min():.2f} away, expected below {who.threshold:g}; give another photo, or "
+                "choose the face by its number"
+            )
+        return int(apart.argmin())
+
+    return nearest
+
+
+def _like(people: Sequence[Shot], photo: Path) -> Shot:
+    who = recognizer()
+    code = embed_photo(open_clip(photo), who)
+    known = [
+        shot
+        if shot.track.identity is not None
+        else replace(shot, track=identified(shot.clip, shot.track, who))
+        for shot in people
+    ]
+    return most_like(code, known, who, photo.name)
+
+
+def _whole(group: Sequence[Shot], config: AnalyzeConfig, progress: Progress) -> Shot:
+    """Join one person's shots; all but the longest are fitted anew with its identity."""
+    main = max(group, key=lambda shot: int(shot.track.observed.sum()))
+    known = replace(config.fit, known=main.params)
+    model = load_face_model(config.model)
+    return joined(
+        [
+            shot
+            if shot is main
+            else replace(shot, params=fit(shot.clip, shot.track, model, known, progress))
+            for shot in group
+        ]
+    )
+
+
+def _may_be_one(shots: Sequence[Shot]) -> bool:
+    """Tell whether any two shots are never seen together, so that they may show one person."""
+    return any(not _together((a, b)) for i, a in enumerate(shots) for b in shots[:i])
+
+
+def _together(shots: Sequence[Shot]) -> bool:
+    """Tell whether a frame shows at least two of the shots."""
+    last = max(shot.track.window.stop for shot in shots)
+    seen = np.zeros(last, np.int64)
+    for shot in shots:
+        seen[shot.track.start : shot.track.window.stop] += 1
+    return bool((seen > 1).any())
