@@ -34,7 +34,7 @@ DECODE_THREADS = 2
 PIXEL_OPTION = {"max_pixels": str(LARGEST_PIXELS)}
 """Told to FFmpeg's decoders, which ask for memory as soon as they have read a size."""
 
-_NO_PICTURE = (
+NO_PICTURE = (
     Disposition.attached_pic
     | Disposition.timed_thumbnails
     | Disposition.still_image
@@ -115,7 +115,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     Raises:
         MediaError: There is none, nobody here knows its codec, or its pictures are too large.
     """
-    moving = [s for s in container.streams.video if not s.disposition & _NO_PICTURE]
+    moving = [s for s in container.streams.video if not s.disposition & NO_PICTURE]
     if not moving:
         found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise MediaError(f"{path} has no video stream (found: {found}); expected a video")

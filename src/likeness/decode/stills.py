@@ -89,7 +89,8 @@ class _Items:
         crop, degrees, mirrored = self._transformed(item)
         if kind == b"iden" and len(made_of) == 1:
             return self.still(made_of[0], alpha=alpha, depth=depth + 1)
-        size, columns, tiles = self._size(item), 1, (item,)
+        size, columns = self._size(item), 1
+        tiles: tuple[int, ...] = (item,)
         if kind == b"grid":
             columns, size = self._grid(item, len(made_of))
             tiles = tuple(made_of)

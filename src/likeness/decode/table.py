@@ -113,8 +113,8 @@ def _read_packets(container: InputContainer, stream: VideoStream, path: Path) ->
             # Empty packets flush; a cut-off packet is marked corrupt by the demuxer.
             if packet.size == 0 or packet.is_discard or packet.is_corrupt:
                 continue
-            dts = packet.dts if packet.dts is not None else packet.pts or 0
-            row = (packet.pts, dts, packet.duration or 0, packet.is_keyframe)
+            decoded = packet.dts if packet.dts is not None else packet.pts or 0
+            row = (packet.pts, decoded, packet.duration or 0, packet.is_keyframe)
             for column, value in zip(columns, row, strict=True):
                 column.append(_UNKNOWN if value is None else value)
             check_frames(len(columns[0]), path)
@@ -145,8 +145,8 @@ def _counted_table(path: Path, packets: _Packets, time_base: Fraction, rate: Fra
     pts = np.sort(known)
     order = np.argsort(packets.pts, kind="stable")
     place = np.searchsorted(packets.pts[order], pts).clip(0, len(order) - 1)
-    found = order[place]
-    duration = np.where(packets.pts[found] == pts, packets.duration[found], 0)
+    row = order[place]
+    duration = np.where(packets.pts[row] == pts, packets.duration[row], 0)
     table = _table(pts, duration, (none, none), time_base, rate)
     return Table(pts, table.pts, none, none, time_base, table.last_duration, True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -154,7 +155,7 @@ def _packets(
     try:
         for packet in container.demux(list(dict.fromkeys(streams))):
             if packet.size:
-                found.setdefault(packet.stream_index, packet)
+                found.setdefault(packet.stream_index, cast("av.Packet[VideoStream]", packet))
     except av.error.FFmpegError as error:
         raise MediaError(f"{path} cannot be read ({cause(error)}); copy it again") from error
     return found
