@@ -22,7 +22,7 @@ from likeness.decode.container import cause, open_container
 from likeness.decode.kinds import EXPECTED, is_heif, is_still
 from likeness.decode.limits import LARGEST_PIXELS, check_frames, check_pixels
 from likeness.decode.pixels import depth_of, tags_of
-from likeness.decode.shown import Shown, check_shown, upright_aspect
+from likeness.decode.shown import Shown, check_shown
 from likeness.decode.stills import read_still
 from likeness.decode.tiles import read_tiles
 from likeness.errors import MediaError
@@ -165,10 +165,10 @@ def read_picture(path: Path) -> Picture:
             raise MediaError(f"{path} cannot be read as a picture ({cause(error)})") from error
         if frame is None:
             raise MediaError(f"{path} holds no picture: it is truncated or damaged")
-        aspect = upright_aspect(stream.codec_context.sample_aspect_ratio, orientation[0], path)
     size = (frame.height, frame.width)
     whole = Rectangle(0, 0, frame.width, frame.height)
-    return Picture(frame, check_shown(Shown(size, whole, *orientation, aspect), path))
+    # Density is about print, and coders write it both ways round: pixels of pictures are square.
+    return Picture(frame, check_shown(Shown(size, whole, *orientation), path))
 
 
 def _read_heif(path: Path) -> Picture:

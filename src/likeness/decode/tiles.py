@@ -19,7 +19,15 @@ from likeness.decode.pixels import depth_of, plane_of
 from likeness.decode.stills import Still
 from likeness.errors import MediaError
 
-_WITH_ALPHA = {"yuv420p": "yuva420p", "yuv422p": "yuva422p", "yuv444p": "yuva444p", "gbrp": "gbrap"}
+_WITH_ALPHA = {
+    "yuv420p": "yuva420p",
+    "yuvj420p": "yuva420p",
+    "yuv422p": "yuva422p",
+    "yuvj422p": "yuva422p",
+    "yuv444p": "yuva444p",
+    "yuvj444p": "yuva444p",
+    "gbrp": "gbrap",
+}
 
 
 def read_tiles(path: Path, still: Still) -> VideoFrame:
@@ -77,7 +85,7 @@ def _canvas(path: Path, still: Still, tile: VideoFrame) -> VideoFrame:
             f"{path} says that its picture has {width}x{height} pixels; its tiles cover only "
             f"{still.columns * tile.width}x{rows * tile.height}; copy it again"
         )
-    if not tile.format.name.startswith(("yuv4", "gray", "gbrp")):
+    if not tile.format.name.startswith(("yuv4", "yuvj4", "gray", "gbrp")):
         raise MediaError(f"{path} has tiles of {tile.format.name}, which are not put together here")
     whole = VideoFrame(width, height, tile.format.name)
     _take_color(tile, whole)
