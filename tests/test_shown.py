@@ -223,6 +223,7 @@ def test_hidden_color_never_shows_in_clips(tmp_path, caplog, name, codec, pix_fm
         s = container.add_stream(codec, rate=25, width=48, height=32)
         s.pix_fmt = pix_fmt
         if codec.startswith("libvpx"):
+            s.metadata["alpha_mode"] = "1"
             s.options = {"auto-alt-ref": "0", "b": "4M"}
         for n in range(3):
             frame = av.VideoFrame.from_ndarray(cut_out(), format="rgba").reformat(format=pix_fmt)

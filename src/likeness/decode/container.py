@@ -175,7 +175,9 @@ def frames_of(container: InputContainer, stream: VideoStream) -> Iterator[VideoF
 def _decoder_of(stream: VideoStream) -> VideoCodecContext:
     """Return what decodes a stream: its own context, or one that knows about transparency."""
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
-    if name is None or stream.metadata.get("alpha_mode") != "1":
+    # FFmpeg's own writers put it in capitals.
+    modes = {key.lower(): value for key, value in stream.metadata.items()}
+    if name is None or modes.get("alpha_mode") != "1":
         return stream.codec_context
     try:
         context = cast(VideoCodecContext, av.CodecContext.create(name, "r"))

@@ -200,9 +200,10 @@ def _facts(path: Path) -> tuple[int, bool]:
             with Image.open(path) as picture:
                 size, found = picture.size, picture.getexif().get(_ORIENTATION, 1)
     except Image.DecompressionBombError as error:
+        many = re.search(r"[0-9]+", str(error))
         raise MediaError(
-            f"{path} is larger than can be worked on ({error}); expected at most "
-            f"{LARGEST_PIXELS / 1e6:.0f} million pixels; scale it down first"
+            f"{path} says that its picture has {many.group() if many else 'too many'} pixels, "
+            f"expected at most {LARGEST_PIXELS / 1e6:.0f} million; scale it down first"
         ) from error
     except Exception as error:
         # Pillow's readers of notes fail in many ways; a picture is readable without its notes.

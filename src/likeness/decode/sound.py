@@ -131,8 +131,8 @@ class _Mono:
     def __init__(self, path: Path, rate: int, expected: float) -> None:
         self._path = path
         self._rate = rate
-        # Pages that are never written take no memory; and a wrong duration only costs a copy.
-        self._held = np.zeros(int(min(max(expected, 1) * rate, MOST_SAMPLES)), np.float32)
+        # What a file says of its length is a hint: where it was too little, samples are copied.
+        self._held = np.zeros(int(min(max(expected, 1), LONGEST_GAP) * rate) + 1, np.float32)
         self._length = 0
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None
