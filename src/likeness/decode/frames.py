@@ -291,6 +291,7 @@ def stream(
         yield piece, pixels
         if piece.start // _TRIM != piece.stop // _TRIM:
             trim_heap()
+    trim_heap()
 
 
 def _read(
