@@ -198,6 +198,7 @@ def write_sound(
     """Code (S,C) samples in [-1,1], once from each of the moments in `starts` (seconds) on."""
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
+        stream.bit_rate = 64000 * stream.codec_context.layout.nb_channels
         # Samples are handed over packed: PyAV fills planar frames of eight channels wrongly.
         resampler = av.AudioResampler(stream.format, layout, rate)
         step = stream.codec_context.frame_size or 1024

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from fractions import Fraction
@@ -329,3 +331,26 @@ def test_numbers_of_any_length(tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     assert len(open_clip(tmp_path / "%d.png")) == 2
     assert len(open_clip(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("name", ["a.caf", "a.mov"])
+def test_channels_in_an_order_of_their_own(tmp_path, name):
+    """PyAV frees such a layout twice; in a process of its own, since that ends it."""
+    samples = np.repeat(0.25 * np.ones((4800, 1)), 8, 1)
+    path = write_sound(tmp_path / name, samples, 48000, codec="pcm_s24le", layout="7.1")
+    program = f"""
+import gc
+from pathlib import Path
+from likeness.decode.sound import open_sound, read_sound
+from likeness.encode.sound import recode
+path = Path({str(path)!r})
+sound = open_sound(path)
+samples = read_sound(path)
+recode(sound, path.parent, ".mp4")
+gc.collect()
+print(sound.audio[0].channels, len(samples), round(float(samples[500:1000].mean()), 3))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout.split()) == (0, ["8", "1365", "0.25"]), run.stderr

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
+from likeness.channels import plain_channels
 from likeness.decode.container import cause, frames_of, open_container, shown_of, video_stream
 from likeness.decode.kinds import Kind
 from likeness.decode.pictures import is_pictures, open_pictures
@@ -88,7 +89,8 @@ def _audio_of(container: InputContainer) -> tuple[AudioTrack, ...]:
             log.warning("audio stream %d has an unknown codec and is left out", stream.index)
             continue
         context = stream.codec_context
-        tracks.append(AudioTrack(stream.index, context.name, context.sample_rate, context.channels))
+        channels = plain_channels(context)
+        tracks.append(AudioTrack(stream.index, context.name, context.sample_rate, channels))
     return tuple(tracks)
 
 

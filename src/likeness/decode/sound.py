@@ -17,6 +17,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from likeness.channels import plain_channels
 from likeness.decode.container import NO_PICTURE, open_container
 from likeness.decode.limits import LONGEST_GAP, MOST_SAMPLES, check_length, check_sound
 from likeness.errors import ContractError, MediaError
@@ -43,9 +44,8 @@ def open_sound(path: Path | str) -> Sound:
         for stream in container.streams.audio:
             context = stream.codec_context
             if context is not None:
-                tracks.append(
-                    AudioTrack(stream.index, context.name, context.sample_rate, context.channels)
-                )
+                count = plain_channels(context)
+                tracks.append(AudioTrack(stream.index, context.name, context.sample_rate, count))
         seconds = _seconds(container, first)
     return Sound(path, sha256_of(path), tuple(tracks), seconds)
 
@@ -116,7 +116,7 @@ def _first_track(container: InputContainer, path: Path) -> AudioStream:
     for stream in container.streams.audio:
         context = stream.codec_context
         if context is not None:
-            check_sound(context.sample_rate, context.channels, path)
+            check_sound(context.sample_rate, plain_channels(context), path)
             return stream
     found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
     raise MediaError(
