@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from likeness import config as settings
 from likeness.composite import composite
 from likeness.decode import open_clip
-from likeness.decode.shown import stream_shown
+from likeness.decode.reordered import stream_reordered
 from likeness.encode import Sink
 from likeness.fit import FitConfig, fit
 from likeness.machine import peak_rss_mb
@@ -156,7 +156,7 @@ def _painted(
 def _decoded(plan: Plan) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield the frames that a plan shows, (n,3,H,W) per window; its canvas where it shows none."""
     if plan.stream is not None and plan.shown is not None:
-        yield from stream_shown(plan.stream, plan.shown, _WINDOW)
+        yield from stream_reordered(plan.stream, plan.shown, _WINDOW)
         return
     canvas = torch.as_tensor(plan.canvas)
     for start in range(0, len(plan), _WINDOW):

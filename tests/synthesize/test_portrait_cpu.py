@@ -118,3 +118,12 @@ def test_stillness_is_trusted_where_one_warp_hardly_moves() -> None:
     assert torch.allclose(trust[0, 0, 1:, :32], torch.tensor(0.5))
     assert torch.allclose(trust[0, 0, 1:, 32:], torch.tensor(0.25))
     assert (trust[0, 0, 0] == 0).all()
+
+
+def test_an_offset_that_is_no_number_reads_inside_the_picture():
+    """A network that diverged, or was made to, must not read foreign memory."""
+    picture = np.random.default_rng(0).random((8, 8, 4)).astype(np.float32)
+    for x, y in ((np.nan, 2.0), (2.0, np.nan), (np.inf, -np.inf), (1e30, -1e30)):
+        portrait_cpu._color(picture, np.float32(x), np.float32(y))
+    inside = portrait_cpu._color(picture, np.float32(2), np.float32(3))
+    assert np.allclose(inside, picture[3, 2, :3])

@@ -4,6 +4,17 @@ Convention:
     `open_clip` reads facts, `Decoder` and `stream` read pixels; nothing else in the package opens a
     video. Frames come upright, as float32 RGB in [0,1] in the clip's own primaries and transfer.
 
+Geometry:
+    Frames show what a player shows: cropped to the clean aperture, mirrored, turned upright, and
+    with square pixels, so that everything that is measured in pixels has the proportions that were
+    in front of the camera (`shown`). HEIC and AVIF pictures are put together from their tiles, and
+    what is transparent is laid over plain white, with a warning.
+
+Trust:
+    The content of a file decides what it is, never its name. FFmpeg is kept to local files and to a
+    closed list of demuxers for each kind (`kinds`); what is no regular file is not opened; and what
+    a file says of its own size is held against `limits` before memory is asked for.
+
 Policy for time stamps:
     Time stamps of the container are kept as they are, variable rate included. Frames that share a
     time stamp are moved apart, each one tick after the one before. Where time stamps are missing
@@ -13,6 +24,7 @@ Policy for time stamps:
 """
 
 from likeness.decode.frames import Decoder, stream
+from likeness.decode.limits import WINDOW_BYTES, window_length
 from likeness.decode.probe import open_clip, read_marks
 
-__all__ = ["Decoder", "open_clip", "read_marks", "stream"]
+__all__ = ["WINDOW_BYTES", "Decoder", "open_clip", "read_marks", "stream", "window_length"]

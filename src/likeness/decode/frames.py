@@ -6,31 +6,25 @@ import logging
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
+import av
 import numpy as np
 import torch
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from likeness.decode.container import (
-    frames_of,
-    open_container,
-    orientation_of,
-    table_of,
-    video_stream,
-)
+from likeness.decode.container import cause, frames_of, open_container, shown_of, video_stream
 from likeness.decode.heap import trim_heap
-from likeness.decode.pictures import (
-    is_pictures,
-    list_pictures,
-    orientation_of_picture,
-    read_picture,
-)
+from likeness.decode.limits import WINDOW_BYTES, window_length
+from likeness.decode.pictures import Picture, is_pictures, list_pictures, read_picture
 from likeness.decode.pixels import PixelReader
 from likeness.decode.prefetch import prefetch
+from likeness.decode.shown import Shown, is_square
+from likeness.decode.table import table_of
 from likeness.errors import ContractError, MediaError
 from likeness.types import Clip, Window
 
@@ -44,9 +38,7 @@ _TRIM = 64
 
 
 class _Source(Protocol):
-    def picture(self, index: int) -> VideoFrame: ...
-
-    def orientation(self, index: int, frame: VideoFrame) -> tuple[int, bool]: ...
+    def picture(self, index: int) -> Picture: ...
 
     def close(self) -> None: ...
 
@@ -57,11 +49,8 @@ class _Pictures:
         if len(self._files) != len(clip):
             raise _changed(clip, len(self._files))
 
-    def picture(self, index: int) -> VideoFrame:
+    def picture(self, index: int) -> Picture:
         return read_picture(self._files[index])
-
-    def orientation(self, index: int, frame: VideoFrame) -> tuple[int, bool]:
-        return orientation_of_picture(self._files[index], frame)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -84,7 +73,7 @@ class _Video:
             raise _changed(clip, len(self._table.pts))
         keys = np.searchsorted(self._table.raw_pts, self._table.key_pts)
         self._key_indices = keys.astype(np.int64)
-        self._orientation: tuple[int, bool] | None = None
+        self._shown: Shown | None = None
         self._open = ExitStack()
         self._container: InputContainer
         self._stream: VideoStream
@@ -124,7 +113,13 @@ class _Video:
             if index < len(raw):
                 yield index, frame
 
-    def picture(self, index: int) -> VideoFrame:
+    def picture(self, index: int) -> Picture:
+        frame = self._frame(index)
+        if self._shown is None:
+            self._shown = shown_of(self._container, self._stream, frame, self._clip.path)
+        return Picture(frame, self._shown)
+
+    def _frame(self, index: int) -> VideoFrame:
         if index < self._next or self._key_before(index) > self._next:
             self._seek(index)
         while self._next <= index:
@@ -146,11 +141,6 @@ class _Video:
         if self._held is None:
             raise MediaError(f"{self._clip.path} cannot be decoded at frame {index}")
         return self._held
-
-    def orientation(self, index: int, frame: VideoFrame) -> tuple[int, bool]:
-        if self._orientation is None:
-            self._orientation = orientation_of(frame)
-        return self._orientation
 
     def _key_before(self, index: int) -> int:
         place = int(np.searchsorted(self._key_indices, index, side="right")) - 1
@@ -186,11 +176,12 @@ class Decoder:
         self.clip = clip
         pictures = is_pictures(clip.path)
         self._source: _Source = _Pictures(clip) if pictures else _Video(clip)
-        self._reader = PixelReader(clip.color)
+        self._reader = PixelReader(clip.color, str(clip.path))
+        self._squared = is_square(clip.pixel_aspect)
         height, width = clip.size
         cost = height * width * (3 if clip.bit_depth > 8 else 2)
-        self._cached = max(2, min(64, _CACHE_BYTES // cost))
-        self._cache: OrderedDict[int, VideoFrame] = OrderedDict()
+        self._cached = max(1, min(64, _CACHE_BYTES // cost))
+        self._cache: OrderedDict[int, Picture] = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -228,11 +219,31 @@ class Decoder:
             out = torch.empty((len(window), 3, *self.clip.size))
         frames = out[: len(window)]
         for row, index in enumerate(window):
-            picture = self._picture(index)
-            self._reader.read(picture, frames[row], self._source.orientation(index, picture))
+            frame, shown = self._picture(index)
+            shown = replace(shown, squared=self._squared)
+            if (frame.height, frame.width) != shown.coded or shown.size != self.clip.size:
+                raise self._other_size(index, frame)
+            try:
+                self._reader.read(frame, frames[row], shown)
+            except (av.error.FFmpegError, ValueError) as error:
+                raise MediaError(
+                    f"{self.clip.path} holds pictures of the format {frame.format.name}, which "
+                    f"cannot be read as RGB ({cause(error)}); convert it first"
+                ) from error
         return frames
 
-    def _picture(self, index: int) -> VideoFrame:
+    def _other_size(self, index: int, frame: VideoFrame) -> MediaError:
+        """Say where a clip's size changes, in frames and in seconds from its beginning."""
+        clip = self.clip
+        seconds = float((int(clip.pts[index]) - int(clip.pts[0])) * clip.time_base)
+        return MediaError(
+            f"{clip.path} changes its size: at frame {index} ({seconds:.3f} seconds from the "
+            f"first) the picture is {frame.width}x{frame.height}, which gives no frame of "
+            f"{clip.size[1]}x{clip.size[0]} as the first ones do; split the clip where its size "
+            "changes, or open it again if it was analyzed by an earlier version"
+        )
+
+    def _picture(self, index: int) -> Picture:
         if index in self._cache:
             return self._cache[index]
         picture = self._source.picture(index)
@@ -249,11 +260,12 @@ def stream(
 
     Args:
         clip: From `open_clip`.
-        length: Frames per window; the last may be shorter.
+        length: Most frames per window. Windows are shorter where frames are so large that their
+            float pixels would take more than `limits.WINDOW_BYTES`; the last may be shorter too.
         window: The part of the clip to read; all of it by default.
         reuse: Whether the caller is done with a window's pixels once it asks for the next: two
             buffers take turns then, for fresh memory of this size costs as much as decoding, and
-            the next window is decoded meanwhile.
+            the next window is decoded meanwhile. One buffer where two would be too large.
 
     Yields:
         The window and its (n,3,H,W) float32 RGB frames in [0,1].
@@ -265,13 +277,21 @@ def stream(
     if length < 1:
         raise ContractError(f"windows of {length} frames were asked for, expected 1 or more")
     part = window if window is not None else Window(0, len(clip))
+    # Half each for the window in use and the next one; a single frame may be more than that.
+    fitting = window_length(clip, WINDOW_BYTES // 2)
+    length = min(length, fitting)
+    ahead = window_length(clip) > 1
     starts = range(part.start, part.stop, length)
     pieces = [Window(start, min(start + length, part.stop)) for start in starts]
-    read = prefetch(_read(clip, pieces, 2)) if reuse else _read(clip, pieces, 0)
+    if reuse:
+        read = prefetch(_read(clip, pieces, 2)) if ahead else _read(clip, pieces, 1)
+    else:
+        read = _read(clip, pieces, 0)
     for piece, pixels in read:
         yield piece, pixels
         if piece.start // _TRIM != piece.stop // _TRIM:
             trim_heap()
+    trim_heap()
 
 
 def _read(

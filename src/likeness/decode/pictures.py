@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+import stat
+import warnings
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from PIL import Image
 
-from likeness.decode.container import orientation_of
+from likeness.decode.aperture import Rectangle
+from likeness.decode.container import cause, open_container
+from likeness.decode.kinds import EXPECTED, is_heif, is_still
+from likeness.decode.limits import LARGEST_PIXELS, check_frames, check_pixels
 from likeness.decode.pixels import depth_of, tags_of
+from likeness.decode.shown import Shown, check_shown
+from likeness.decode.stills import read_still
+from likeness.decode.tiles import read_tiles
 from likeness.errors import MediaError
+from likeness.media_names import require_file, unusable
 from likeness.types import Clip, Ints
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
+log = logging.getLogger(__name__)
+
+_SUFFIXES = {
+    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx", ".heic", ".heif",
+    ".avif",
+}  # fmt: skip
+"""What a folder of pictures is searched for; what a file is, its content tells."""
 _EXIF = {
     1: (0, False),
     2: (0, True),
@@ -29,14 +47,36 @@ _EXIF = {
     8: (270, False),
 }
 """EXIF orientation to degrees clockwise, and whether to mirror before turning."""
-_NUMBER = re.compile(r"%(?:0(\d+))?d")
+_ORIENTATION = 0x112
+_NUMBER = re.compile(r"%(?:0([0-9]{1,2}))?d")
+_MOST_DIGITS = 15
+
+
+class Picture(NamedTuple):
+    """A decoded picture and how it is shown."""
+
+    frame: VideoFrame
+    shown: Shown
 
 
 def is_pictures(path: Path) -> bool:
-    """Tell whether `path` is a folder, a picture or a numbered pattern, not a video."""
-    if path.is_dir() or path.suffix.lower() in _SUFFIXES:
+    """Tell whether `path` is a folder, a picture by its content, or a numbered pattern.
+
+    Raises:
+        MediaError: It is neither a folder nor a regular file that can be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return bool(_NUMBER.search(path.name))
+    except OSError as error:
+        raise unusable(path, error, EXPECTED["video"]) from error
+    except ValueError:
+        mode = 0
+    if stat.S_ISDIR(mode):
         return True
-    return bool(_NUMBER.search(path.name)) and not path.exists()
+    require_file(path, EXPECTED["video"])
+    return is_still(path)
 
 
 def list_pictures(path: Path) -> tuple[list[Path], Ints]:
@@ -45,12 +85,14 @@ def list_pictures(path: Path) -> tuple[list[Path], Ints]:
     Raises:
         MediaError: There are none, or a folder mixes kinds.
     """
-    if path.is_dir():
-        return _list_folder(path)
-    if _NUMBER.search(path.name) and not path.exists():
-        return _list_pattern(path)
-    if not path.is_file():
-        raise MediaError(f"{path} does not exist; expected a picture")
+    try:
+        if path.is_dir():
+            return _list_folder(path)
+        if _NUMBER.search(path.name) and not path.exists():
+            return _list_pattern(path)
+    except OSError as error:
+        raise unusable(path, error, "a folder with pictures") from error
+    require_file(path, EXPECTED["picture"])
     return [path], np.zeros(1, np.int64)
 
 
@@ -64,16 +106,23 @@ def _list_folder(folder: Path) -> tuple[list[Path], Ints]:
             f"{folder} mixes {', '.join(kinds)}; expected one kind; name a pattern such as "
             f"{folder.name}/%05d{kinds[0]}"
         )
-    # Numbers in names count as numbers, so that frame_10 comes after frame_9.
-    files.sort(key=lambda f: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", f.name)])
+    check_frames(len(files), folder)
+    files.sort(key=_in_order)
     return files, np.arange(len(files), dtype=np.int64)
+
+
+def _in_order(file: Path) -> list[str | int]:
+    """Numbers in names count as numbers, so that frame_10 comes after frame_9."""
+    parts = re.split(r"([0-9]+)", file.name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _list_pattern(pattern: Path) -> tuple[list[Path], Ints]:
     match = _NUMBER.search(pattern.name)
     if match is None or not pattern.parent.is_dir():
         raise MediaError(f"{pattern.parent} does not exist; expected a folder with pictures")
-    digits = rf"(\d{{{match.group(1)},}})" if match.group(1) else r"(\d+)"
+    least = int(match.group(1) or 1)
+    digits = rf"([0-9]{{{min(least, _MOST_DIGITS)},{_MOST_DIGITS}}})"
     before, after = pattern.name[: match.start()], pattern.name[match.end() :]
     name = re.compile(re.escape(before) + digits + re.escape(after))
     numbered = {
@@ -87,68 +136,101 @@ def _list_pattern(pattern: Path) -> tuple[list[Path], Ints]:
     return [numbered[int(number)] for number in numbers], numbers - numbers[0]
 
 
-def read_picture(path: Path) -> VideoFrame:
+def read_picture(path: Path) -> Picture:
     """Decode one picture file.
 
     Raises:
-        MediaError: It is missing, damaged or no picture.
+        MediaError: It is missing, damaged, no picture or too large.
+    """
+    require_file(path, EXPECTED["picture"])
+    with path.open("rb") as file:
+        head = file.read(64)
+    if is_heif(head):
+        return _read_heif(path)
+    if head[8:16] == b"WEBPVP8X" and head[20] & 2:
+        raise MediaError(
+            f"{path} is an animated WebP, which cannot be decoded; expected one picture or a "
+            "video; convert it to .mp4 or .gif first"
+        )
+    orientation = _facts(path)
+    with open_container(path, "picture") as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None or stream.codec_context is None:
+            raise MediaError(f"{path} holds no picture; expected {EXPECTED['picture']}")
+        check_pixels(stream.codec_context.width, stream.codec_context.height, path)
+        stream.codec_context.options = {"max_pixels": str(LARGEST_PIXELS)}
+        try:
+            frame = next(iter(container.decode(stream)), None)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(f"{path} cannot be read as a picture ({cause(error)})") from error
+        if frame is None:
+            raise MediaError(f"{path} holds no picture: it is truncated or damaged")
+    size = (frame.height, frame.width)
+    whole = Rectangle(0, 0, frame.width, frame.height)
+    # Density is about print, and coders write it both ways round: pixels of pictures are square.
+    return Picture(frame, check_shown(Shown(size, whole, *orientation), path))
+
+
+def _read_heif(path: Path) -> Picture:
+    still = read_still(path)
+    frame = read_tiles(path, still)
+    whole = Rectangle(0, 0, frame.width, frame.height)
+    crop = still.crop or whole
+    inside = min(crop.left, crop.top, crop.width - 1, crop.height - 1) >= 0
+    if not inside or crop.left + crop.width > frame.width or crop.top + crop.height > frame.height:
+        log.warning("%s crops its picture to what lies outside of it; it is left whole", path)
+        crop = whole
+    shown = Shown((frame.height, frame.width), crop, still.degrees, still.mirrored)
+    return Picture(frame, check_shown(shown, path))
+
+
+def _facts(path: Path) -> tuple[int, bool]:
+    """Return what makes a picture upright, from EXIF (tag 0x112, TIFF 6.0 page 36) if there is any.
+
+    Read without decoding, in every format that Pillow knows; and while its header is read, its size
+    is checked.
+
+    Raises:
+        MediaError: The picture is too large.
     """
     try:
-        # Opened by handle, so that a percent sign in the name is not taken for a pattern.
-        with path.open("rb") as file, av.open(file, "r") as container:
-            frame = next(iter(container.decode(video=0)), None)
-    except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise MediaError(f"{path} cannot be read as a picture ({error})") from error
-    if frame is None:
-        raise MediaError(f"{path} holds no picture: it is truncated or damaged")
-    return frame
+        with warnings.catch_warnings():
+            # Its own limit lies above ours.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                size, found = picture.size, picture.getexif().get(_ORIENTATION, 1)
+    except Image.DecompressionBombError as error:
+        many = re.search(r"[0-9]+", str(error))
+        raise MediaError(
+            f"{path} says that its picture has {many.group() if many else 'too many'} pixels, "
+            f"expected at most {LARGEST_PIXELS / 1e6:.0f} million; scale it down first"
+        ) from error
+    except Exception as error:
+        # Pillow's readers of notes fail in many ways; a picture is readable without its notes.
+        log.debug("no notes are read from %s: %s", path, error)
+        return 0, False
+    check_pixels(*size, path)
+    return _EXIF.get(found, (0, False)) if isinstance(found, int) else (0, False)
 
 
-def orientation_of_picture(path: Path, frame: VideoFrame) -> tuple[int, bool]:
-    """Return degrees clockwise and whether to mirror before, from EXIF where there is any.
-
-    PyAV reports the angle of an EXIF orientation (tag 0x112, TIFF 6.0 page 36) but not its mirror.
-    """
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        with path.open("rb") as file:
-            found = _exif_orientation(file.read(1 << 16))
-        if found in _EXIF:
-            return _EXIF[found]
-    return orientation_of(frame)
-
-
-def _exif_orientation(head: bytes) -> int | None:
-    start = head.find(b"Exif\0\0")
-    if start < 0:
-        return None
-    block = head[start + 6 :]
-    order: Literal["little", "big"] = "little" if block[:2] == b"II" else "big"
-    first = int.from_bytes(block[4:8], order)
-    count = int.from_bytes(block[first : first + 2], order)
-    for entry in range(first + 2, min(first + 2 + 12 * count, len(block)), 12):
-        if int.from_bytes(block[entry : entry + 2], order) == 0x112:
-            return int.from_bytes(block[entry + 8 : entry + 10], order)
-    return None
-
-
-def open_pictures(path: Path, frame_rate: Fraction) -> Clip:
+def open_pictures(path: Path, frame_rate: Fraction, *, square: bool = True) -> Clip:
     """Read the facts of a picture, folder or pattern; see `open_clip`."""
     if frame_rate <= 0:
         raise MediaError(f"the frame rate is {frame_rate}, expected more than 0")
     files, pts = list_pictures(path)
-    frame = read_picture(files[0])
-    degrees, _ = orientation_of_picture(files[0], frame)
-    lying = degrees in (90, 270)
+    frame, shown = read_picture(files[0])
+    shown = replace(shown, squared=square)
     return Clip(
         path=path,
         digest=_digest(files),
-        size=(frame.width, frame.height) if lying else (frame.height, frame.width),
+        size=shown.size,
         pts=pts,
         time_base=1 / frame_rate,
         last_duration=1,
         color=tags_of(frame),
         bit_depth=depth_of(frame),
-        rotation=degrees,
+        rotation=shown.degrees,
+        pixel_aspect=shown.pixel_aspect,
         codec=files[0].suffix[1:].lower(),
     )
 
@@ -157,10 +239,11 @@ def _digest(files: list[Path]) -> str:
     """Sha256 over the bytes of all files in order: of a single picture, that of the file."""
     digest = hashlib.sha256()
     for path in files:
+        require_file(path, EXPECTED["picture"])
         try:
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
         except OSError as error:
-            raise MediaError(f"{path} cannot be read ({error.strerror})") from error
+            raise unusable(path, error, EXPECTED["picture"]) from error
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,10 +16,11 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
 
-from likeness.decode.container import open_container
-from likeness.errors import MediaError
+from likeness.channels import plain_channels
+from likeness.decode.container import NO_PICTURE, open_container
+from likeness.decode.limits import LONGEST_GAP, MOST_SAMPLES, check_length, check_sound
+from likeness.errors import ContractError, MediaError
 from likeness.provenance.manifest import sha256_of
 from likeness.types import AudioTrack, Floats, Sound
 
@@ -37,21 +39,13 @@ def open_sound(path: Path | str) -> Sound:
         MediaError: the file is missing or no medium, or holds no sound that can be decoded.
     """
     path = Path(path)
-    with open_container(path) as container:
-        tracks, first = [], None
+    with open_container(path, "sound") as container:
+        tracks, first = [], _first_track(container, path)
         for stream in container.streams.audio:
             context = stream.codec_context
             if context is not None:
-                tracks.append(
-                    AudioTrack(stream.index, context.name, context.sample_rate, context.channels)
-                )
-                first = first or stream
-        if first is None:
-            raise MediaError(
-                f"{path} holds no sound (found: "
-                f"{', '.join(sorted({s.type for s in container.streams})) or 'nothing'}); expected "
-                "a sound file such as .wav or .m4a, or a clip with sound"
-            )
+                count = plain_channels(context)
+                tracks.append(AudioTrack(stream.index, context.name, context.sample_rate, count))
         seconds = _seconds(container, first)
     return Sound(path, sha256_of(path), tuple(tracks), seconds)
 
@@ -62,8 +56,8 @@ def has_pictures(path: Path | str) -> bool:
     Raises:
         MediaError: the file is missing or no medium.
     """
-    with open_container(Path(path)) as container:
-        return any(not s.disposition & Disposition.attached_pic for s in container.streams.video)
+    with open_container(Path(path), "sound") as container:
+        return any(not s.disposition & NO_PICTURE for s in container.streams.video)
 
 
 def _seconds(container: InputContainer, stream: AudioStream) -> float:
@@ -72,64 +66,165 @@ def _seconds(container: InputContainer, stream: AudioStream) -> float:
     return (container.duration or 0) / 1_000_000
 
 
-def read_sound(path: Path | str, rate: int = SPEECH_RATE) -> Floats:
+def clock_start(container: InputContainer) -> Fraction:
+    """Return the moment, on a file's own clock, at which its first picture or sound appears.
+
+    The clock of a transport stream, or of a recording that was cut out of a longer one, starts
+    anywhere. What starts within a second of zero counts as zero: that is a coder's run-in, or one
+    track that sets in after another.
+    """
+    streams = [*container.streams.video, *container.streams.audio]
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in streams
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    first = min(starts, default=Fraction(0))
+    return first if abs(first) >= 1 else Fraction(0)
+
+
+def read_sound(path: Path | str, rate: int = SPEECH_RATE, since: Fraction | None = None) -> Floats:
     """Decode the first audio track as mono.
 
     Args:
         path: sound file or clip.
         rate: samples per second of the answer; the sound is resampled to it.
+        since: seconds on the file's clock at which the answer begins, such as a clip's first time
+            stamp; by default `clock_start`, which is zero for most.
 
     Returns:
-        (S,) samples in [-1,1], the first at time zero of the file; silence where the file has
-        gaps. Empty where the track is.
+        (S,) samples in [-1,1], the first at `since`; silence where the file has gaps. Empty where
+        the track is.
 
     Raises:
-        MediaError: the file is missing or no medium, or holds no sound that can be decoded.
+        MediaError: the file is missing or no medium, holds no sound that can be decoded, or asks
+            for more than `limits` allow: by its rate, its channels, its length or a gap.
     """
-    runs: list[tuple[int, list[Floats]]] = []
-    with open_container(Path(path)) as container:
-        if not container.streams.audio:
-            raise MediaError(f"{path} holds no sound; expected a sound file, or a clip with sound")
-        resampler, ends = av.AudioResampler("fltp", rate=rate), -np.inf
-        for frame in _frames(container, container.streams.audio[0]):
-            starts = ends if frame.time is None else float(frame.time)
-            if abs(starts - ends) > _GAP:
-                if runs:
-                    runs[-1][1].extend(_arrays(resampler, None))
-                resampler = av.AudioResampler("fltp", rate=rate)
-                ends = starts if np.isfinite(starts) else 0.0
-                runs.append((round(ends * rate), []))
-            runs[-1][1].extend(_arrays(resampler, frame))
-            ends += frame.samples / frame.sample_rate
-        if runs:
-            runs[-1][1].extend(_arrays(resampler, None))
-    return _laid_out([(at, np.concatenate(parts)) for at, parts in runs if parts])
+    path = Path(path)
+    with open_container(path, "sound") as container:
+        stream = _first_track(container, path)
+        origin = clock_start(container) if since is None else since
+        mono = _Mono(path, rate, _seconds(container, stream))
+        for frame in _frames(container, stream):
+            mono.add(frame, origin)
+        mono.flush()
+    return mono.samples()
 
 
-def _laid_out(pieces: list[tuple[int, Floats]]) -> Floats:
-    """Put pieces at their places; what lies before zero, such as a coder's run-in, is left out."""
-    samples = np.zeros(max((at + len(piece) for at, piece in pieces), default=0), np.float32)
-    for at, piece in pieces:
-        kept = piece[max(0, -at) :]
-        samples[max(0, at) : max(0, at) + len(kept)] = kept
-    return samples
+def _first_track(container: InputContainer, path: Path) -> AudioStream:
+    """Return the first audio track that can be decoded, if its rate and channels are sound."""
+    for stream in container.streams.audio:
+        context = stream.codec_context
+        if context is not None:
+            check_sound(context.sample_rate, plain_channels(context), path)
+            return stream
+    found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+    raise MediaError(
+        f"{path} holds no sound that can be decoded (found: {found}); expected a sound file such "
+        "as .wav or .m4a, or a clip with sound"
+    )
+
+
+class _Mono:
+    """Collects frames of any rate, layout and format as mono samples, each at its place in time."""
+
+    def __init__(self, path: Path, rate: int, expected: float) -> None:
+        self._path = path
+        self._rate = rate
+        # What a file says of its length is a hint: where it was too little, samples are copied.
+        self._held = np.zeros(int(min(max(expected, 1), LONGEST_GAP) * rate) + 1, np.float32)
+        self._length = 0
+        self._resampler: av.AudioResampler | None = None
+        self._kind: tuple[str, str, int] | None = None
+        self._ends: float | None = None
+        """Seconds from the origin at which sound goes on if there is no gap."""
+        self._at = 0
+        """Where the next sample that comes out of the resampler lies."""
+
+    def add(self, frame: AudioFrame, origin: Fraction) -> None:
+        """Take the next frame."""
+        channels = frame.layout.nb_channels
+        check_sound(frame.sample_rate, channels, self._path)
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        starts = self._ends if frame.time is None else frame.time - float(origin)
+        starts = 0.0 if starts is None else starts
+        jump = abs(starts - (self._ends or 0.0))
+        if not jump <= LONGEST_GAP:
+            raise MediaError(
+                f"the sound of {self._path} stands still for {jump / 60:.0f} minutes from "
+                f"{self._ends or 0:.1f} seconds on; expected gaps of at most "
+                f"{LONGEST_GAP / 60:.0f} minutes; cut out the part that is needed"
+            )
+        # A resampler takes one kind of sound; where layout or rate change, another goes on.
+        if self._ends is None or jump > _GAP or kind != self._kind:
+            self.flush()
+            self._resampler = av.AudioResampler("flt", rate=self._rate)
+            self._kind, self._at = kind, round(starts * self._rate)
+            self._ends = starts
+        self._put(frame)
+        self._ends = (self._ends or 0.0) + frame.samples / frame.sample_rate
+
+    def flush(self) -> None:
+        """Take what the resampler still holds."""
+        if self._resampler is not None:
+            self._put(None)
+
+    def samples(self) -> Floats:
+        """Return what was collected."""
+        return self._held[: self._length]
+
+    def _put(self, frame: AudioFrame | None) -> None:
+        if self._resampler is None:
+            return
+        for part in self._resampler.resample(frame):
+            piece = _mono_of(part)
+            # What lies before zero, such as a coder's run-in, is left out.
+            kept = piece[max(0, -self._at) :]
+            start = max(0, self._at)
+            self._at += len(piece)
+            self._make_room(start + len(kept))
+            self._held[start : start + len(kept)] = kept
+
+    def _make_room(self, length: int) -> None:
+        check_length(length, self._rate, self._path)
+        self._length = max(self._length, length)
+        if length > len(self._held):
+            larger = np.zeros(min(max(2 * len(self._held), length), MOST_SAMPLES), np.float32)
+            larger[: len(self._held)] = self._held
+            self._held = larger
+
+
+def _mono_of(frame: AudioFrame) -> Floats:
+    """Return the mean of all channels; the resampler's own way down is louder and may clip.
+
+    Only packed samples may be looked at: PyAV counts the planes of a planar frame until it finds an
+    empty one, and with eight channels or more it reads beyond their end.
+    """
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar or frame.format.name != "flt":
+        raise ContractError(f"sound came as {frame.format.name}, expected packed flt")
+    packed = np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples * channels)
+    mono: Floats = packed.reshape(-1, channels).mean(1, dtype=np.float32)
+    return mono
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     """Decode a track, stepping over damaged packets, up to where the file is cut off."""
     damaged = 0
-    try:
-        for packet in container.demux(stream):
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                damaged += 1
-    except (av.error.InvalidDataError, av.error.EOFError):
-        damaged += 1
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except av.error.FFmpegError:
+            damaged += 1
+            break
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            break
+        except av.error.FFmpegError:
+            damaged += 1
     if damaged:
         log.warning("the sound of %s holds %d damaged packets", container.name, damaged)
-
-
-def _arrays(resampler: av.AudioResampler, frame: AudioFrame | None) -> list[Floats]:
-    # The mean of all channels; the resampler's own way down to mono is louder and may clip.
-    return [part.to_ndarray().mean(0).astype(np.float32) for part in resampler.resample(frame)]

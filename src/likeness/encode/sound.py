@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 
+from likeness.channels import plain_channels
 from likeness.errors import MediaError
 from likeness.types import AudioTrack, Floats, Sound
 
@@ -61,6 +62,7 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
             stream.bit_rate = _BITS_PER_CHANNEL * channels
             resampler = av.AudioResampler(stream.format, layout, rate)
             wanted = cast(AudioStream, source.streams[track.index])
+            plain_channels(wanted.codec_context)
             for frame in source.decode(wanted):
                 _code(written, stream, resampler, frame)
             _code(written, stream, resampler, None)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from likeness.decode import stream
+from likeness.decode import WINDOW_BYTES, stream, window_length
 from likeness.errors import MediaError
 from likeness.types import Clip, Floats, Ints, Window
 
@@ -69,7 +69,7 @@ def stream_pairs(
     Args:
         clips: two clips of one shape.
         frames: from `match_frames`.
-        length: most frames per step.
+        length: most frames per step; fewer where frames are large.
 
     Yields:
         (n,3,h,w) RGB in [0,1] of each clip, at `common_size`.
@@ -78,6 +78,8 @@ def stream_pairs(
         MediaError: a file cannot be decoded, or the shapes differ.
     """
     size = common_size(*clips)
+    # As many pairs as fit where one clip alone would fill half of what a stream may keep.
+    length = min(length, *(window_length(clip, WINDOW_BYTES // 2) for clip in clips))
     chosen = [_chosen(clip, wanted, size) for clip, wanted in zip(clips, frames, strict=True)]
     held: list[tuple[torch.Tensor, torch.Tensor]] = []
     for first, second in zip(*chosen, strict=True):

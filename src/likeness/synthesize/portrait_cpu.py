@@ -156,7 +156,8 @@ def _color(
     last = len(picture) - 1
     x = min(max(x, np.float32(0)), np.float32(last))
     y = min(max(y, np.float32(0)), np.float32(last))
-    x0, y0 = int(x), int(y)
+    # Clamped again as integers: what is not a number would become an index far outside.
+    x0, y0 = min(max(int(x), 0), last), min(max(int(y), 0), last)
     right, down = x - np.float32(x0), y - np.float32(y0)
     x1, y1 = min(x0 + 1, last), min(y0 + 1, last)
     w11 = right * down

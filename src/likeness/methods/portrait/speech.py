@@ -196,7 +196,7 @@ def heard_in(shot: Shot) -> tuple[Floats, Floats]:
         raise MediaError(f"{clip.path} is gone; put it back where it was: {otherwise}")
     if not clip.audio:
         raise MediaError(f"{clip.path.name} has no sound, and {otherwise}")
-    samples = _from_first_frame(read_sound(clip.path), float(clip.pts[0] * clip.time_base))
+    samples = read_sound(clip.path, since=int(clip.pts[0]) * clip.time_base)
     spoken = float(voiced(samples).mean() * len(samples) / RATE) if len(samples) else 0.0
     if spoken < _LEAST_VOICE:
         raise MediaError(
@@ -298,11 +298,6 @@ def spoken(network: Speech, samples: Floats, seconds: Floats) -> Floats:
 def _voice(features: Floats) -> Floats:
     found = voice_mean(features)
     return features[:, : CEPSTRA + 1].mean(0) if found is None else found
-
-
-def _from_first_frame(samples: Floats, first: float) -> Floats:
-    skipped = round(first * RATE)
-    return np.concatenate([np.zeros(max(0, -skipped), np.float32), samples[max(0, skipped) :]])
 
 
 def _at(shot: Shot, seconds: Floats) -> Floats:
