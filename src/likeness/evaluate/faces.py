@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 
 from likeness import geometry
 from likeness.condition.conditioner import select
+from likeness.errors import BackendError
 from likeness.fit.gaze import gaze_angles
+from likeness.people import recognizer
+from likeness.recognize import Recognizer, embed_faces
 from likeness.store import load_face_model
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import read_largest
 from likeness.track.readers import open_reader
 from likeness.types import FaceParams, Floats, Window
+
+log = logging.getLogger(__name__)
 
 
 class FaceReaders:
@@ -31,6 +38,33 @@ class FaceReaders:
     def __call__(self, real: torch.Tensor, result: torch.Tensor) -> tuple[Floats, Floats]:
         """Return (n,478,3) landmarks of the first face per frame, NaN where there is none."""
         return read_largest(self._readers[0], real), read_largest(self._readers[1], result)
+
+
+class IdentityReader:
+    """How far a made face is from the real one, by a recognizer, in a frame of every window."""
+
+    def __init__(self) -> None:
+        self._recognizer: Recognizer | None = None
+        try:
+            self._recognizer = recognizer()
+        except BackendError as error:
+            log.warning("%s; identity is not measured", error)
+
+    def __call__(
+        self, real: torch.Tensor, result: torch.Tensor, landmarks: tuple[Floats, Floats]
+    ) -> Floats:
+        """Return (n,) distances; NaN where not asked, or where a face is missing."""
+        apart = np.full(len(real), np.nan, np.float32)
+        there = np.isfinite(landmarks[0]).all((1, 2)) & np.isfinite(landmarks[1]).all((1, 2))
+        if self._recognizer is None or not there.any():
+            return apart
+        chosen = np.flatnonzero(there)[:1]
+        codes = [
+            embed_faces(frames[chosen], points[chosen], self._recognizer)
+            for frames, points in zip((real, result), landmarks, strict=True)
+        ]
+        apart[chosen] = self._recognizer.distance(*codes)
+        return apart
 
 
 class GazeReader:

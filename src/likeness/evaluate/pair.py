@@ -9,7 +9,7 @@ import numpy as np
 
 from likeness.decode import open_clip
 from likeness.evaluate.evaluation import Evaluation
-from likeness.evaluate.faces import FaceReaders
+from likeness.evaluate.faces import FaceReaders, IdentityReader
 from likeness.metrics.aligned import common_size, match_frames, stream_pairs
 from likeness.metrics.exhibits import Exhibits
 from likeness.metrics.lips import heard, middles
@@ -53,10 +53,11 @@ def evaluate_pair(
     if result.size != real.size:
         log.warning("compared at %dx%d, the smaller size", *reversed(common_size(result, real)))
     evaluation, exhibits, done = PairEvaluation(), Exhibits(total), 0
+    identities = IdentityReader()
     with FaceReaders() as read:
         for drawn, expected in stream_pairs((result, real), frames, _WINDOW):
             seen = read(expected, drawn)
-            evaluation.add(expected, drawn, *seen)
+            evaluation.add(expected, drawn, *seen, identity=identities(expected, drawn, seen))
             scores = evaluation.latest("psnr_face")
             names = [f"frame {i}" for i in frames[0][done : done + len(drawn)]]
             exhibits.add(names, expected, drawn, seen[0], scores)

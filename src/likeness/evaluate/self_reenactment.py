@@ -13,7 +13,7 @@ from likeness.condition.crop import cut
 from likeness.decode import open_clip, stream
 from likeness.errors import BundleError, ConfigError
 from likeness.evaluate.evaluation import Evaluation
-from likeness.evaluate.faces import FaceReaders, GazeReader, mapped
+from likeness.evaluate.faces import FaceReaders, GazeReader, IdentityReader, mapped
 from likeness.evaluate.subject import Subject, subject_of
 from likeness.methods.portrait.model import CPU
 from likeness.metrics.exhibits import Exhibits
@@ -88,7 +88,7 @@ def _compare(
     crop_from_frame = subject.crop(1).crop_from_frame
     evaluation, exhibits = SelfEvaluation(), Exhibits(len(held))
     gazes = GazeReader(shot.params, crop_from_frame, clip.size)
-    seconds: list[float] = []
+    identities, seconds = IdentityReader(), list[float]()
     first = shot.track.start
     with FaceReaders() as read:
         for window, frames in stream(clip, _WINDOW, Window(held.start + first, held.stop + first)):
@@ -99,7 +99,8 @@ def _compare(
             seconds.append((time.perf_counter() - began) / len(rows))
             seen = read(real, result)
             nearby = bank.crops(nearest[rows.start - held.start : rows.stop - held.start])
-            evaluation.add(real, result, *seen, nearby, gazes=gazes(seen, rows))
+            alike = identities(real, result, seen)
+            evaluation.add(real, result, *seen, nearby, gazes=gazes(seen, rows), identity=alike)
             scores = evaluation.latest("psnr_face")
             exhibits.add([f"frame {i}" for i in window], real, result, seen[0], scores)
             progress("evaluate", rows.stop - held.start, len(held))

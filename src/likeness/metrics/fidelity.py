@@ -19,7 +19,10 @@ from likeness.metrics.temporal import WarpedDifference, difference_of_roots
 from likeness.track.measure import eye_openness, mouth_openness
 from likeness.types import Floats, check
 
-_AVERAGED = ("psnr", "ssim", "psnr_face", "psnr_eyes", "psnr_mouth", "landmark_error_px")
+_AVERAGED = (
+    *("psnr", "ssim", "psnr_face", "psnr_eyes", "psnr_mouth"),
+    *("landmark_error_px", "identity"),
+)
 _REGIONS = ("face", "eyes", "mouth")
 
 
@@ -54,6 +57,9 @@ class Fidelity:
     mouth_correlation: float | None
     temporal_error: float | None
     """Change that the real clip's motion doesn't explain, less the real clip's own."""
+    identity: float | None
+    """Mean distance of the result's face to the real one by a recognizer, over a sample of frames;
+    None without a recognizer."""
     faces_lost: int
     """Frames in which the tracker found a face in the real picture and none in the result."""
     intervals: Mapping[str, tuple[float, float]]
@@ -79,6 +85,7 @@ class FrameMeasures:
         landmarks_real: Floats | None = None,
         landmarks_result: Floats | None = None,
         gazes: tuple[Floats, Floats] | None = None,
+        identity: Floats | None = None,
     ) -> None:
         """Take the next n frames, in order.
 
@@ -86,6 +93,7 @@ class FrameMeasures:
             real, result: (n,3,h,w) RGB in [0,1].
             landmarks_real, landmarks_result: (n,478,3) pixels, NaN for frames without a face; None
                 when nothing was tracked.
+            identity: (n,) distances between the two faces by a recognizer, NaN where not asked.
             gazes: (n,2,2) radians of the real eyes and of the result's, NaN where unknown; from
                 the irises' place between the corners of the eyes when None.
 
@@ -103,6 +111,7 @@ class FrameMeasures:
             )
         self._add_pictures(real, result, truth)
         self._add_motion(truth, found, gazes)
+        self.put("identity", np.full(len(real), np.nan) if identity is None else identity)
         self._temporal.add(result, real)
 
     def put(self, name: str, values: Floats) -> None:

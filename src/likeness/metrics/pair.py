@@ -36,9 +36,13 @@ class PairEvaluation:
         result: Tensor,
         landmarks_reference: Floats | None = None,
         landmarks_result: Floats | None = None,
+        *,
+        identity: Floats | None = None,
     ) -> None:
         """Take the next n frames, in order; arguments as in `FrameMeasures.add`."""
-        self._measures.add(reference, result, landmarks_reference, landmarks_result)
+        self._measures.add(
+            reference, result, landmarks_reference, landmarks_result, identity=identity
+        )
 
     def series(self) -> dict[str, Floats]:
         """Return per-frame numbers by name, as `FrameMeasures.series`."""

@@ -54,6 +54,7 @@ class SelfEvaluation:
         nearest: Tensor | None = None,
         *,
         gazes: tuple[Floats, Floats] | None = None,
+        identity: Floats | None = None,
     ) -> None:
         """Take the next n frames of the held-out part, in order.
 
@@ -63,12 +64,12 @@ class SelfEvaluation:
             landmarks_result: the same, tracked in the result; NaN for frames without a face, None
                 when it was not tracked.
             nearest: (n,3,h,w) the training frames with the nearest landmarks (`nearest_frames`).
-            gazes: as in `FrameMeasures.add`.
+            gazes, identity: as in `FrameMeasures.add`.
 
         Raises:
             ContractError: lengths or shapes differ.
         """
-        self._measures.add(real, result, landmarks_real, landmarks_result, gazes)
+        self._measures.add(real, result, landmarks_real, landmarks_result, gazes, identity)
         if landmarks_result is None:
             landmarks_result = np.full_like(landmarks_real, np.nan)
         size = (int(real.shape[-2]), int(real.shape[-1]))
