@@ -21,12 +21,11 @@ def tell(stage: str, done: int, total: int) -> None:
 def main(
     target: Path, driver: Path, output: Path, *consents: Path, minutes: float = 10.0
 ) -> likeness.RunReport:
-    """Analyse, train, reenact; analysis is kept beside the clips, so a second run is quicker."""
-    shot = likeness.analyze(target, progress=tell)[0]
+    """Train, reenact; analysis is kept beside the clips, so a second run is quicker."""
     bundle = output.with_suffix(".bundle")
     training = likeness.ReenactTraining(minutes=minutes, holdout="none")
     records = [likeness.load_consent(path) for path in consents]
-    likeness.train_portrait(shot, bundle, training, records, progress=tell)
+    likeness.train_reenact(target, bundle, training, tell, consents=records)
     report = likeness.reenact(bundle, driver, output, progress=tell)
     print(f"{report.frames} frames in {report.seconds:.0f} s, guessed: {report.fallback_frames}")
     return report

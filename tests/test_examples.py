@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from fractions import Fraction
@@ -55,10 +56,18 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_program_in_the_readme_runs(blinking_shot: Path) -> None:
+@pytest.mark.slow
+def test_the_program_in_the_readme_trains_reenacts_and_verifies(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert run(blinking_shot, "-c", program) == "50 frames at 25.00 fps, most closed 0.90\n"
+    imported = re.findall(r"^(?:import|from) (\S+)", program, re.MULTILINE)
+    assert imported == ["pathlib", "likeness"]
+    assert run(tmp_path, "-c", program) == "25 frames, manifest valid, mark True\n"
+    example = runpy.run_path(str(ROOT / "examples" / "portrait.py"))["main"]
+    report = example(
+        tmp_path / "anna.mp4", tmp_path / "ben.mp4", tmp_path / "again.mp4", minutes=0.02
+    )
+    assert (report.frames, report.fallback_frames) == (25, ())
 
 
 def test_blinks_are_counted(blinking_shot: Path) -> None:

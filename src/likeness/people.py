@@ -180,7 +180,8 @@ def _like(people: Sequence[Shot], photo: Path) -> Shot:
         else replace(shot, track=identified(shot.clip, shot.track, who))
         for shot in people
     ]
-    return most_like(code, known, who, photo.name)
+    found = most_like(code, known, who, photo.name)
+    return next(shot for shot, seen in zip(people, known, strict=True) if seen is found)
 
 
 def _whole(group: Sequence[Shot], config: AnalyzeConfig, progress: Progress) -> Shot:
