@@ -16,7 +16,18 @@ Policy:
 """
 
 from likeness.encode.coders import EncodeConfig, encoders
+from likeness.encode.place import estimate_bytes, files_of, prove_place
 from likeness.encode.signed import Signed, read_essence
 from likeness.encode.writer import Encoder, encode
 
-__all__ = ["EncodeConfig", "Encoder", "Signed", "encode", "encoders", "read_essence"]
+__all__ = [
+    "EncodeConfig",
+    "Encoder",
+    "Signed",
+    "encode",
+    "encoders",
+    "estimate_bytes",
+    "files_of",
+    "prove_place",
+    "read_essence",
+]
