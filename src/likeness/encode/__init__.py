@@ -16,6 +16,7 @@ Policy:
 """
 
 from likeness.encode.coders import EncodeConfig, encoders
+from likeness.encode.inputs import inputs_of
 from likeness.encode.place import estimate_bytes, files_of, prove_place
 from likeness.encode.signed import Signed, read_essence
 from likeness.encode.writer import Encoder, encode
@@ -28,6 +29,7 @@ __all__ = [
     "encoders",
     "estimate_bytes",
     "files_of",
+    "inputs_of",
     "prove_place",
     "read_essence",
 ]

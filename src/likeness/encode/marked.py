@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 LEAST_SIDE = 32
 """Pixels of the shorter side below which no frame carries a mark that can be found."""
 MARKED_SIDE = 64
-"""Pixels of the shorter side from which on the mark is found in single frames that show anything
-(p below 1e-12; at 56 pixels 1e-3 to 1e-10, below 48 hardly ever)."""
+"""Pixels of the shorter side from which on the mark is found in single frames with some texture (p
+below 1e-12; at 56 pixels 1e-3 to 1e-10, below 48 hardly ever)."""
 _TRIED_FRAMES = 8
 _TRIED_BYTES = 256 << 20
 """Most that the frames of the trial may hold."""
@@ -107,7 +107,7 @@ class Sampled:
             note = (
                 f"frames of {self._size[1]}x{self._size[0]} pixels that show this little cannot "
                 "carry a watermark that is found again; the manifest alone says what this video "
-                f"is. From a shorter side of {MARKED_SIDE} pixels on it is found in any picture"
+                f"is. The shorter side should have {MARKED_SIDE} pixels or more"
             )
             log.warning("%s", note)
             return note

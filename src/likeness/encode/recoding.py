@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -24,7 +23,7 @@ def media_name(path: Path) -> str:
 
     A colon in a bare name would be read as a protocol.
     """
-    return f"file:{os.path.abspath(path)}"
+    return f"file:{path.absolute()}"
 
 
 class Recoder:

@@ -46,7 +46,7 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
     try:
         with ExitStack() as opened:
             source = opened.enter_context(av.open(media_name(sound.path), "r"))
-            written = opened.enter_context(av.open(media_name(output), "w", format=kind))
+            written = opened.enter_context(av.open(media_name(Path(output)), "w", format=kind))
             layout = "mono" if channels == 1 else "stereo"
             stream = cast(AudioStream, written.add_stream(coder, rate=rate, layout=layout))
             stream.bit_rate = _BITS_PER_CHANNEL * channels

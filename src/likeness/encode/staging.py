@@ -142,7 +142,10 @@ def put_in_place(ready: Path) -> None:
             (into / name).unlink()
     flush(into)
     flush(parent)
-    shutil.rmtree(ready, ignore_errors=True)
+    # Back under a name that only says: may be removed.
+    done = ready.with_name(ready.name.removesuffix(READY) + PARTIAL)
+    os.rename(ready, done)
+    shutil.rmtree(done, ignore_errors=True)
 
 
 def _evict(plan: Plan, ready: Path, into: Path) -> None:

@@ -99,6 +99,9 @@ def _identity(path: Path) -> _Identity:
     except OSError as error:
         raise MediaError(f"{path} cannot be looked at: {cause_of(error)}") from error
     real = Path(os.path.realpath(path))
+    if real != path and real.exists():
+        # Spelled through a folder that isn't there.
+        return _identity(real)
     try:
         folder = real.parent.stat()
     except OSError:

@@ -87,8 +87,7 @@ def real_place(output: Path) -> Path:
             return real
     except OSError as error:
         raise MediaError(f"{output} cannot be written: {cause_of(error)}") from error
-    # The folder's links are kept: they are the user's way of naming it.
-    return Path(os.path.abspath(output))
+    return Path(os.path.realpath(output.parent)) / output.name
 
 
 def left_in(folder: Path, kind: str) -> list[Path]:
