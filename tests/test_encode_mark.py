@@ -26,13 +26,13 @@ def like(size: tuple[int, int], count: int) -> Clip:
 
 
 def pan(size: tuple[int, int], count: int) -> torch.Tensor:
-    """A picture that moves behind the frame."""
+    """Soft colors that move behind the frame, with a camera's noise."""
     generator = torch.Generator().manual_seed(3)
-    coarse = torch.rand((1, 3, 24, 40), generator=generator)
-    whole = torch.nn.functional.interpolate(
-        coarse, (size[0], size[1] + 2 * count), mode="bicubic"
-    ).clamp(0.05, 0.95)
-    return torch.cat([whole[..., 2 * i : 2 * i + size[1]] for i in range(count)])
+    coarse = torch.rand((1, 3, 3, 4), generator=generator)
+    whole = torch.nn.functional.interpolate(coarse, (size[0], size[1] + 2 * 20), mode="bicubic")
+    at = [2 * (i % 20) for i in range(count)]
+    frames = torch.cat([whole[..., x : x + size[1]] for x in at])
+    return (frames + 0.01 * torch.randn(frames.shape, generator=generator)).clamp(0.05, 0.95)
 
 
 def reading(path: Path) -> WatermarkReading:

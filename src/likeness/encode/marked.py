@@ -14,7 +14,7 @@ import torch
 from likeness.encode.coders import EncodeConfig, choose_coder
 from likeness.encode.recoding import media_name
 from likeness.errors import MediaError
-from likeness.provenance.watermark import Detector, WatermarkReading
+from likeness.provenance.watermark import LEVEL, Detector, WatermarkReading
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ _SMALL = 128
 """Pixels of the shorter side below which a few frames may not suffice."""
 _BEST = 1.0
 """Quality at which next to nothing is lost by any of the codecs."""
+_MARGIN = 1e-15
+"""p-value that is asked of the first frames, so that the whole stays below the test's own level."""
 _STEP = 4
 """Between the qualities that are tried."""
 _RUNS, _RUN_FRAMES = 8, 3
@@ -153,19 +155,22 @@ def settle(
     size = frames.shape[2], frames.shape[3]
     asked = coder.quality if config.quality is None else config.quality
     quality = asked
-    while not _read(_all(write(replace(config, quality=quality))), size).present:
+    while True:
+        found = _read(_all(write(replace(config, quality=quality))), size)
+        # Worse than the default, a margin is asked for: other frames may hide the mark less well.
+        if found.p_value < (_MARGIN if quality > coder.quality else LEVEL):
+            break
         if quality == asked and not _read(frames, size).present:
-            # The first frames show too little to tell; the whole is tested at its end.
-            return config, None
+            # These frames show too little to tell: the default is what the mark was made for, and
+            # the whole is tested at its end.
+            quality = min(asked, coder.quality)
+            break
         if quality <= _BEST:
             break
         quality = max(_BEST, quality - _STEP)
     if quality == asked:
         return config, None
-    note = (
-        f"quality {asked:g} would erase the watermark from these frames; {quality:g} was used, "
-        "which keeps it"
-    )
+    note = f"quality {asked:g} would erase the watermark from these frames; {quality:g} was used"
     log.warning("%s", note)
     return replace(config, quality=quality), note
 
