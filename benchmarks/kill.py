@@ -181,7 +181,9 @@ def probe(scenario: Media | Portrait, point: int, counts: Counts) -> bool:
         try:
             scenario.next_start(folder)
         except LikenessError as error:
-            counts.faults.append(f"{scenario.title}, kill {point}: {error}")
+            # Where nothing was, nothing may be there after a kill.
+            if not scenario.fresh or whole:
+                counts.faults.append(f"{scenario.title}, kill {point}: {error}")
         found = scenario.found(folder)
         counts.lost += found is None and (whole or not scenario.fresh)
         counts.undone += whole and found != AFTER
