@@ -79,13 +79,16 @@ class Sampled:
         if index in self._wanted:
             self._before.add(frame[None])
 
-    def check(self, file: Path, seconds: Sequence[float], quality: float) -> str | None:
+    def check(
+        self, file: Path, seconds: Sequence[float], quality: float, default: float
+    ) -> str | None:
         """Test the mark in what was written.
 
         Args:
             file: the finished video.
             seconds: when each frame is shown.
-            quality: what it was coded with, for the message.
+            quality: what it was coded with.
+            default: what it would be coded with if nothing was asked for.
 
         Returns:
             A sentence where the frames cannot carry a mark that is found, whatever their coding.
@@ -105,7 +108,8 @@ class Sampled:
         found = after.read()
         if found.present:
             return None
-        if not self._before.read().present:
+        faint = min(self._size) < MARKED_SIDE and quality <= default
+        if faint or not self._before.read().present:
             note = (
                 f"frames of {self._size[1]}x{self._size[0]} pixels that show this little cannot "
                 "carry a watermark that is found again; the manifest alone says what this video "
@@ -166,6 +170,8 @@ def settle(
             quality = min(asked, coder.quality)
             break
         if quality <= _BEST:
+            # No quality keeps it, so none is to blame.
+            quality = min(asked, coder.quality)
             break
         quality = max(_BEST, quality - _STEP)
     if quality == asked:

@@ -237,7 +237,7 @@ class Encoder:
         config = self._job.config
         coder = choose_coder(config, self._place.suffix.lower())[1]
         quality = coder.quality if config.quality is None else config.quality
-        if note := self._sampled.check(file, sink.seconds, quality):
+        if note := self._sampled.check(file, sink.seconds, quality, coder.quality):
             self._told.append(note)
 
 
