@@ -132,15 +132,6 @@ def test_no_audio_stays_without(tmp_path, frames, make_clip):
     assert open_clip(tmp_path / "o.mp4").audio == ()
 
 
-def test_sound_that_the_container_cannot_hold(plain_clip, tmp_path):
-    clip = open_clip(plain_clip)
-    with pytest.raises(MediaError, match="cannot"), encode(
-        tmp_path / "o.webm", like=clip, manifest=MANIFEST
-    ) as video:  # fmt: skip
-        video.append(read(plain_clip))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_sound_from_another_container(tmp_path, frames, make_clip, packets):
     clip = open_clip(make_clip(tmp_path / "a.mkv", frames(50), tones=(500.0,),
                                time_base=Fraction(1, 25)))  # fmt: skip
@@ -156,10 +147,16 @@ def test_sound_from_another_container(tmp_path, frames, make_clip, packets):
 @pytest.mark.parametrize("fault", ["raise", "too few", "too many"])
 def test_failure_leaves_nothing_and_touches_nothing(tmp_path, plain_clip, name, fault):
     clip = replace(open_clip(plain_clip), audio=())
-    old = tmp_path / ("o0.png" if "%" in name else name)
-    old.write_bytes(b"precious")
-    sidecar_of(tmp_path / name).write_text("old manifest")
     frames = read(plain_clip)
+    if "%" in name:
+        one = Timeline(np.zeros(1, np.int64), clip.time_base, 1, None)
+        # Of pictures, only those of an earlier run may be in the way.
+        with encode(tmp_path / name, clip, MANIFEST, one) as old:
+            old.append(frames[:1])
+    else:
+        (tmp_path / name).write_bytes(b"precious")
+        sidecar_of(tmp_path / name).write_text("old manifest")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     expected = ValueError if fault == "raise" else MediaError
     message = "stop" if fault == "raise" else "expected 90"
 
@@ -173,9 +170,8 @@ def test_failure_leaves_nothing_and_touches_nothing(tmp_path, plain_clip, name, 
 
     with pytest.raises(expected, match=message):
         work()
-    assert old.read_bytes() == b"precious"
-    assert sidecar_of(tmp_path / name).read_text() == "old manifest"
-    assert len(list(tmp_path.iterdir())) == 2
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert len(before) == 2
 
 
 def test_input_is_never_overwritten(tmp_path, plain_clip):

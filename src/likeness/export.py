@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from likeness.errors import BackendError, BundleError, ConfigError
 from likeness.networks import build
+from likeness.outputs import atomic_file, cause_of
 from likeness.store.files import sha256_of
 from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.portrait import GUIDES, Portrait
@@ -179,18 +180,17 @@ def export(bundle: Bundle, output: Path, tolerance: float = TOLERANCE) -> Export
     notes = {"license": bundle.license, "method": bundle.method, "network": weights.network}
     if not output.parent.is_dir():
         raise BundleError(f"the folder {output.parent} does not exist; make it first")
-    partial = output.with_name(f".{output.name}.partial")
     try:
-        _write(what, partial, notes)
-        found = difference(what, partial)
-        if not found <= tolerance:
-            raise BundleError(
-                f"onnxruntime's answer differs from torch's by {found:.2g}, expected {tolerance:g} "
-                f"at most; {output} was not written"
-            )
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+        with atomic_file(output) as partial:
+            _write(what, partial, notes)
+            found = difference(what, partial)
+            if not found <= tolerance:
+                raise BundleError(
+                    f"onnxruntime's answer differs from torch's by {found:.2g}, expected "
+                    f"{tolerance:g} at most; {output} was not written"
+                )
+    except OSError as error:
+        raise BundleError(f"{output} cannot be written: {cause_of(error)}") from error
     shapes = {name: ("N", *tensor.shape[1:]) for name, tensor in what.inputs.items()}
     return Exported(
         output,

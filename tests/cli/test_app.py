@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -172,3 +175,24 @@ def test_settings_come_from_file_and_flags(tmp_path: Path) -> None:
     file.write_text("[track]\nmax_face = 2\n")
     with pytest.raises(ConfigError, match="'track.max_face'; did you mean 'max_faces'"):
         settings(TrackConfig, "track", options)
+
+
+@pytest.mark.parametrize(
+    "end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, KeyboardInterrupt],
+)  # fmt: skip
+def test_every_end_says_how_to_go_on(
+    end: int | type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop() -> None:
+        if not isinstance(end, int):
+            raise end
+        os.kill(os.getpid(), end)
+        time.sleep(30)
+
+    monkeypatch.setattr("likeness.doctor.examine", stop)
+    assert run(["doctor"]) == 128 + (end if isinstance(end, int) else signal.SIGINT)
+    said = capsys.readouterr().err
+    assert said.startswith("likeness: stopped (")
+    assert "goes on with --resume" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -25,8 +26,7 @@ from likeness.cli import (
 )
 from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
 from likeness.errors import ConfigError, LikenessError
-
-INTERRUPTED = 130
+from likeness.outputs import Stopped, one_way_out
 
 
 def build() -> App:
@@ -40,6 +40,8 @@ def build() -> App:
         help_format="markdown",
         # A flag is given or not given: --no-json would be a second way to say nothing.
         default_parameter=Parameter(negative=()),
+        # Every end leaves by one way, and says how to go on.
+        suppress_keyboard_interrupt=False,
     )
     app.command(doctor.doctor, help_epilogue=doctor.EXAMPLE)
     app.command(track.track, help_epilogue=track.EXAMPLE)
@@ -68,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
     # prints goes to standard error.
     elsewhere = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     try:
-        with elsewhere:
+        with one_way_out(), elsewhere:
             facts = build()(
                 list(arguments),
                 result_action="return_value",
@@ -82,6 +84,7 @@ def run(arguments: Sequence[str]) -> int:
     except LikenessError as error:
         complain(error, as_json)
         return MISUSED if isinstance(error, ConfigError) else FAILED
-    except KeyboardInterrupt:
-        print("likeness: interrupted; a long command goes on with --resume", file=sys.stderr)
-        return INTERRUPTED
+    except (Stopped, KeyboardInterrupt) as end:
+        stopped = end if isinstance(end, Stopped) else Stopped(signal.SIGINT)
+        print(f"likeness: {stopped}", file=sys.stderr)
+        return stopped.exit_code

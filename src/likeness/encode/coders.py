@@ -51,6 +51,19 @@ _CODERS = {
 }
 
 
+def check_ending(suffix: str) -> None:
+    """Make sure that an ending, in lower case, is one of a container that can be written.
+
+    Raises:
+        MediaError: it isn't.
+    """
+    if suffix not in CONTAINERS:
+        raise MediaError(
+            f"{suffix or 'a name without ending'} is no container that can be written; expected "
+            f"one of {', '.join(sorted(CONTAINERS))}, or a picture sequence such as out/%05d.png"
+        )
+
+
 def choose_coder(config: EncodeConfig, suffix: str) -> tuple[str, Coder]:
     """Return codec name and encoder for a container.
 
@@ -59,11 +72,7 @@ def choose_coder(config: EncodeConfig, suffix: str) -> tuple[str, Coder]:
         MediaError: The container is none that this program writes.
         BackendError: This build of PyAV lacks the encoder.
     """
-    if suffix not in CONTAINERS:
-        raise MediaError(
-            f"{suffix or 'a name without ending'} is no container that can be written; expected "
-            f"one of {', '.join(sorted(CONTAINERS))}, or a picture sequence such as out/%05d.png"
-        )
+    check_ending(suffix)
     codec = config.codec
     if codec == "auto":
         codec = "vp9" if suffix == ".webm" else "h264"

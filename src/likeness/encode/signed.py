@@ -13,8 +13,8 @@ from typing import Literal
 
 import av
 
-from likeness.encode.atomic import AtomicFile, partial_name
 from likeness.errors import MediaError
+from likeness.media_names import ffmpeg_name
 from likeness.provenance.credentials import Credentials
 from likeness.provenance.manifest import PENDING, Manifest
 from likeness.provenance.reading import ManifestReading, read_detached, read_manifest
@@ -54,7 +54,7 @@ def read_essence(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with av.open(str(path)) as container:
+        with av.open(ffmpeg_name(Path(path))) as container:
             for packet in container.demux(video=0):
                 if packet.size:
                     digest.update(packet)
@@ -63,17 +63,20 @@ def read_essence(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sign_video(file: Path, output: Path, manifest: Manifest, by: Credentials) -> AtomicFile | None:
+def sign_video(
+    file: Path, beside: Path, manifest: Manifest, by: Credentials, output: Path
+) -> Path | None:
     """Sign a finished video under its hidden name.
 
     Args:
         file: The video; it is replaced by its signed copy where the container holds a manifest.
-        output: Where it will stand.
+        beside: Folder for a manifest that has to stand beside the output.
         manifest: What is stated.
         by: Who signs.
+        output: Where it will stand.
 
     Returns:
-        The manifest to be put beside the output, or None where the file holds it.
+        Where the manifest will stand beside the output, or None where the file holds it.
 
     Raises:
         MediaError: It cannot be signed, or what was signed does not validate.
@@ -83,22 +86,23 @@ def sign_video(file: Path, output: Path, manifest: Manifest, by: Credentials) ->
         _note_essence(file, essence)
         _replace_by_signed(file, manifest, essence, by)
         return None
-    return _beside((file,), output, manifest, essence, by)
+    return _beside((file,), beside, manifest, essence, by, output)
 
 
 def sign_pictures(
-    files: Sequence[Path], output: Path, manifest: Manifest, by: Credentials
-) -> AtomicFile | None:
+    files: Sequence[Path], beside: Path, manifest: Manifest, by: Credentials, output: Path
+) -> Path | None:
     """Sign finished pictures under their hidden names, each for itself.
 
     Args:
         files: The pictures in order; each is replaced by its signed copy where it holds a manifest.
-        output: A picture, pattern or folder.
+        beside: Folder for a manifest over all of them.
         manifest: What is stated.
         by: Who signs.
+        output: A picture, pattern or folder.
 
     Returns:
-        One manifest over all pictures, to be put beside the output, or None where each holds it.
+        Where the manifest over all pictures will stand, or None where each holds it.
 
     Raises:
         MediaError: As `sign_video`.
@@ -107,7 +111,7 @@ def sign_pictures(
         for file in files:
             _replace_by_signed(file, manifest, None, by)
         return None
-    return _beside(tuple(files), output, manifest, None, by)
+    return _beside(tuple(files), beside, manifest, None, by, output)
 
 
 def rehearse(by: Credentials) -> None:
@@ -127,7 +131,9 @@ def rehearse(by: Credentials) -> None:
 def _replace_by_signed(
     file: Path, manifest: Manifest, essence: str | None, by: Credentials
 ) -> None:
-    signed = partial_name(file)
+    # The name is short whatever the file's is.
+    signed = file.with_name(f"signed{file.suffix}")
+    signed = signed if signed != file else file.with_name(f"signed_{file.suffix}")
     try:
         sign_into(file, signed, manifest, essence, by)
         _insist(read_manifest(signed))
@@ -138,25 +144,23 @@ def _replace_by_signed(
 
 def _beside(
     files: tuple[Path, ...],
-    output: Path,
+    folder: Path,
     manifest: Manifest,
     essence: str | None,
     by: Credentials,
-) -> AtomicFile:
-    target = AtomicFile(detached_of(output))
+    output: Path,
+) -> Path:
+    place = detached_of(output)
+    written = folder / place.name
     content = Content(files)
-    try:
-        target.partial.write_bytes(sign_beside(content, manifest, essence, by))
-        _insist(read_detached(content, target.partial))
-    except BaseException:
-        target.discard()
-        raise
+    written.write_bytes(sign_beside(content, manifest, essence, by))
+    _insist(read_detached(content, written))
     log.warning(
         "%s cannot hold a signed manifest: it stands beside it as %s; keep both together",
         output.name,
-        target.output.name,
+        place.name,
     )
-    return target
+    return place
 
 
 def _insist(found: ManifestReading) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +14,6 @@ from typing import cast
 import av
 import numpy as np
 import torch
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -22,7 +21,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from likeness.color import coded_tags
-from likeness.encode.atomic import AtomicFile, AtomicPictures
 from likeness.encode.coders import (
     Coder,
     EncodeConfig,
@@ -31,8 +29,10 @@ from likeness.encode.coders import (
     pixel_format,
 )
 from likeness.encode.pixels import PixelWriter, linear_float, packed_rgb16, planar_rgb
-from likeness.encode.signed import sign_pictures, sign_video
+from likeness.encode.tracks import Tracks, beside_of
 from likeness.errors import MediaError
+from likeness.media_names import ffmpeg_name
+from likeness.outputs import cause_of
 from likeness.provenance.credentials import Credentials
 from likeness.provenance.manifest import PENDING, Manifest
 from likeness.types import Clip, Timeline
@@ -59,49 +59,71 @@ class Job:
 class VideoSink:
     """A container that is filled frame by frame, sound in step."""
 
-    def __init__(self, output: Path, job: Job) -> None:
+    def __init__(self, file: Path, job: Job) -> None:
+        """Open `file`, a name in a hidden folder, for a job."""
         self._job = job
         self._timeline = job.timeline
-        codec, coder = choose_coder(job.config, output.suffix.lower())
-        self._target = AtomicFile(output)
+        self._file = file
+        codec, coder = choose_coder(job.config, file.suffix.lower())
         self._pts = job.timeline.pts - job.timeline.pts[0]
         self._durations = np.append(np.diff(self._pts), job.timeline.last_duration)
-        self._first = max(0, int(job.timeline.pts[0]))
-        # Players skip what lies before zero: picture and sound move together to where it is seen.
-        late = (self._first - int(job.timeline.pts[0])) * job.timeline.time_base
-        if late:
-            log.warning("%s starts before zero; it is moved by %s seconds", output, late)
         self._open = ExitStack()
         try:
-            self._container = self._open_output(output)
+            self._container = self._open_output()
             self._video = self._add_video(codec, coder)
-            self._sound = _Sound(self._open, job.timeline, self._container, late)
+            beside = beside_of(job.like, job.timeline)
+            self._tracks = Tracks(self._open, beside, self._container, file.suffix.lower())
+            self._first = self._set_clock()
         except (av.error.FFmpegError, ValueError, OSError) as error:
-            self.discard()
-            raise MediaError(f"{output} cannot be written ({error})") from error
-        except MediaError:
-            self.discard()
+            self.close()
+            raise MediaError(f"{file.name} cannot be written: {cause_of(error)}") from error
+        except BaseException:
+            self.close()
             raise
 
-    def _open_output(self, output: Path) -> OutputContainer:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the input could not be copied as it was, in sentences."""
+        return tuple(self._tracks.notes)
+
+    @property
+    def seconds(self) -> list[float]:
+        """When each frame is shown in the file."""
+        times = (self._pts + self._first) * float(self._timeline.time_base)
+        return [float(time) for time in times]
+
+    def _set_clock(self) -> int:
+        """Let the output start at zero, with picture and sound as far apart as they were.
+
+        Returns:
+            Ticks of the timeline from zero to the first frame.
+        """
+        tick = self._timeline.time_base
+        picture = int(self._timeline.pts[0]) * tick
+        zero = self._tracks.earliest(picture, tick)
+        self._tracks.begin(zero, self._timeline.sound_until)
+        return int((picture - zero) / tick)
+
+    def _open_output(self) -> OutputContainer:
         options: dict[str, str] = {}
         marks = self._job.manifest.marks()
-        if output.suffix.lower() in (".mp4", ".mov", ".m4v"):
+        suffix = self._file.suffix.lower()
+        if suffix in (".mp4", ".mov", ".m4v"):
             # QuickTime's own tags have no place for the whole manifest.
-            mov = "+use_metadata_tags" if output.suffix.lower() == ".mov" else ""
+            mov = "+use_metadata_tags" if suffix == ".mov" else ""
             options["movflags"] = "+faststart" + mov
             scale = self._timeline.time_base.denominator
             if scale > _LARGEST_SCALE:
                 raise MediaError(
-                    f"time base {self._timeline.time_base} is too fine for {output.suffix}; "
+                    f"time base {self._timeline.time_base} is too fine for {suffix}; "
                     "expected at least 1/2147483647 second"
                 )
             options["video_track_timescale"] = str(scale)
             options["movie_timescale"] = str(self._movie_scale(scale))
             marks["comment"] += f" Picture stream sha256 {PENDING}"
         else:
-            self._warn_of_milliseconds(output)
-        container = av.open(str(self._target.partial), "w", container_options=options)
+            self._warn_of_milliseconds(suffix)
+        container = av.open(ffmpeg_name(self._file), "w", container_options=options)
         self._open.enter_context(container)
         container.metadata.update(marks)
         return container
@@ -113,10 +135,10 @@ class VideoSink:
         common = math.lcm(scale, *(rate for rate in rates if rate > 0))
         return common if common <= _LARGEST_SCALE else max(scale, 1000)
 
-    def _warn_of_milliseconds(self, output: Path) -> None:
+    def _warn_of_milliseconds(self, suffix: str) -> None:
         tick = self._timeline.time_base * 1000
-        if np.any(self._timeline.pts * tick.numerator % tick.denominator):
-            log.warning("%s counts milliseconds; time stamps are rounded to them", output.suffix)
+        if np.any(self._pts * tick.numerator % tick.denominator):
+            log.warning("%s counts milliseconds; time stamps are rounded to them", suffix)
 
     def _add_video(self, codec: str, coder: Coder) -> VideoStream:
         job, timeline = self._job, self._timeline
@@ -168,111 +190,48 @@ class VideoSink:
             packet.pts += self._first
             packet.dts += self._first
             packet.time_base = self._timeline.time_base
-            self._sound.copy_until(packet.dts * self._timeline.time_base)
+            self._tracks.copy_until(packet.dts * self._timeline.time_base)
             self._container.mux(packet)
 
     def finish(self) -> None:
         """Write what the encoder still holds, the rest of the sound and the index."""
         self._mux(self._video.encode(None))
-        self._sound.copy_until(None)
+        self._tracks.copy_until(None)
         self._open.close()
 
-    def sign(self, manifest: Manifest, by: Credentials) -> AtomicFile | None:
-        """Sign the finished file; return a manifest that must stand beside it, if any."""
-        return sign_video(self._target.partial, self._target.output, manifest, by)
+    def files(self) -> list[Path]:
+        """Return what was written."""
+        return [self._file]
 
-    def commit(self) -> None:
-        """Put the whole file in place."""
-        self._target.commit()
-
-    def discard(self) -> None:
-        """Remove what was written."""
+    def close(self) -> None:
+        """Let go of an unfinished file."""
         try:
             self._open.close()
         except (av.error.FFmpegError, ValueError, OSError) as error:
             log.debug("closing an unfinished file failed: %s", error)
-        self._target.discard()
-
-
-class _Sound:
-    """Copies the packets of a clip's audio tracks, bit for bit, with their time stamps."""
-
-    def __init__(
-        self, opened: ExitStack, timeline: Timeline, output: OutputContainer, late: Fraction
-    ) -> None:
-        sound = timeline.sound
-        self._output = output
-        self._late = late
-        self._until = timeline.sound_until
-        self._streams: dict[int, AudioStream] = {}
-        self._packets: Iterator[Packet[AudioStream]] = iter(())
-        self._waiting: Packet[AudioStream] | None = None
-        if sound is None or not sound.audio:
-            return
-        container = opened.enter_context(av.open(str(sound.path), "r"))
-        chosen = [container.streams[track.index] for track in sound.audio]
-        for stream in chosen:
-            if not isinstance(stream, AudioStream):
-                raise MediaError(f"stream {stream.index} of {sound.path} is no sound any more")
-            try:
-                copy = output.add_stream_from_template(stream)
-            except ValueError as error:
-                raise MediaError(
-                    f"the output cannot hold {stream.codec_context.name} sound ({error}); choose "
-                    ".mkv, which holds any, or leave the sound out"
-                ) from error
-            copy.metadata.update(stream.metadata)
-            copy.disposition = stream.disposition
-            self._streams[stream.index] = copy
-        self._packets = cast(Iterator["Packet[AudioStream]"], container.demux(chosen))
-
-    def _take(self) -> Packet[AudioStream] | None:
-        packet = next(self._packets, None)
-        if packet is not None and self._late:
-            ticks = round(self._late / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts + ticks
-            packet.dts = None if packet.dts is None else packet.dts + ticks
-        return packet
-
-    def _beyond(self, packet: Packet[AudioStream]) -> bool:
-        """Tell whether a packet starts where the sound has been cut off."""
-        if self._until is None or packet.pts is None:
-            return False
-        return packet.pts * packet.time_base >= self._until
-
-    def copy_until(self, seconds: Fraction | None) -> None:
-        """Write the packets up to a time, or all that are left."""
-        while True:
-            packet = self._waiting or self._take()
-            self._waiting = None
-            if packet is None:
-                return
-            if packet.size == 0 or self._beyond(packet):
-                continue
-            start = packet.dts if packet.dts is not None else packet.pts
-            if seconds is not None and start is not None and start * packet.time_base > seconds:
-                self._waiting = packet
-                return
-            packet.stream = self._streams[packet.stream_index]
-            self._output.mux(packet)
 
 
 class PictureSink:
     """Numbered pictures, or a single one."""
 
-    def __init__(self, output: Path, job: Job) -> None:
-        single = output.suffix != "" and "%" not in output.name
-        if single and len(job.timeline) != 1:
-            raise MediaError(
-                f"{output} can hold one picture, {len(job.timeline)} are to be written; name a "
-                f"pattern such as {output.stem}_%05d{output.suffix}"
-            )
-        self._output = output
-        inputs = (job.like.path, *((job.timeline.sound.path,) if job.timeline.sound else ()))
-        self._target = AtomicFile(output) if single else AtomicPictures(output, inputs)
-        suffix = output.suffix.lower() if single else cast(AtomicPictures, self._target).suffix
+    def __init__(self, folder: Path, job: Job, names: Callable[[int], str], suffix: str) -> None:
+        """Prepare to write pictures into a hidden folder.
+
+        Args:
+            folder: where they are written.
+            job: what they show.
+            names: file name of each picture by its number.
+            suffix: its ending, lower case.
+        """
+        self._folder = folder
+        self._names = names
+        self._written: list[Path] = []
+        self.notes: tuple[str, ...] = ()
         if job.timeline.sound is not None and job.timeline.sound.audio:
-            log.warning("pictures hold no sound; the audio of %s is left out", output)
+            self.notes = (
+                f"pictures hold no sound; that of {job.timeline.sound.path.name} is left out",
+            )
+            log.warning("%s", self.notes[0])
         self._deep = (job.config.bit_depth or job.like.bit_depth) > 8
         self._kind = {".png": "png", ".exr": "exr"}.get(suffix, "tiff")
         self._context: VideoCodecContext | None = None
@@ -298,23 +257,16 @@ class PictureSink:
         data = b"".join(bytes(packet) for packet in self._context.encode(picture))
         if not data:
             raise MediaError(f"the {self._kind} encoder returned nothing for picture {index}")
-        target = self._target
-        path = target.path(index) if isinstance(target, AtomicPictures) else target.partial
+        path = self._folder / self._names(index)
         path.write_bytes(data)
+        self._written.append(path)
 
     def finish(self) -> None:
         """Every picture is whole when written."""
 
-    def sign(self, manifest: Manifest, by: Credentials) -> AtomicFile | None:
-        """Sign the pictures; return a manifest that must stand beside them, if any."""
-        hidden = self._target.partial
-        files = sorted(hidden.iterdir()) if hidden.is_dir() else [hidden]
-        return sign_pictures(files, self._output, manifest, by)
+    def files(self) -> list[Path]:
+        """Return what was written, in order."""
+        return self._written
 
-    def commit(self) -> None:
-        """Put the pictures in place."""
-        self._target.commit()
-
-    def discard(self) -> None:
-        """Remove what was written."""
-        self._target.discard()
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
@@ -12,26 +11,18 @@ import numpy as np
 from av.audio.stream import AudioStream
 
 from likeness.channels import plain_channels
+from likeness.encode.containers import can_copy
 from likeness.errors import MediaError
+from likeness.media_names import ffmpeg_name
+from likeness.outputs import atomic_file, cause_of
 from likeness.types import AudioTrack, Floats, Sound
 
-COPIED: Mapping[str, frozenset[str]] = {
-    ".mp4": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "libopus"}),
-    ".m4v": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}),
-    ".webm": frozenset({"opus", "libopus", "vorbis", "libvorbis"}),
-}
-"""Codecs that a container takes over packet by packet and players expect in it; the others take
-any. PCM is legal in MP4, but no browser plays it."""
 _CODERS = {".webm": ("libopus", "matroska", 48000)}
 _AAC = ("aac", "ipod", None)
 _BITS_PER_CHANNEL = 96000
 _LARGEST_RATE = 96000
 
-
-def can_copy(sound: Sound, suffix: str) -> bool:
-    """Tell whether a container (.mp4, .mkv, ...) takes over all tracks of a sound bit for bit."""
-    suffix = suffix.lower()
-    return suffix not in COPIED or all(track.codec in COPIED[suffix] for track in sound.audio)
+__all__ = ["can_copy", "recode", "write_sound"]
 
 
 def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
@@ -55,8 +46,8 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
     output = folder / f"sound.{'m4a' if kind == 'ipod' else 'mka'}"
     try:
         with ExitStack() as opened:
-            source = opened.enter_context(av.open(str(sound.path), "r"))
-            written = opened.enter_context(av.open(str(output), "w", format=kind))
+            source = opened.enter_context(av.open(ffmpeg_name(sound.path), "r"))
+            written = opened.enter_context(av.open(ffmpeg_name(Path(output)), "w", format=kind))
             layout = "mono" if channels == 1 else "stereo"
             stream = cast(AudioStream, written.add_stream(coder, rate=rate, layout=layout))
             stream.bit_rate = _BITS_PER_CHANNEL * channels
@@ -101,7 +92,10 @@ def write_sound(
         MediaError: the file cannot be written.
     """
     try:
-        with av.open(str(output), "w", format="ipod") as container:
+        with (
+            atomic_file(Path(output)) as file,
+            av.open(ffmpeg_name(file), "w", format="ipod") as container,
+        ):
             stream = container.add_stream("aac", rate=rate, layout="mono")
             stream.bit_rate = bits_per_second
             planes = np.ascontiguousarray(samples, np.float32)[None]
@@ -111,6 +105,4 @@ def write_sound(
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
     except (av.FFmpegError, OSError) as error:
-        raise MediaError(
-            f"{output} cannot be written ({error}); expected an existing folder with write access"
-        ) from error
+        raise MediaError(f"{output} cannot be written: {cause_of(error)}") from error

@@ -27,6 +27,7 @@ import numpy as np
 from likeness.controls import Values
 from likeness.errors import MediaError
 from likeness.geometry import axis_angle, rotation_matrix
+from likeness.outputs import atomic_file, cause_of
 from likeness.plan.performance import Performance
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.types import Bools, FaceParams, Floats, Ints, Timeline
@@ -115,9 +116,11 @@ def write_arkit(capture: Capture, path: Path) -> None:
     Raises:
         MediaError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with (
+            atomic_file(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS])
             for tick, row, observed in zip(
@@ -127,11 +130,8 @@ def write_arkit(capture: Capture, path: Path) -> None:
                 # Adding zero turns -0 into 0.
                 cells = [f"{value:.{_DECIMALS}f}" for value in np.round(row, _DECIMALS) + 0.0]
                 writer.writerow([_timecode(int(tick), capture.rate), count, *cells])
-        temporary.replace(path)
     except OSError as error:
-        raise MediaError(f"{path} cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise MediaError(f"{path} cannot be written: {cause_of(error)}") from error
 
 
 def capture_of(performance: Performance) -> Capture:

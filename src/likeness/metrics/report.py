@@ -21,6 +21,7 @@ from torch import Tensor
 from likeness.errors import MediaError
 from likeness.metrics.pictures import figure_png, picture_png, picture_size
 from likeness.metrics.poster import poster_of
+from likeness.outputs import atomic_file, cause_of
 from likeness.types import check
 
 if TYPE_CHECKING:
@@ -162,12 +163,12 @@ class Report:
             MediaError: the folder does not exist or cannot be written.
         """
         path = Path(path)
-        partial = path.with_name(path.name + ".partial")
+        page = self.html()
         try:
-            partial.write_text(self.html(), encoding="utf-8")
-            partial.replace(path)
+            with atomic_file(path) as partial:
+                partial.write_text(page, encoding="utf-8")
         except OSError as error:
-            raise MediaError(f"cannot write {path}: {error.strerror or error}") from error
+            raise MediaError(f"cannot write {path}: {cause_of(error)}") from error
         return path
 
     def _figure(self, png: bytes, caption: str, width: int, look: str) -> Report:

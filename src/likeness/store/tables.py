@@ -10,6 +10,7 @@ import numpy as np
 
 from likeness.controls import ANGLES, GAZE, POSITION, Values, control_names, controls_of
 from likeness.errors import BundleError
+from likeness.outputs import atomic_file, cause_of
 from likeness.types import Shot
 
 _DECIMALS = {**dict.fromkeys((*ANGLES, *GAZE), 4), **dict.fromkeys(POSITION, 3)}
@@ -33,19 +34,18 @@ def write_table(shot: Shot, path: Path) -> None:
     frames = np.arange(shot.track.start, shot.track.start + len(shot.track))
     seconds = (shot.clip.pts[frames] - shot.clip.pts[0]) * float(shot.clip.time_base)
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with (
+            atomic_file(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["frame", "seconds", "observed", *names])
             for i, row in enumerate(controls_of(shot.params)):
                 facts = [int(frames[i]), f"{seconds[i]:.6f}", int(shot.track.observed[i])]
                 writer.writerow([*facts, *map(_printed, row, decimals)])
-        temporary.replace(path)
     except OSError as error:
-        raise BundleError(f"{path} cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise BundleError(f"{path} cannot be written: {cause_of(error)}") from error
 
 
 def read_table(path: Path) -> Mapping[str, Values]:
