@@ -24,6 +24,7 @@ from likeness.networks import build, prepared
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Ingredient, Manifest
 from likeness.provenance.permission import Permission
 from likeness.store import load_face_model
+from likeness.store.facts import check_portrait
 from likeness.synthesize.portrait import Portrait
 from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.spacetime import Spacetime
@@ -170,6 +171,7 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitModel:
     missing -= set(bundle.networks)
     if missing:
         raise BundleError(f"the bundle lacks {', '.join(sorted(missing))}; train it again")
+    check_portrait(bundle)
     train_frames = np.arange(*bundle.training["frames"], dtype=np.int64)
     crop_from_frame = np.array(bundle.input["crop_from_frame"], np.float32)
     conditioner = conditioner_of(
