@@ -7,6 +7,7 @@ damaged cache raises. Here both mean one warning, and the loops are compiled ane
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numba
@@ -46,6 +47,14 @@ def njit(
         return answer
 
     return compiled
+
+
+def cache_place() -> Path | None:
+    """Return where machine code is kept, or None where no folder for it can be written."""
+    try:
+        return Path(_OptionalCache(_tell).cache_path)
+    except (RuntimeError, OSError):
+        return None
 
 
 _Cache: Any = FunctionCache

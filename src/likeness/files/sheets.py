@@ -76,7 +76,9 @@ class Sheet:
         number = _number(cell.strip(), self.separator != ",")
         if not math.isfinite(number):
             raise self.error(
-                f"{self.path}, line {line}: {column} is {cell[:40]!r}; expected a number or nothing"
+                f"{self.path}, line {line}: {column} is {cell[:40]!r}"
+                f"{'' if math.isnan(number) and cell.strip().lower() != 'nan' else ', not finite'}"
+                "; expected numbers or nothing"
             )
         return number
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,7 +33,7 @@ from likeness.methods.reenact_tasks import (
 )
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
-from likeness.store import has_state, save_bundle
+from likeness.store import has_state, remove_state, save_bundle
 from likeness.synthesize.portrait import at_size
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig
@@ -180,7 +179,7 @@ def train_portrait(
         preview=bank.crops(np.array([len(bank) // 2]))[0],
     )
     save_bundle(bundle, output)
-    shutil.rmtree(run.folder, ignore_errors=True)
+    remove_state(run.folder)
     return bundle
 
 
@@ -193,7 +192,8 @@ class _Run:
     resume: bool
 
     def __post_init__(self) -> None:
-        if not self.resume and has_state(self.folder):
+        # Asked in any case: it also puts right what a killed run left behind.
+        if has_state(self.folder) and not self.resume:
             raise BundleError(
                 f"{self.folder.parent} holds an interrupted training; expected a new name. Go on "
                 f"with the training by --resume, or remove {self.folder} to begin anew"

@@ -109,10 +109,7 @@ def _settle(leftover: Path, path: Path) -> None:
         # Older versions kept the folder one level deeper.
         before = leftover / "before"
         before = before if before.is_dir() else leftover
-        if not path.exists():
-            log.warning("%s: back in place after an interrupted run", path.name)
-            before.rename(path)
-        _carry(before, path)
+        _bring_back(before, path)
         shutil.rmtree(leftover, ignore_errors=True)
     elif abandoned(leftover):
         _carry(leftover, path)
@@ -129,10 +126,29 @@ def _take_place(whole: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _bring_back(old: Path, path: Path) -> None:
+    """Put a folder back in its place, unless another one that is whole stands there."""
+    if not path.exists():
+        log.warning("%s: back in place after an interrupted run", path.name)
+        old.rename(path)
+        return
+    if not any(path.glob("*.json")):
+        # A run that did not know of it has begun anew in its place.
+        for entry in list(old.iterdir()):
+            if entry.name != RESUME and not (path / entry.name).exists():
+                entry.rename(path / entry.name)
+    _carry(old, path)
+
+
 def _carry(old: Path, path: Path) -> None:
     """Move the state of an unfinished training to where its folder stands now."""
-    if (old / RESUME).is_dir() and path.is_dir() and not (path / RESUME).exists():
-        (old / RESUME).rename(path / RESUME)
+    kept, there = old / RESUME, path / RESUME
+    if not kept.is_dir() or not path.is_dir():
+        return
+    if there.is_dir() and any(kept.rglob("state.json")) and not any(there.rglob("state.json")):
+        shutil.rmtree(there, ignore_errors=True)
+    if not there.exists():
+        kept.rename(there)
 
 
 def _expect_ours(path: Path, index: str, keep: str) -> None:
