@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import numba
 from numba.core.caching import FunctionCache
 
-from likeness.files import because
+from likeness.files import because, cache_folder
 from likeness.files.places import warn_once
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -36,11 +36,10 @@ def njit(
     """
 
     def compiled(function: Function) -> Function:
-        kept: Any = _OptionalCache
         dispatcher: Any = numba.njit(function, nogil=nogil, fastmath=fastmath, inline=inline)
         if cache:
             try:
-                dispatcher._cache = kept(function)
+                dispatcher._cache = _cache_of(function)
             except (RuntimeError, OSError):
                 _tell("no folder for it can be written")
         answer: Function = dispatcher
@@ -49,10 +48,18 @@ def njit(
     return compiled
 
 
+def _cache_of(function: Callable[..., Any]) -> Any:
+    if cache_folder() is None:
+        # numba would make a folder whose name is a tilde.
+        raise RuntimeError("no home folder is known")
+    kept: Any = _OptionalCache
+    return kept(function)
+
+
 def cache_place() -> Path | None:
     """Return where machine code is kept, or None where no folder for it can be written."""
     try:
-        return Path(_OptionalCache(_tell).cache_path)
+        return Path(_cache_of(_tell).cache_path)
     except (RuntimeError, OSError):
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -20,12 +21,12 @@ _told: set[str] = set()
 
 def data_folder() -> Path | None:
     """Return where keys, revocations and trusted roots lie; None where there is no home."""
-    return _place(platformdirs.user_data_dir("likeness", appauthor=False))
+    return _place(platformdirs.user_data_dir)
 
 
 def cache_folder() -> Path | None:
     """Return where things lie that can be computed again; None where there is no home."""
-    return _place(platformdirs.user_cache_dir("likeness", appauthor=False))
+    return _place(platformdirs.user_cache_dir)
 
 
 def warn_once(subject: str, message: str) -> None:
@@ -35,9 +36,12 @@ def warn_once(subject: str, message: str) -> None:
         log.warning("%s", message)
 
 
-def _place(named: str) -> Path | None:
-    # Where no home is known, "~" stays as it is, and would become a folder of that name.
-    path, home = Path(named), os.path.expanduser("~")
-    if not path.is_absolute():
+def _place(named: Callable[..., str]) -> Path | None:
+    try:
+        path, home = Path(named("likeness", appauthor=False)), os.path.expanduser("~")
+        # Where no home is known, "~" may stay as it is, and would become a folder of that name.
+        if not path.is_absolute():
+            return None
+        return Path.home() / path.relative_to(home) if path.is_relative_to(home) else path
+    except RuntimeError:
         return None
-    return Path.home() / path.relative_to(home) if path.is_relative_to(home) else path
