@@ -250,4 +250,4 @@ def _misfit(value: Any, expected: str, where: str) -> ConfigError:
 
 def _shown(value: Any) -> str:
     """Return a value as a message shows it: whole where it is short."""
-    return reprlib.repr(value)
+    return reprlib.repr(value)[:200]

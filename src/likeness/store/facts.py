@@ -200,7 +200,7 @@ def _check_plate(bundle: Bundle) -> None:
     plate = bundle.networks["plate"].tensors.get("picture") if "plate" in bundle.networks else None
     assert bundle.shot is not None  # noqa: S101 - its caller looked
     if plate is None:
-        return
+        raise BundleError("the bundle lacks plate.picture; it is damaged: train it again")
     if plate.dtype != torch.uint8 or plate.ndim != 3 or plate.shape[0] != 3:
         raise BundleError(
             f"plate.picture is {plate.dtype} of shape {tuple(plate.shape)}, expected 3 channels "

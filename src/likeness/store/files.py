@@ -204,4 +204,6 @@ def first_problem(error: ValidationError) -> str:
     """Say where the first thing is that doesn't fit, what is wrong with it and what was found."""
     first = error.errors()[0]
     where = ".".join(str(part)[:60] for part in first["loc"][:8])
+    # Names may come from a stranger, and a terminal obeys some of them.
+    where = "".join(letter if letter.isprintable() else "?" for letter in where)
     return f"{where}: {first['msg'][:200]}, found {first['input']!r:.60}"
