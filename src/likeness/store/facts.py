@@ -57,8 +57,8 @@ class InputFacts(_Known):
     def _keeps_orientation(self) -> InputFacts:
         if self.crop_from_frame is not None:
             matrix = np.array(self.crop_from_frame, np.float64).reshape(-1, 2, 3)
-            turned = np.linalg.det(matrix[:, :, :2]) > 1e-9
-            if not (np.abs(matrix) < 1e6).all() or not turned.all():
+            bounded = np.abs(matrix).max() < 1e6
+            if not bounded or not (np.linalg.det(matrix[:, :, :2]) > 1e-9).all():
                 raise ValueError("crop_from_frame is no similarity of positive scale")
         return self
 
