@@ -200,7 +200,7 @@ class _Run(Generic[Sample]):
             check_tensors(name, declared, kept)
             module.load_state_dict(kept)
             whole = self.optimizers[name].state_dict()
-            whole["state"] = _nested(tensors, f"optimizer.{name}.")
+            whole["state"] = _nested(tensors, f"optimizer.{name}.", list(module.parameters()))
             self.optimizers[name].load_state_dict(whole)
         average = {k: tensors[f"average.{k}"] for k in self.average}
         check_tensors("average", self.average, average)
@@ -296,10 +296,17 @@ def _adam(module: nn.Module, config: LoopConfig) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), lr=config.learning_rate, betas=config.betas)
 
 
-def _nested(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, dict[str, Tensor]]:
+def _nested(
+    tensors: Mapping[str, Tensor], prefix: str, parameters: list[nn.Parameter]
+) -> dict[int, dict[str, Tensor]]:
+    """Return an optimizer's state by parameter; each tensor is a number or has its shape."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(prefix):
             index, key = name.removeprefix(prefix).split(".", 1)
+            if value.ndim and value.shape != parameters[int(index)].shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}")
             state.setdefault(int(index), {})[key] = value
+    if any(not 0 <= index < len(parameters) for index in state):
+        raise ValueError(f"{prefix} holds more than {len(parameters)} parameters")
     return state
