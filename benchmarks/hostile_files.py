@@ -162,6 +162,8 @@ def _bomb(rng: random.Random) -> bytes:
     text = b"X" + struct.pack("<I", size) + b"a" * size + b"q\x00"
     data = b"B" + struct.pack("<I", size) + bytes(size) + b"q\x00"
     many = b"(" + b"K\x01" * size + b"tq\x00"
+    entries = b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(min(size, 9999)))
+    entries = b"}(" + entries + b"uq\x00"
     shared = {
         "encode": text + b"0c_codecs\nencode\nq\x01" + b"0h\x01h\x00X\x06\0\0\0latin1\x86R" * count,
         "frombuffer": data + b"cnumpy\ndtype\nX\x02\0\0\0u1\x85Rq\x02"
@@ -172,8 +174,7 @@ def _bomb(rng: random.Random) -> bytes:
         + b"ccollections\nOrderedDict\nq\x01" + b"h\x01h\x00\x85R" * count,
         "size": many + b"ctorch\nSize\nq\x01" + b"h\x01h\x00\x85R" * count,
         "arguments": many + b"ctorch\ndevice\nq\x01" + b"0h\x01h\x00R" * count,
-        "state": b"}(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(min(size, 9999)))
-        + b"uq\x00" + b"ctorch.nn.modules.linear\nLinear\n)\x81h\x00b" * count,
+        "state": entries + b"ctorch.nn.modules.linear\nLinear\n)\x81h\x00b" * count,
         "nested": data + b"ctorch.storage\n_load_from_bytes\nq\x01" + b"h\x01h\x00\x85R" * count,
         "chain": b"]q\x00" + b"]h\x00aq\x00" * count,
         "pyramid": b"]q\x00" + b"(h\x00h\x00h\x00h\x00lq\x00" * min(count, 3000),
@@ -394,14 +395,16 @@ def _honest_folders() -> Path:
     network = Portrait(PortraitConfig(size=side)) if _has_size() else Portrait(PortraitConfig())
     weights = Weights("portrait", {"size": side} if _has_size() else {}, network.state_dict())
     pictures = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+    gallery = {"pictures": pictures, "times": torch.tensor([0, 5])}
+    crop = [[0.6, 0, 0], [0, 0.6, 0]]
     bundle = Bundle(
         "reenact.fast",
         {
             "generator": weights,
-            "gallery": Weights("gallery", {}, {"pictures": pictures, "times": torch.tensor([0, 5])}),
+            "gallery": Weights("gallery", {}, gallery),
             "plate": Weights("plate", {}, {"picture": torch.zeros(3, 96, 96, dtype=torch.uint8)}),
         },
-        {"size": side, "crop_from_frame": [[0.6, 0, 0], [0, 0.6, 0]], "frame_size": [96, 96], "range": [0, 1]},
+        {"size": side, "crop_from_frame": crop, "frame_size": [96, 96], "range": [0, 1]},
         {"frames": [0, n], "steps": 3, "seconds": 1.5, "seed": 0, "losses": [0.5], "settings": {}},
         "of the person shown",
         shot=Shot(clip, track, params),
@@ -510,7 +513,8 @@ def make_text(rng: random.Random, folder: Path) -> Path:
     path = folder / name
     keys = ".".join(["a"] * rng.choice((3, 60_000)))
     tomls = ("a = " + "[" * rng.choice((3, 9999)), f"{keys} = 1", "a = " + "9" * 9999, "a = 1e999",
-             "a = 9999-99-99", 'a = "\\ud800"', "[a]\n[a]", "a = nan", "a = " + "{a = " * 999)  # fmt: skip
+             "a = 9999-99-99", 'a = "\\ud800"', "[a]\n[a]", "a = nan",
+             "a = " + "{a = " * 999)  # fmt: skip
     jsons = (
         "[" * 9999,
         '{"a": ' * 9999,
