@@ -480,13 +480,16 @@ def make_bundle(rng: random.Random, folder: Path) -> Path:
 def read_bundle(path: Path) -> object:
     """Open a folder as its user would."""
     from likeness import store
-    from likeness.methods.reenact import open_portrait
+    from likeness.networks import build
+    from likeness.store.facts import check_portrait
 
     if path.suffix == ".shot":
         return store.load_shot(path)
     if path.name == "resume":
         return store.load_state(path)
-    return open_portrait(store.load_bundle(path))
+    bundle = store.load_bundle(path)
+    check_portrait(bundle)
+    return [build(one) for name, one in bundle.networks.items() if name == "generator"]
 
 
 # Text.

@@ -80,6 +80,9 @@ STATES: dict[str, Any] = {
     "type": {"tensors": {"generator.weight": torch.zeros(1, 1, dtype=torch.int64)}},
     "average": {"tensors": {"average.bias": torch.zeros(7)}},
     "optimizer": {"tensors": {"optimizer.generator.x.step": torch.zeros(1)}},
+    "a mean of another shape": {
+        "tensors": {"optimizer.generator.0.exp_avg": torch.zeros(5)},
+    },
     "far optimizer": {"tensors": {"optimizer.generator.99.step": torch.zeros(1)}},
     "no numbers": {"tensors": {"generator.bias": torch.tensor([float("nan")])}},
 }

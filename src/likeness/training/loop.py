@@ -299,12 +299,14 @@ def _adam(module: nn.Module, config: LoopConfig) -> torch.optim.Adam:
 def _nested(
     tensors: Mapping[str, Tensor], prefix: str, parameters: list[nn.Parameter]
 ) -> dict[int, dict[str, Tensor]]:
-    """Return an optimizer's state by parameter; each tensor is a number or has its shape."""
+    """Return an optimizer's state by parameter."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(prefix):
             index, key = name.removeprefix(prefix).split(".", 1)
-            if value.ndim and value.shape != parameters[int(index)].shape:
+            # Other optimizers may keep other shapes; Adam's means are added to the weights.
+            like = parameters[int(index)]
+            if key.startswith("exp_avg") and value.shape != like.shape:
                 raise ValueError(f"{name} has shape {tuple(value.shape)}")
             state.setdefault(int(index), {})[key] = value
     if any(not 0 <= index < len(parameters) for index in state):
