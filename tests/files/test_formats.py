@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -350,3 +351,14 @@ def test_a_damaged_list_of_revocations_lets_nothing_through(text: str, tmp_path:
     (tmp_path / "revoked.json").write_text(text)
     with pytest.raises(ConsentError, match="restore it"):
         revoked_numbers(tmp_path)
+
+
+def test_reading_takes_the_memory_of_the_file_and_not_of_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert files.read_regular(path, BundleError, "a file", 2**31) == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

@@ -69,8 +69,8 @@ def read_regular(path: Path, error: type[LikenessError], expected: str, limit: i
     """
     with open_regular(path, error, expected, limit) as file:
         try:
-            # A file that grows meanwhile is still read no further than the limit.
-            return file.read(limit)
+            # Reading asks for as much memory as it is told, whatever the file has.
+            return file.read(min(limit, os.fstat(file.fileno()).st_size))
         except OSError as reason:
             raise error(
                 f"{path} cannot be read: {because(reason)}; expected {expected}"
