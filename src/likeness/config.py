@@ -12,7 +12,8 @@ import enum
 import hashlib
 import json
 import math
-import tomllib
+import re
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -22,24 +23,20 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from likeness import files
 from likeness.errors import ConfigError
 
 Settings = TypeVar("Settings")
+_FRACTION = re.compile(r"\s*[-+]?[0-9]{1,15}(/[0-9]{0,14}[1-9][0-9]{0,14}|\.[0-9]{1,15})?\s*")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        ConfigError: the file cannot be read or is no TOML.
+        ConfigError: the file cannot be read, is no TOML, or beyond the limits of `files.texts`.
     """
-    try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); expected TOML") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+    return files.read_toml(Path(path), ConfigError)
 
 
 def resolve(
@@ -172,7 +169,7 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
         if value in typing.get_args(hint):
             return value
         choices = [str(choice) for choice in typing.get_args(hint)]
-        raise ConfigError(f"{where} is {value!r}{nearest(str(value), choices)}")
+        raise ConfigError(f"{where} is {_shown(value)}{nearest(_shown(value), choices)}")
     if origin is tuple:
         return _coerce_tuple(value, typing.get_args(hint), where)
     if origin is not None and issubclass(origin, Mapping):
@@ -224,21 +221,33 @@ def _coerce_plain(value: Any, hint: Any, where: str) -> Any:
         names = {str(member.value): member for member in hint}
         if str(value) in names:
             return names[str(value)]
-        raise ConfigError(f"{where} is {value!r}{nearest(str(value), names)}")
+        raise ConfigError(f"{where} is {_shown(value)}{nearest(_shown(value), names)}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and number and math.isfinite(value):
+    if hint is float and number and math.isfinite(_as_float(value)):
         return float(value)
     if hint is Path and isinstance(value, str | Path):
         return Path(value)
     if hint is Fraction and isinstance(value, str | int | Fraction) and not isinstance(value, bool):
-        try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError) as error:
-            raise _misfit(value, 'a fraction such as "25/2"', where) from error
+        # An exponent would be computed in full: "1e999999999" has a billion digits.
+        if isinstance(value, str) and not _FRACTION.fullmatch(value):
+            raise _misfit(value, 'a fraction such as "25/2"', where)
+        return Fraction(value)
     if hint in (int, str, bool) and type(value) is hint:
         return value
     raise _misfit(value, getattr(hint, "__name__", str(hint)), where)
 
 
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def _misfit(value: Any, expected: str, where: str) -> ConfigError:
-    return ConfigError(f"{where} is {value!r} ({type(value).__name__}), expected {expected}")
+    return ConfigError(f"{where} is {_shown(value)} ({type(value).__name__}), expected {expected}")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: whole where it is short."""
+    return reprlib.repr(value)[:200]

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
 from likeness.errors import BundleError, LikenessError
+from likeness.files import because, cache_folder, data_folder
 from likeness.machine import Hardware, hardware
+from likeness.provenance.credentials import SETTINGS
 
 MODEL_PAGE = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
+
+
+_TRIED = 65536
+"""Bytes that are written to see whether a folder takes any."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ def examine() -> Diagnosis:
         _face_model(),
         _kernels(),
         _signing(),
+        _caches(),
         *_encoders(),
     )
     return Diagnosis(_machine(), parts)
@@ -152,24 +162,54 @@ def _face_model() -> Part:
 
 def _kernels() -> Part:
     found = importlib.util.find_spec("numba") is not None
-    return Part(
-        "compiled loops",
-        found,
-        f"numba {_version('numba')}",
-        mend="" if found else "pip install numba",
-    )
+    if not found:
+        return Part("compiled loops", False, "numba is missing", mend="pip install numba")
+    from likeness.compiled import cache_place
+
+    place = cache_place()
+    kept = f"kept in {place}" if place else "not kept: compiled anew in every run"
+    return Part("compiled loops", True, f"numba {_version('numba')}, {kept}")
 
 
 def _signing() -> Part:
     from likeness.encode.signed import rehearse
-    from likeness.provenance.credentials import load_credentials, user_folder
+    from likeness.provenance.credentials import load_credentials
 
+    place = data_folder()
     try:
         rehearse(load_credentials())
     except LikenessError as error:
-        mend = f"correct or remove {user_folder() / 'signing.toml'}"
-        return Part("signing", False, str(error), mend=mend)
-    return Part("signing", True, f"certificates in {user_folder()}")
+        return Part("signing", False, str(error), mend=_signing_cure(place))
+    return Part("signing", True, f"certificates in {place}")
+
+
+def _signing_cure(place: Path | None) -> str:
+    """What makes signing work: a place for certificates, or other settings in it."""
+    if place is not None and (place / SETTINGS).exists():
+        return f"correct or remove {place / SETTINGS}"
+    return "export XDG_DATA_HOME=FOLDER  # one that you can write"
+
+
+def _caches() -> Part:
+    """Where what can be computed again is kept, where it can't be kept beside its clip."""
+    place = cache_folder()
+    mend = "export XDG_CACHE_HOME=FOLDER  # one that you can write"
+    name = "cache of analyses"
+    if place is None:
+        detail = "no home folder is known; clips are analyzed again in every run"
+        return Part(name, False, detail, needed=False, mend=mend)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(_TRIED))
+            file.flush()
+    except OSError as error:
+        detail = f"{place} cannot be written: {because(error)}; clips are analyzed again"
+        return Part(name, False, detail, needed=False, mend=mend)
+    free = shutil.disk_usage(place).free // 2**20
+    return Part(
+        name, True, f"in {place}, {free} MB free; beside the clip where that can be written"
+    )
 
 
 def _encoders() -> tuple[Part, ...]:

@@ -8,13 +8,13 @@ importers that build them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from likeness import config
-from likeness.errors import BundleError, ConfigError
+from likeness.errors import BundleError, ConfigError, ContractError
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterIdentityConfig
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
@@ -23,6 +23,7 @@ from likeness.nets.inversion import Inversion, InversionConfig
 from likeness.nets.onnx_graph import OnnxIdentity, OnnxIdentityConfig
 from likeness.nets.regions import RegionNet, RegionsConfig
 from likeness.nets.speech import Speech, SpeechConfig
+from likeness.store.declared import check_settings, check_tensors
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
 from likeness.synthesize.onnx_swap import (
@@ -69,6 +70,18 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
 """Class and settings class."""
 
 
+_MISFITS = (
+    ConfigError,
+    ContractError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+)
+"""What settings that no network was ever built with cause, and tensors that don't fit."""
+
+
 def build(weights: Weights, expected: str | None = None) -> nn.Module:
     """Build a network from its settings and load its weights strictly, float32, ready to run.
 
@@ -82,10 +95,16 @@ def build(weights: Weights, expected: str | None = None) -> nn.Module:
             f"{repr(expected) if expected else 'one of ' + ', '.join(NETWORKS)}"
         )
     network_class, config_class = NETWORKS[weights.network]
+    check_settings(weights.network, weights.config)
     try:
-        network = network_class(config.resolve(config_class, weights.config))
+        known: Any = config.resolve(config_class, weights.config)
+        # On the meta device a network has shapes and no memory: a lie in a bundle costs nothing.
+        with torch.device("meta"):
+            declared = network_class(known).state_dict()
+        check_tensors(weights.network, declared, weights.tensors)
+        network = network_class(known)
         network.load_state_dict(dict(weights.tensors))
-    except (ConfigError, RuntimeError) as error:
+    except _MISFITS as error:
         raise BundleError(f"the weights do not fit {weights.network!r}: {error}") from error
     return network.eval().requires_grad_(False)
 

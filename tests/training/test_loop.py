@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from likeness.errors import BundleError
+from likeness.store import load_state, save_state
 from likeness.training.loop import LoopConfig, Losses, train
 
 
@@ -151,3 +153,45 @@ def test_a_state_of_another_optimizer_is_refused(tmp_path: Path) -> None:
     train(Chooses(), _config(5), tmp_path, "x")
     with pytest.raises(BundleError, match=r"'SGD'.*expected .*'Adam'"):
         train(Line(), _config(5), tmp_path, "x", resume=True)
+
+
+STATES: dict[str, Any] = {
+    "step": {"facts": {"step": -1}},
+    "a step in words": {"facts": {"step": "many"}},
+    "seconds": {"facts": {"seconds": []}},
+    "curve": {"facts": {"curve": {"a": 1}}},
+    "no facts": {"facts": {"step": None}},
+    "shape": {"tensors": {"generator.weight": torch.zeros(3, 3)}},
+    "type": {"tensors": {"generator.weight": torch.zeros(1, 1, dtype=torch.int64)}},
+    "average": {"tensors": {"average.bias": torch.zeros(7)}},
+    "optimizer": {"tensors": {"optimizer.generator.x.step": torch.zeros(1)}},
+    "a mean of another shape": {
+        "tensors": {"optimizer.generator.0.exp_avg": torch.zeros(5)},
+    },
+    "far optimizer": {"tensors": {"optimizer.generator.99.step": torch.zeros(1)}},
+    "no numbers": {"tensors": {"generator.bias": torch.tensor([float("nan")])}},
+}
+
+
+@pytest.mark.parametrize("changes", STATES.values(), ids=STATES)
+def test_a_state_with_other_things_inside_is_a_sentence(
+    changes: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    train(Line(), _config(3), tmp_path, "x")
+    found = load_state(tmp_path)
+    assert found is not None
+    tensors, facts = found
+    save_state(
+        tmp_path,
+        {**tensors, **changes.get("tensors", {})},
+        {**facts, **changes.get("facts", {})},
+    )
+    with pytest.raises(BundleError, match=r"damaged|no numbers"):
+        train(Line(), _config(6), tmp_path, "x", resume=True)
+
+
+def test_a_training_without_a_folder_leaves_nothing(tmp_path: Path) -> None:
+    kept = train(Line(), _config(20), tmp_path / "a", "x")
+    free = train(Line(), _config(20, save_minutes=0), None, "x", resume=True)
+    assert torch.equal(kept.weights["weight"], free.weights["weight"])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]

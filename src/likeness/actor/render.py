@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 
 from likeness.actor import anatomy
 from likeness.actor.actor import DISTANCE, FOCAL, Actor, Staging, params_of, stage
@@ -26,6 +25,7 @@ from likeness.actor.shade import (
     shade_hair,
 )  # fmt: skip
 from likeness.actor.surface import normals
+from likeness.compiled import njit
 from likeness.face3d.camera import pixels
 from likeness.face3d.light import irradiance
 from likeness.face3d.raster import Ids, rasterize

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from likeness.compiled import njit
 from likeness.face3d.raster import Ids
 from likeness.types import Floats, Ints
 

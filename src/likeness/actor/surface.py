@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 
+from likeness.compiled import njit
 from likeness.types import Bools, Floats, Ints
 
 Reals = NDArray[Any]

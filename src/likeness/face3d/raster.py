@@ -9,9 +9,9 @@ what makes the rule hold; the nearest triangle wins, and at equal depth the lowe
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from likeness.compiled import njit
 from likeness.types import Bools, Floats, Ints, check
 
 SUBPIXELS = 256

@@ -16,6 +16,7 @@ Convention:
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ import numpy as np
 
 from likeness.controls import Values
 from likeness.errors import MediaError
+from likeness.files import Sheet, open_sheet
+from likeness.files.sheets import columns_of
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.outputs import atomic_file, cause_of
 from likeness.plan.performance import Performance
@@ -52,7 +55,9 @@ ANGLES = (
 )  # fmt: skip
 COLUMNS = (*SHAPES, *ANGLES)
 
-_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d):(\d+)(?:\.(\d{1,3}))?")
+log = logging.getLogger("likeness.importers")
+
+_TIMECODE = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2})[:;]([0-9]{1,4})(?:[.,]([0-9]{1,3}))?")
 _RATES = (24, 25, 30, 50, 60)
 _RATE = 60
 """What the app captures at unless told otherwise."""
@@ -88,12 +93,8 @@ def read_arkit(path: Path, rate: int | None = None) -> Capture:
     Raises:
         MediaError: the file cannot be read or is no such capture.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MediaError(f"{path} cannot be read as CSV ({error})") from error
-    header = [name.strip()[:1].upper() + name.strip()[1:] for name in rows[0]] if rows else []
+    sheet = open_sheet(path, MediaError, "a face capture as Live Link Face writes it")
+    header = [name[:1].upper() + name[1:] for name in sheet.header]
     header = ["BlendShapeCount" if name == "BlendshapeCount" else name for name in header]
     missing = [name for name in ("Timecode", "BlendShapeCount", *SHAPES) if name not in header]
     if missing:
@@ -102,12 +103,29 @@ def read_arkit(path: Path, rate: int | None = None) -> Capture:
             f"{path} lacks the columns {', '.join(missing[:4])}{more}; expected a face capture as "
             "Live Link Face writes it"
         )
-    times, values, seen = _rows(path, header, rows[1:])
+    times, values, seen = _rows(sheet, header)
     rate = rate or _rate_of(times)
-    ticks = np.array([_ticks(time, rate) for time in times], np.int64)
+    ticks = _unwrapped(np.array([_ticks(time, rate) for time in times], np.int64), rate)
     # A phone that stutters repeats a timecode; the later row is of no moment of its own.
     fresh = np.concatenate([[True], ticks[1:] > np.maximum.accumulate(ticks)[:-1]])
+    _tell_of_stutter(path, np.flatnonzero(~fresh), len(ticks))
     return Capture(ticks[fresh], rate, values[fresh], seen[fresh])
+
+
+def _unwrapped(ticks: Ints, rate: int) -> Ints:
+    """Count on past midnight, where the clock begins anew."""
+    day = 24 * 3600 * rate * 1000
+    turns = np.diff(ticks, prepend=ticks[:1]) < -day // 2
+    return ticks + day * np.cumsum(turns)
+
+
+def _tell_of_stutter(path: Path, rows: Ints, count: int) -> None:
+    if len(rows):
+        log.warning(
+            "%s: %d of %d rows were left out, because their clock stands still or goes back (the "
+            "first is frame %d)",
+            *(path.name, len(rows), count, int(rows[0]) + 1),
+        )
 
 
 def write_arkit(capture: Capture, path: Path) -> None:
@@ -208,41 +226,38 @@ def _angles(rotation: Floats) -> Values:
     return np.stack([yaw, pitch, roll], 1)
 
 
-def _rows(
-    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
-) -> tuple[list[tuple[int, ...]], Values, Bools]:
+def _rows(sheet: Sheet, header: Sequence[str]) -> tuple[list[tuple[int, ...]], Values, Bools]:
     """Return timecodes as (h, m, s, frames, thousandths), values and what was seen."""
-    column = {name: index for index, name in enumerate(header)}
+    column = columns_of(header)
     shapes, angles = [column[name] for name in SHAPES], [column.get(name) for name in ANGLES]
     times, values, seen = [], [], []
     last = np.zeros(len(COLUMNS))
-    for line, cells in enumerate(rows, 2):
-        row = [*cells, *[""] * (len(header) - len(cells))]
-        found = _TIMECODE.fullmatch(row[column["Timecode"]].strip())
+    for line, row in sheet.rows():
+        code = row[column["Timecode"]].strip()
+        found = _TIMECODE.fullmatch(code)
         if found is None:
-            raise MediaError(f"{path}, line {line}: no timecode HH:MM:SS:FF.fff; found {row[:1]}")
+            raise MediaError(
+                f"{sheet.path}, line {line}: no timecode HH:MM:SS:FF.fff; found {code[:40]!r}: "
+                "correct the line or remove it"
+            )
         numbers = [row[index] for index in shapes]
         full = all(cell.strip() for cell in numbers)
         if full:
             turns = ["0" if index is None else row[index].strip() or "0" for index in angles]
-            last = _numbers(path, line, [*numbers, *turns])
+            last = _numbers(sheet, line, [*numbers, *turns])
         thousandths = (found[5] or "0").ljust(3, "0")
         times.append(tuple(int(part) for part in (*found.groups()[:4], thousandths)))
         values.append(last)
         seen.append(full and row[column["BlendShapeCount"]].strip() != "0")
     if not times:
-        raise MediaError(f"{path} has no frames below its header")
+        raise MediaError(f"{sheet.path} has no frames below its header")
     return times, np.array(values), np.array(seen)
 
 
-def _numbers(path: Path, line: int, cells: Sequence[str]) -> Values:
-    try:
-        numbers = np.array([float(cell) for cell in cells])
-    except ValueError as error:
-        raise MediaError(f"{path}, line {line}: {error}; expected numbers") from error
-    if not np.isfinite(numbers).all():
-        raise MediaError(f"{path}, line {line}: a value is not finite; expected numbers")
-    return numbers
+def _numbers(sheet: Sheet, line: int, cells: Sequence[str]) -> Values:
+    return np.array(
+        [sheet.number(line, name, cell) for name, cell in zip(COLUMNS, cells, strict=True)]
+    )
 
 
 def _rate_of(times: Sequence[tuple[int, ...]]) -> int:

@@ -16,11 +16,14 @@ from typing import Any
 import torch
 
 from likeness.errors import BundleError
+from likeness.importers.meter import plain
 from likeness.importers.torch_files import read_torch
 
 PARTS = ("encoder", "inter", "inter_AB", "inter_B", "decoder", "decoder_src", "decoder_dst")
 """Parts of the network, of both layouts."""
 _DATA = re.compile(r"(?P<name>.+)_SAEHD_data\.dat")
+_LONGEST = 200
+_LARGEST = 2**53
 _KEPT = ("archi", "resolution", "face_type", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
 
 
@@ -81,8 +84,11 @@ def _arrays(file: Path) -> dict[str, torch.Tensor]:
         )
     wrong = [k for k, v in content.items() if not isinstance(v, torch.Tensor)]
     if wrong:
-        raise BundleError(f"{file.name}: {str(wrong[0])[:60]!r} is no array; expected only arrays")
-    return {str(key): tensor for key, tensor in content.items()}
+        raise BundleError(f"{file.name}: {plain(wrong[0], 60)} is no array; expected only arrays")
+    named = {key: tensor for key, tensor in content.items() if isinstance(key, str)}
+    if len(named) != len(content) or any(len(key) > _LONGEST for key in named):
+        raise BundleError(f"{file.name} holds arrays without usual names; get the file again")
+    return named
 
 
 def _options(file: Path) -> dict[str, Any]:
@@ -90,6 +96,13 @@ def _options(file: Path) -> dict[str, Any]:
     options = content.get("options") if isinstance(content, dict) else None
     if not isinstance(options, dict):
         raise BundleError(f"{file.name} holds no options; expected what DeepFaceLab saves")
-    plain = {key: options[key] for key in _KEPT if isinstance(options.get(key), str | int)}
+    kept = {key: options[key] for key in _KEPT if _is_plain(options.get(key))}
     iterations = content.get("iter")
-    return {**plain, **({"iterations": iterations} if type(iterations) is int else {})}
+    return {**kept, **({"iterations": iterations} if _is_plain(iterations) else {})}
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether this is short text or a number of a usual size."""
+    if isinstance(value, str):
+        return len(value) <= _LONGEST
+    return isinstance(value, int) and abs(value) < _LARGEST

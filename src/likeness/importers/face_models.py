@@ -7,23 +7,41 @@ down, z away from the camera) and millimetres, and given the tracker's landmarks
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from likeness.errors import BackendError, BundleError
+from likeness.errors import BackendError, BundleError, ContractError
 from likeness.face3d.model import FaceModel
+from likeness.files import read_npz
 from likeness.importers.correspondence import MULTI_PIE_68, correspond
 from likeness.types import Floats, Ints
 
 _AXES = np.array([1.0, -1.0, -1.0], np.float32)
 """From x to the person's left, y up, z to the front."""
 _SKIN = np.array([0.78, 0.60, 0.52], np.float32)
+_LARGEST = 2**30
+"""Most bytes of one array: Basel's largest has a tenth of it."""
 _JAW_ANGLE = 0.35
 _FLAME_JOINTS = {"jaw": 2, "left_eye": 3, "right_eye": 4}
+_OPTIONAL = ("weights", "J_regressor")
 _ICT_PARTS = ("face", "head_and_neck")
 Archive = dict[str, np.ndarray[Any, Any]]
+
+
+@contextmanager
+def _checked_layout(path: Path) -> Iterator[None]:
+    """Turn what arrays of other shapes, types and values cause into one sentence."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, ArithmeticError, ContractError) as error:
+        raise BundleError(
+            f"the arrays of {path} do not fit together ({str(error)[:120]}); expected the layout "
+            "that its publisher documents: get it again"
+        ) from error
 
 
 def load_basel2017(path: Path, modes: int = 80) -> FaceModel:
@@ -42,6 +60,11 @@ def load_basel2017(path: Path, modes: int = 80) -> FaceModel:
         BackendError: h5py is not installed.
         BundleError: no such file, or another layout.
     """
+    with _checked_layout(path):
+        return _basel2017(path, modes)
+
+
+def _basel2017(path: Path, modes: int) -> FaceModel:
     try:
         import h5py  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
@@ -54,8 +77,8 @@ def load_basel2017(path: Path, modes: int = 80) -> FaceModel:
             mean, identity = _pca(file, "shape", modes)
             shift, expression = _pca(file, "expression", modes)
             albedo_mean, albedo = _pca(file, "color", modes)
-            cells = np.asarray(file["shape/representer/cells"], np.int64)
-    except (OSError, KeyError) as error:
+            cells = np.asarray(_dataset(file, "shape/representer/cells"), np.int64)
+    except (OSError, KeyError, RuntimeError, AttributeError, RecursionError) as error:
         raise BundleError(
             f"{path} has not the layout of Basel 2017 ({error}); expected groups shape, color "
             "and expression with model/mean, model/pcaBasis and model/pcaVariance"
@@ -97,6 +120,11 @@ def load_flame(path: Path, identity_modes: int = 300) -> FaceModel:
     Raises:
         BundleError: a pickle, no such file, or another layout.
     """
+    with _checked_layout(path):
+        return _flame(path, identity_modes)
+
+
+def _flame(path: Path, identity_modes: int) -> FaceModel:
     if path.suffix.lower() in (".pkl", ".pickle"):
         raise BundleError(
             f"{path} is a pickle, which could run code; convert it to .npz first "
@@ -146,6 +174,11 @@ def load_ict(path: Path) -> FaceModel:
     Raises:
         BundleError: no such file, or another layout.
     """
+    with _checked_layout(path):
+        return _ict(path)
+
+
+def _ict(path: Path) -> FaceModel:
     wanted = (
         "neutral_vertices", "identity_deltas", "expression_deltas", "expression_names",
         "triangles", "landmarks68", "region_names", "region_vertex_ranges",
@@ -190,10 +223,31 @@ def load_ict(path: Path) -> FaceModel:
 
 def _pca(file: Any, group: str, modes: int) -> tuple[Floats, Floats]:
     """Mean (V,3) and modes (K,V,3) of one standard deviation each."""
-    mean = np.asarray(file[f"{group}/model/mean"], np.float32).reshape(-1, 3)
-    deviation = np.sqrt(np.asarray(file[f"{group}/model/pcaVariance"][:modes], np.float32))
-    basis = np.asarray(file[f"{group}/model/pcaBasis"][:, :modes], np.float32) * deviation
+    mean = np.asarray(_dataset(file, f"{group}/model/mean"), np.float32).reshape(-1, 3)
+    variance = _dataset(file, f"{group}/model/pcaVariance")[:modes]
+    deviation = np.sqrt(np.asarray(variance, np.float32))
+    basis = _dataset(file, f"{group}/model/pcaBasis")[:, :modes]
+    basis = np.asarray(basis, np.float32) * deviation
     return mean, np.ascontiguousarray(basis.T).reshape(len(deviation), -1, 3)
+
+
+def _dataset(file: Any, name: str) -> Any:
+    """Return numbers that lie in this file: HDF5 can name other files, and claim any size."""
+    import h5py  # type: ignore[import-untyped, unused-ignore]
+
+    path = ""
+    for part in name.split("/"):
+        path = f"{path}/{part}"
+        if not isinstance(file.get(path, getlink=True), h5py.HardLink):
+            raise BundleError(f"{path} is a link to elsewhere; expected the numbers themselves")
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iuf":
+        raise BundleError(f"{name} holds no numbers")
+    if found.external or found.is_virtual:
+        raise BundleError(f"{name} lies in another file; expected the numbers themselves")
+    if found.size * found.dtype.itemsize > _LARGEST:
+        raise BundleError(f"{name} claims more than {_LARGEST} bytes; get the file again")
+    return found
 
 
 def _found(path: Path) -> None:
@@ -204,17 +258,7 @@ def _found(path: Path) -> None:
 def _archive(path: Path, wanted: tuple[str, ...]) -> Archive:
     """Read plain arrays; numpy refuses pickled objects inside."""
     _found(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError) as error:
-        raise BundleError(
-            f"{path} cannot be read as an .npz of plain arrays ({error}); expected {wanted}"
-        ) from error
-    missing = sorted(set(wanted) - set(arrays))
-    if missing:
-        raise BundleError(f"{path} lacks {missing}; found {sorted(arrays)}, expected {wanted}")
-    return arrays
+    return read_npz(path, wanted, BundleError, _OPTIONAL)
 
 
 def _part(arrays: Archive, name: str, part: int) -> np.ndarray[Any, Any]:

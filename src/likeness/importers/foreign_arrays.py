@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from likeness.errors import BundleError
+from likeness.importers.meter import Meter, plain
 
 _CODE = re.compile(r"(b1|[iu][1248]|f[248])")
 DIMENSIONS = 8
@@ -23,21 +24,24 @@ class DType:
     """A dtype of plain numbers. Not frozen: pickles tell the byte order afterward."""
 
     code: Any
-    align: Any = False
-    copy: Any = True
     order: str = "="
 
     def __post_init__(self) -> None:
         if not isinstance(self.code, str) or not _CODE.fullmatch(self.code):
             raise BundleError(
-                f"the file holds numpy values of type {str(self.code)[:20]!r}; expected plain "
+                f"the file holds numpy values of type {plain(self.code, 20)}; expected plain "
                 "numbers: objects could do harm and are not read"
             )
 
-    def fill(self, state: Any) -> None:
+    def fill(self, state: Any, meter: Meter) -> None:
         """Take the byte order from numpy's (version, order, subtype, names, fields, ...)."""
-        plain = isinstance(state, tuple) and len(state) >= 5 and state[2:5] == (None,) * 3
-        if not plain or state[1] not in ("<", ">", "|", "="):
+        meter.charge(0)
+        bare = isinstance(state, tuple) and 5 <= len(state) <= 12
+        if (
+            not bare
+            or any(part is not None for part in state[2:5])
+            or state[1] not in ("<", ">", "|", "=")
+        ):
             raise BundleError("the file describes a numpy type with fields; expected plain numbers")
         self.order = state[1]
 
@@ -53,12 +57,12 @@ class Array:
 
     value: np.ndarray[Any, Any] | None = None
 
-    def fill(self, state: Any) -> None:
+    def fill(self, state: Any, meter: Meter) -> None:
         """Take the content from numpy's (version, shape, dtype, is_fortran, bytes)."""
         if not isinstance(state, tuple) or len(state) not in (4, 5):
             raise BundleError("the file holds a numpy array without content")
         shape, dtype, fortran, data = state[-4:]
-        self.value = _checked(data, dtype, shape, "F" if fortran is True else "C")
+        self.value = _checked(meter, data, dtype, shape, "F" if fortran is True else "C")
 
 
 def are_sizes(numbers: Any) -> bool:
@@ -70,19 +74,23 @@ def are_sizes(numbers: Any) -> bool:
     )
 
 
-def array_of_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> Array:
+def array_of_buffer(meter: Meter, buffer: Any, dtype: Any, shape: Any, order: Any) -> Array:
     """Make an array as pickle protocol 5 describes it."""
-    return Array(_checked(buffer, dtype, shape, order if order == "F" else "C"))
+    meter.tensor()
+    return Array(_checked(meter, buffer, dtype, shape, order if order == "F" else "C"))
 
 
-def scalar(dtype: Any, data: Any) -> float | int | bool:
+def scalar(meter: Meter, dtype: Any, data: Any) -> float | int | bool:
     """Make a plain number from a numpy one."""
-    value: float | int | bool = _checked(data, dtype, (), "C").item()
+    value: float | int | bool = _checked(meter, data, dtype, (), "C").item()
     return value
 
 
-def _checked(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
+def _checked(meter: Meter, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
     """Return a copy in native byte order; the bytes must be exactly what the shape needs."""
+    if isinstance(data, str | bytes | bytearray):
+        # Decoded from text, and copied: shared content would be so again for every array.
+        meter.charge(2 * len(data) + 200)
     if isinstance(data, str):
         data = data.encode("latin-1")  # Python 2 wrote bytes as text
     sizes = shape if isinstance(shape, tuple) else ()

@@ -6,6 +6,7 @@ point at other files, or use operators from elsewhere than ONNX and onnxruntime,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import torch
 
 from likeness.config import to_json
 from likeness.errors import BackendError, BundleError
+from likeness.files import read_regular
+from likeness.importers.meter import plain, reason
+from likeness.importers.onnx_parts import check_parts
 from likeness.importers.published import ImportConfig, Input, License, terms
 from likeness.nets.onnx_graph import OnnxGraphConfig, OnnxIdentityConfig, open_session
 from likeness.store.files import sha256_of
@@ -23,7 +27,6 @@ from likeness.types import Bundle, Weights
 
 FILE_LIMIT = 2**31 - 1
 """Largest file in bytes: protocol buffers end there."""
-_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
 _HEAD = 8
 """Nodes among which InsightFace looks for a normalization inside the graph."""
 _MORPH = 0.75
@@ -55,10 +58,10 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
     """
     if not path.is_file():
         raise BundleError(f"no file at {path}; give the path of an .onnx or .dfm file")
-    size = path.stat().st_size
-    if not 0 < size <= FILE_LIMIT:
-        raise BundleError(f"{path} has {size} bytes, expected 1 to {FILE_LIMIT}")
-    content = path.read_bytes()
+    content = read_regular(path, BundleError, "an .onnx or .dfm file", FILE_LIMIT)
+    size = len(content)
+    if not size:
+        raise BundleError(f"{path} is empty; expected an .onnx or .dfm file: get it again")
     model = _parse(content, path)
     tensors = {"graph.file": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
     found = _recognize(model, size)
@@ -75,7 +78,7 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
         "commercial_use": under.commercial,
         "license_is_the_users_statement": under is not found.license,
         "tensors_left_out": 0,
-        "notes": {"producer": str(model.producer_name)[:80]},
+        "notes": {"producer": model.producer_name[:80]},
     }
     weights = Weights(found.network, to_json(found.config), tensors)
     inputs = {found.slot: to_json(found.inputs)}
@@ -90,20 +93,11 @@ def _parse(content: bytes, path: Path) -> Any:
         raise BackendError("ONNX files need onnx; run: pip install 'likeness[onnx]'") from error
     try:
         model = onnx.ModelProto.FromString(content)
-    except DecodeError as error:
-        raise BundleError(f"{path} is no ONNX file ({error}); get it again") from error
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is no ONNX file ({reason(error)}); get it again") from error
     if not model.graph.node or not model.graph.input or not model.graph.output:
         raise BundleError(f"{path} holds no graph with inputs and outputs: this is no ONNX model")
-    outside = [t.name for t in model.graph.initializer if t.external_data]
-    if outside:
-        raise BundleError(
-            f"{path} keeps {len(outside)} tensors in other files; save it as one file "
-            "(onnx.save without save_as_external_data)"
-        )
-    domains = {node.domain for node in model.graph.node} - _DOMAINS
-    if domains or model.functions:
-        shown = ", ".join(sorted(domains))[:80] or "functions"
-        raise BundleError(f"{path} uses operators of its own ({shown}); expected those of ONNX")
+    check_parts(model, path)
     return model
 
 
@@ -124,9 +118,14 @@ def _recognize(model: Any, size: int) -> _Found:
     if first.startswith("in_face") and len(answers) == 3 and len(shapes[0]) == 3:
         return _one_to_one(graph, shapes[0])
     raise BundleError(
-        f"the graph takes {inputs} and gives {outputs}; expected inswapper's picture and code, "
-        "ArcFace's picture alone, or a .dfm's in_face:0"
+        f"the graph takes {_told(inputs)} and gives {_told(outputs)}; expected inswapper's picture "
+        "and code, ArcFace's picture alone, or a .dfm's in_face:0"
     )
+
+
+def _told(values: Mapping[str, tuple[int, ...]]) -> str:
+    shown = [f"{plain(name, 40)} {shape[:8]}" for name, shape in list(values.items())[:4]]
+    return ", ".join(shown) or "nothing"
 
 
 def _swap(graph: OnnxGraphConfig, picture: tuple[int, ...], code: int) -> _Found:
@@ -200,6 +199,6 @@ def _emap(model: Any, code: int) -> torch.Tensor:
         )
     try:
         array = numpy_helper.to_array(last)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, LookupError) as error:
         raise BundleError(f"the map of codes is damaged ({error}); get the file again") from error
     return torch.from_numpy(np.array(array, np.float32))

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from likeness.errors import BundleError
 from likeness.importers.deepfacelab import read_deepfacelab
 from likeness.importers.published import Files
-from likeness.importers.torch_files import FILE_LIMIT, read_torch
+from likeness.importers.torch_files import read_torch
 from likeness.importers.trees import Flat, flatten
-from likeness.store.files import sha256_of
+from likeness.store.files import read_safetensors, sha256_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +42,5 @@ def read_checkpoint(path: Path, files: Files) -> Content:
         return Content(model.tensors, digests, size, model.notes)
     if not path.is_file():
         raise BundleError(f"no file at {path}; give the path of a downloaded checkpoint")
-    flat = _read_safetensors(path) if path.suffix == ".safetensors" else flatten(read_torch(path))
+    flat = read_safetensors(path) if path.suffix == ".safetensors" else flatten(read_torch(path))
     return Content(flat, {path.name: sha256_of(path)}, path.stat().st_size)
-
-
-def _read_safetensors(path: Path) -> Flat:
-    if path.stat().st_size > FILE_LIMIT:
-        raise BundleError(f"{path} has more than {FILE_LIMIT} bytes")
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise BundleError(f"{path} is no valid safetensors file ({error})") from error

@@ -14,6 +14,7 @@ import mmap
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -21,16 +22,11 @@ from typing import Any, BinaryIO
 import torch
 
 from likeness.errors import BundleError
-from likeness.importers.foreign_arrays import Array
-from likeness.importers.unpickle import (
-    Name,
-    StandIn,
-    StorageRecord,
-    Stream,
-    TensorRecord,
-    refuse,
-    unpickle,
-)
+from likeness.files import open_regular
+from likeness.importers.foreign_arrays import LARGEST, Array
+from likeness.importers.meter import Meter, plain, reason, refuse
+from likeness.importers.records import Name, StandIn, StorageRecord, TensorRecord
+from likeness.importers.unpickle import Stream, unpickle
 
 FILE_LIMIT = 16 * 2**30
 """Largest file in bytes: the largest published network has a tenth of it."""
@@ -58,8 +54,11 @@ _DTYPES = {
 _DAMAGE = (
     zipfile.BadZipFile,
     struct.error,
+    zlib.error,
     EOFError,
     LookupError,
+    RecursionError,
+    OverflowError,
     OSError,
     RuntimeError,
     TypeError,
@@ -85,7 +84,7 @@ def read_torch(path: Path) -> Any:
     size = path.stat().st_size
     if not 0 < size <= FILE_LIMIT:
         raise BundleError(f"{path} has {size} bytes, expected 1 to {FILE_LIMIT}")
-    with path.open("rb") as file:
+    with open_regular(path, BundleError, "a checkpoint", FILE_LIMIT) as file:
         first = file.read(4)
         file.seek(0)
         try:
@@ -98,7 +97,7 @@ def read_torch(path: Path) -> Any:
             raise BundleError(f"{path.name}: {error}") from error
         except _DAMAGE as error:
             raise BundleError(
-                f"{path.name} is damaged ({str(error)[:80]}); get the file again"
+                f"{path.name} is damaged ({reason(error)}); get the file again"
             ) from error
 
 
@@ -113,7 +112,8 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
                 "the zip archive holds no data.pkl of a usual size; expected a file that "
                 "torch.save wrote"
             )
-        tree = unpickle(io.BytesIO(archive.read(members["data.pkl"])), storage_of)
+        script = archive.read(members["data.pkl"])
+        tree = unpickle(io.BytesIO(script), storage_of, Meter(len(script)))
         kept: dict[str, torch.Tensor] = {}
 
         def numbers(record: StorageRecord) -> torch.Tensor:
@@ -121,7 +121,7 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
                 member = members.get(f"data/{record.key}")
                 if member is None or member.file_size < _bytes(record):
                     raise BundleError(
-                        f"storage {record.key[:20]!r} claims {_bytes(record)} bytes and the "
+                        f"storage {plain(record.key, 20)} claims {_bytes(record)} bytes and the "
                         f"archive has {member.file_size if member else 0}; get it again"
                     )
                 kept[record.key] = _flat(bytearray(archive.read(member)), record)
@@ -139,14 +139,14 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     for entry in entries:
         parts = PurePosixPath(entry.filename).parts
         if entry.filename.startswith("/") or ".." in parts or "\\" in entry.filename:
-            raise refuse(f"names {entry.filename[:60]!r}, which leads out of the archive")
+            raise refuse(f"names {plain(entry.filename, 60)}, which leads out of the archive")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise refuse("holds a symbolic link")
         if entry.compress_type != zipfile.ZIP_STORED:
             raise refuse("is a compressed zip archive, which torch.save never writes")
         name = "/".join(parts[1:])
         if name in members:
-            raise refuse(f"holds {name[:60]!r} twice")
+            raise refuse(f"holds {plain(name, 60)} twice")
         members[name] = entry
     return members
 
@@ -162,8 +162,9 @@ def storage_of(pid: Any) -> StorageRecord | Name:
         raise refuse("refers to something that is no storage")
     kind, key, count, view = pid[1], pid[2], pid[4], pid[5] if len(pid) == 6 else None
     named = kind.text.rpartition(".")[2] if isinstance(kind, Name) else ""
-    if named not in _DTYPES or not isinstance(key, str) or type(count) is not int or count < 0:
-        raise refuse(f"describes a storage of {named[:40] or 'no known'} type")
+    counted = type(count) is int and 0 <= count < LARGEST
+    if named not in _DTYPES or not isinstance(key, str) or not counted:
+        raise refuse(f"describes a storage of type {plain(named, 40)}")
     if view is not None:
         raise BundleError("the file keeps storages as views (torch before 0.4); save it again")
     return StorageRecord(named, key, count)
@@ -179,14 +180,23 @@ def _flat(content: bytearray, record: StorageRecord) -> torch.Tensor:
     return torch.frombuffer(content, dtype=_DTYPES[record.kind], count=record.count)
 
 
-def _read_stream(file: Stream, size: int) -> Any:
-    """Read torch's older format (several pickles, then raw storages) or one bare pickle."""
-    head = unpickle(file, storage_of)
-    if head != _MAGIC:
+def _read_stream(file: Stream, size: int, inside: bool = False) -> Any:
+    """Read torch's older format (several pickles, then raw storages) or one bare pickle.
+
+    Args:
+        file: at its first byte.
+        size: its length in bytes, which is its budget, too.
+        inside: it stands in a bare pickle in the place of a storage, and holds no further one.
+    """
+    meter = Meter(size)
+    head = unpickle(file, storage_of, meter)
+    if type(head) is not int or head != _MAGIC:
+        if inside:
+            raise refuse("holds a nested file that is no storage")
         return resolve(head, _nested_storage)
-    version, machine = unpickle(file), unpickle(file)
-    if version != _STREAM_VERSION or not isinstance(machine, dict):
-        raise BundleError(f"the torch file has protocol {str(version)[:20]}, expected 1001")
+    version, machine = unpickle(file, meter=meter), unpickle(file, meter=meter)
+    if type(version) is not int or version != _STREAM_VERSION or not isinstance(machine, dict):
+        raise BundleError(f"the torch file has protocol {plain(version)}, expected 1001")
     if machine.get("little_endian") is not True:
         raise BundleError("the file was written on a big-endian machine; save it again")
     records: dict[str, StorageRecord] = {}
@@ -195,8 +205,9 @@ def _read_stream(file: Stream, size: int) -> Any:
         found = storage_of(pid)
         return found if isinstance(found, Name) else records.setdefault(found.key, found)
 
-    tree, keys = unpickle(file, remembered), unpickle(file)
-    if not isinstance(keys, list) or not all(key in records for key in keys):
+    tree, keys = unpickle(file, remembered, meter), unpickle(file, meter=meter)
+    listed = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not listed or len(set(keys)) != len(keys) or not records.keys() >= set(keys):
         raise BundleError("the torch file lists storages that no tensor uses; get it again")
     kept: dict[str, torch.Tensor] = {}
     for key in keys:
@@ -204,7 +215,7 @@ def _read_stream(file: Stream, size: int) -> Any:
         count = int.from_bytes(file.read(8), "little")
         if count != record.count or _bytes(record) > size - file.tell():
             raise BundleError(
-                f"storage {key[:20]!r} claims {_bytes(record)} bytes and the file has "
+                f"storage {plain(key, 20)} claims {_bytes(record)} bytes and the file has "
                 f"{size - file.tell()} left; it is cut off or damaged: get it again"
             )
         kept[key] = _flat(bytearray(file.read(_bytes(record))), record)
@@ -221,7 +232,7 @@ def _nested_storage(record: StorageRecord) -> torch.Tensor:
     """Read the whole torch file that a bare pickle holds in the place of a storage."""
     if record.nested is None:
         raise refuse("is a bare pickle and refers to storages outside itself")
-    inner = _read_stream(io.BytesIO(record.nested), len(record.nested))
+    inner = _read_stream(io.BytesIO(record.nested), len(record.nested), inside=True)
     if not isinstance(inner, torch.Tensor):
         raise refuse("holds a nested file that is no storage")
     return inner
@@ -230,31 +241,43 @@ def _nested_storage(record: StorageRecord) -> torch.Tensor:
 def resolve(tree: Any, storages: Storages) -> Any:
     """Put tensors in the place of records, everywhere in a tree of plain values.
 
-    What the file shares stays shared, so that a small file cannot describe a huge tree.
+    What the file shares stays shared, so that a small file cannot describe a huge tree. How deep a
+    value nests is counted from below: what is shared may stand deeper elsewhere.
     """
-    done: dict[int, Any] = {}
+    done: dict[int, tuple[Any, int]] = {}
 
-    def walk(node: Any, depth: int) -> Any:
-        if depth > DEPTH:
-            raise refuse(f"nests values deeper than {DEPTH}")
+    def walk(node: Any, depth: int) -> tuple[Any, int]:
         if not isinstance(node, dict | list | tuple | StandIn | TensorRecord | StorageRecord):
-            return torch.from_numpy(node.value) if _holds(node) else node
+            return torch.from_numpy(node.value) if _holds(node) else node, 0
         if id(node) in done:
             return done[id(node)]
-        done[id(node)] = None  # a cycle ends here
-        if isinstance(node, TensorRecord):
-            done[id(node)] = _view(node, storages)
-        elif isinstance(node, StorageRecord):
-            done[id(node)] = storages(node)
-        elif isinstance(node, StandIn):
-            done[id(node)] = StandIn(node.kind, walk(node.state, depth + 1))
-        elif isinstance(node, dict):
-            done[id(node)] = {key: walk(value, depth + 1) for key, value in node.items()}
-        else:
-            done[id(node)] = type(node)(walk(value, depth + 1) for value in node)
+        done[id(node)] = None, 0  # a cycle ends here
+        if depth > DEPTH:
+            raise refuse(f"nests values deeper than {DEPTH}")
+        made, height = rebuilt(node, depth + 1)
+        if height > DEPTH:
+            raise refuse(f"nests values deeper than {DEPTH}")
+        done[id(node)] = made, height
         return done[id(node)]
 
-    return walk(tree, 0)
+    def rebuilt(node: Any, depth: int) -> tuple[Any, int]:
+        if isinstance(node, TensorRecord):
+            return _view(node, storages), 0
+        if isinstance(node, StorageRecord):
+            return storages(node), 0
+        if isinstance(node, StandIn):
+            state, height = walk(node.state, depth)
+            return StandIn(node.kind, state), height + 1
+        parts = [
+            walk(value, depth) for value in (node.values() if isinstance(node, dict) else node)
+        ]
+        height = 1 + max((high for _, high in parts), default=0)
+        values = [part for part, _ in parts]
+        if isinstance(node, dict):
+            return dict(zip(node, values, strict=True)), height
+        return type(node)(values), height
+
+    return walk(tree, 0)[0]
 
 
 def _holds(node: Any) -> bool:

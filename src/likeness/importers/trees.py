@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from likeness.errors import BundleError
-from likeness.importers.unpickle import StandIn, refuse
+from likeness.importers.meter import TENSORS, refuse
+from likeness.importers.records import StandIn
 
-TENSORS = 100_000
-"""Most tensors of a file, optimizer states included."""
 _VISITS = 1_000_000
+_PATH = 1000
+"""Longest path of a tensor in characters."""
 
 Flat = dict[str, torch.Tensor]
 """Tensors by full dotted path."""
@@ -34,16 +35,29 @@ def flatten(tree: Any) -> Flat:
     visits = 0
     while waiting:
         path, node = waiting.pop()
-        visits += 1
-        if visits > _VISITS or len(answer) > TENSORS:
-            raise refuse("holds far more values than networks have")
         if isinstance(node, torch.Tensor):
             answer[path] = node
+            if len(answer) > TENSORS:
+                raise refuse(f"holds more than {TENSORS} tensors")
             continue
+        # Counted before they are listed: what is shared comes by again and again.
+        visits += _count(node)
+        if visits > _VISITS:
+            raise refuse("holds far more values than networks have")
         children = list(_children(node))
         # The last to be put away is the first to be looked at: keep the file's order.
-        waiting += [(f"{path}.{key}" if path else key, child) for key, child in reversed(children)]
+        for key, child in reversed(children):
+            longer = f"{path}.{key}" if path else key
+            if len(longer) > _PATH:
+                raise refuse("nests names that are longer than any network's")
+            if isinstance(child, torch.Tensor | dict | list | tuple | StandIn):
+                waiting.append((longer, child))
     return answer
+
+
+def _count(node: Any) -> int:
+    items = node.state if isinstance(node, StandIn) else node
+    return len(items) if isinstance(items, dict | list | tuple) else 0
 
 
 def _children(node: Any) -> Iterable[tuple[str, Any]]:
@@ -51,20 +65,27 @@ def _children(node: Any) -> Iterable[tuple[str, Any]]:
         yield from _parts_of_module(node.state)
     elif isinstance(node, dict | StandIn):
         items = node.state if isinstance(node, StandIn) else node
-        yield from ((str(key)[:200], value) for key, value in items.items())
+        yield from ((_named(key), value) for key, value in items.items())
     elif isinstance(node, list | tuple):
         yield from ((str(index), value) for index, value in enumerate(node))
+
+
+def _named(key: Any) -> str:
+    """Return a key as a part of a path; keys are plain values (see `constructors.pairs`)."""
+    return str(key[:200]) if isinstance(key, str | bytes) else str(key)
 
 
 def _parts_of_module(state: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """Parameters, persistent buffers and submodules, in the order of a state dict."""
     fleeting = state.get("_non_persistent_buffers_set")
-    fleeting = set(fleeting) if isinstance(fleeting, list) else set()
+    # Only names: hashing what is nested can take forever.
+    names = fleeting if isinstance(fleeting, list) else ()
+    fleeting = {name for name in names if isinstance(name, str)}
     for group in ("_parameters", "_buffers", "_modules"):
         part = state.get(group)
         for key, value in part.items() if isinstance(part, dict) else ():
             if not (group == "_buffers" and key in fleeting):
-                yield str(key)[:200], value
+                yield _named(key), value
 
 
 def find(flat: Mapping[str, torch.Tensor], signature: Iterable[str]) -> str | None:

@@ -9,31 +9,21 @@ library's disassembler reports them) and builds plain values and inert records:
 - `StandIn` for an object of an admitted class: its name and its state, no behavior.
 
 Names outside the tables below are refused, and so is calling anything but the few constructors that
-weight files need. The number of steps is limited, so that a small file cannot ask for much memory.
+weight files need. Steps and everything that is copied are charged to a `Meter`, so that a small
+file cannot ask for much time or memory.
 """
 
 from __future__ import annotations
 
 import pickletools
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from likeness.errors import BundleError
-from likeness.importers.foreign_arrays import Array, DType, are_sizes, array_of_buffer, scalar
-
-STEPS = 10_000_000
-"""Most opcodes that are obeyed; honest files stay far below."""
-
-_CLASSES = re.compile(
-    r"torch\.nn\.(modules(\.\w+)*|parallel\.data_parallel)\.[A-Z]\w*"
-    r"|models(\.arcface_models)?\.(ResNet|IRBlock|SEBlock|Bottleneck|BasicBlock)"
-    r"|(dnnlib(\.util)?\.EasyDict|argparse\.Namespace|collections\.defaultdict)"
-    r"|torch\.(\w+Storage|device|Size|float16|float32|float64|bfloat16|u?int\d+|bool)"
-    r"|numpy\.ndarray"
-)
-"""Classes that may be named: they become stand-ins, whatever the file says they should do."""
+from likeness.importers.constructors import CALLS, CLASSES, pairs
+from likeness.importers.foreign_arrays import Array, DType
+from likeness.importers.meter import Meter, plain, reason, refuse
+from likeness.importers.records import Name, StandIn, StorageRecord
 
 _ALIASES = {
     "__builtin__": "builtins",
@@ -42,47 +32,10 @@ _ALIASES = {
     "numpy._core.numeric": "numpy.core.numeric",
     "torch.storage.UntypedStorage": "torch.UntypedStorage",
 }
-_KEYS = (str, int, float, bool, bytes, type(None))
-"""Types that may be keys: hashing anything nested could be made to exhaust the C stack."""
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """Something importable that a file names; here only its name."""
-
-    text: str
-
-
-@dataclass(eq=False, slots=True)
-class StandIn:
-    """An object of a foreign class. Not frozen: a pickle makes it first and fills it later."""
-
-    kind: str
-    """Full name of its class."""
-    state: dict[str, Any] = field(default_factory=dict)
-    """Its attributes, or its items where it is a kind of dict."""
-
-
-@dataclass(eq=False, slots=True)
-class StorageRecord:
-    """Where the numbers of tensors lie in the file."""
-
-    kind: str
-    """Name of the storage class, such as FloatStorage."""
-    key: str
-    count: int
-    nested: bytes | None = None
-    """A whole torch file inside the pickle, where the storage came that way."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TensorRecord:
-    """A view of a storage; nothing about it has been checked yet."""
-
-    storage: StorageRecord
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+_BITS = 128
+"""Longest whole number: torch's own magic one has 77."""
+_MEMO = 2**32
+_NAME = 200
 
 
 class _Mark:
@@ -110,42 +63,36 @@ class Stream(Protocol):
         ...
 
 
-def refuse(what: str) -> BundleError:
-    """Say that a file asks for more than weights need."""
-    return BundleError(
-        f"the file {what}; weights need nothing of the kind, so it is damaged or made to do harm: "
-        "get it again from its publisher"
-    )
-
-
 def no_persistent(pid: Any) -> StorageRecord | Name:
     """Refuse persistent ids, in pickles that are no part of a torch file."""
     raise refuse("refers to objects outside itself")
 
 
-def unpickle(file: Stream, persistent: Persistent = no_persistent) -> Any:
+def unpickle(
+    file: Stream, persistent: Persistent = no_persistent, meter: Meter | None = None
+) -> Any:
     """Interpret one pickle and leave `file` behind its end.
 
     Args:
         file: at the first byte.
         persistent: what to put in the place of a persistent id.
+        meter: the budget of the file that this is a part of.
 
     Raises:
         BundleError: the pickle is damaged, names or calls something that is not admitted, or asks
             for too many steps.
     """
-    machine = _Machine(persistent)
+    machine = _Machine(persistent, meter or Meter())
     try:
-        for step, (opcode, argument, _) in enumerate(_opcodes(file)):
-            if step >= STEPS:
-                raise refuse(f"asks for more than {STEPS} steps")
+        for opcode, argument, _ in _opcodes(file):
+            machine.meter.step()
             if opcode == "STOP":
                 return machine.stack[-1]
             machine.obey(opcode, argument)
-    except (ValueError, TypeError, LookupError, OverflowError, UnicodeError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BundleError(
-            f"the file is no whole pickle ({type(error).__name__}: {str(error)[:80]}); expected a "
-            "checkpoint as its publisher wrote it: get it again"
+            f"the file is no whole pickle ({reason(error)}); expected a checkpoint as its "
+            "publisher wrote it: get it again"
         ) from error
     raise BundleError("the pickle ends early; get the file again")
 
@@ -159,7 +106,8 @@ def _opcodes(file: Stream) -> Iterator[tuple[str, Any, int | None]]:
 class _Machine:
     """The stack, the memo and one method per group of opcodes."""
 
-    def __init__(self, persistent: Persistent) -> None:
+    def __init__(self, persistent: Persistent, meter: Meter) -> None:
+        self.meter = meter
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.persistent = persistent
@@ -167,15 +115,25 @@ class _Machine:
     def obey(self, opcode: str, argument: Any) -> None:
         """Carry out one opcode."""
         if opcode in _CONSTANTS:
+            if type(argument) is int and argument.bit_length() > _BITS:
+                raise refuse("holds a whole number with too many digits")
             self.stack.append(argument if opcode in _LITERALS else _CONSTANTS[opcode]())
         elif opcode in _PUTS:
-            self.memo[len(self.memo) if argument is None else argument] = self.stack[-1]
+            self.remember(argument)
         elif opcode in _GETS:
             self.stack.append(self.memo[argument])
         elif opcode in _STEPS:
             _STEPS[opcode](self, argument)
         elif opcode not in ("PROTO", "FRAME"):
             raise refuse(f"uses the pickle opcode {opcode}")
+
+    def remember(self, key: int | None) -> None:
+        """Keep the value on top under a number."""
+        key = len(self.memo) if key is None else key
+        # Long numbers can be chosen so that all of them collide, which makes a dict crawl.
+        if not 0 <= key < _MEMO:
+            raise refuse("keeps values under numbers beyond any use")
+        self.memo[key] = self.stack[-1]
 
     def popped(self) -> list[Any]:
         """Take everything above the last mark, and the mark."""
@@ -210,40 +168,46 @@ class _Machine:
         target = top.state if isinstance(top, StandIn) else top
         if not isinstance(target, dict) or len(items) % 2:
             raise refuse("sets items of what is no dict")
-        target.update(_pairs(items))
+        target.update(pairs(items))
 
     def name(self, module: Any, name: Any) -> None:
         """Push a name if it is admitted."""
         if not (isinstance(module, str) and isinstance(name, str)):
             raise refuse("names something without text")
+        if len(module) + len(name) > _NAME:
+            raise refuse("names something with more letters than any class has")
         text = f"{_ALIASES.get(module, module)}.{name}"
         text = _ALIASES.get(text, text)
-        if text not in _CALLS and not _CLASSES.fullmatch(text):
-            raise refuse(f"names {text[:80]!r}")
+        if text not in CALLS and not CLASSES.fullmatch(text):
+            raise refuse(f"names {plain(text)}")
         self.stack.append(Name(text))
 
     def call(self, what: Any, arguments: Any) -> None:
         """Push what one of the known constructors would make."""
-        if not isinstance(what, Name) or what.text not in _CALLS:
-            raise refuse(f"calls {what.text if isinstance(what, Name) else type(what).__name__}")
+        if not isinstance(what, Name) or what.text not in CALLS:
+            raise refuse(f"calls {what.text if isinstance(what, Name) else plain(what)}")
         if not isinstance(arguments, tuple):
             raise refuse("calls with something that is no tuple")
-        self.stack.append(_CALLS[what.text](*arguments))
+        self.meter.items(len(arguments))
+        self.stack.append(CALLS[what.text](self.meter, *arguments))
 
     def make(self, what: Any) -> None:
         """Push an empty object of an admitted class."""
         if isinstance(what, Name) and what.text == "collections.OrderedDict":
             self.stack.append({})
             return
-        if not isinstance(what, Name) or not _CLASSES.fullmatch(what.text):
-            raise refuse(f"makes an object of {getattr(what, 'text', 'something unnamed')!r}")
+        if not isinstance(what, Name) or not CLASSES.fullmatch(what.text):
+            named = plain(what.text) if isinstance(what, Name) else "something unnamed"
+            raise refuse(f"makes an object of {named}")
         self.stack.append(StandIn(what.text))
 
     def build(self, state: Any) -> None:
         """Give the object on top its state; no method of it exists that could be called."""
         top = self.stack[-1]
         if isinstance(top, Array | DType):
-            top.fill(state)
+            if isinstance(top, Array):
+                self.meter.tensor()
+            top.fill(state, self.meter)
             return
         if isinstance(top, dict):
             return  # attributes of an OrderedDict, such as a state dict's _metadata
@@ -251,17 +215,12 @@ class _Machine:
         if not isinstance(top, StandIn) or not all(isinstance(p, dict | None) for p in parts):
             raise refuse("gives a state to what has none")
         for part in parts:
+            self.meter.entries(len(part or {}))
             top.state.update(part or {})
 
     def fetch(self, pid: Any) -> None:
         """Push what a persistent id stands for."""
         self.stack.append(self.persistent(pid))
-
-
-def _pairs(items: list[Any]) -> dict[Any, Any]:
-    if not all(isinstance(key, _KEYS) for key in items[::2]):
-        raise refuse("uses a nested key")
-    return dict(zip(items[::2], items[1::2], strict=True))
 
 
 def _new_object(machine: _Machine, count: int) -> None:
@@ -304,7 +263,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "SETITEMS": lambda m, _: m.set_items(m.popped()),
     "LIST": lambda m, _: m.stack.append(m.popped()),
     "FROZENSET": lambda m, _: m.stack.append(m.popped()),
-    "DICT": lambda m, _: m.stack.append(_pairs(m.popped())),
+    "DICT": lambda m, _: m.stack.append(pairs(m.popped())),
     "TUPLE": lambda m, _: m.stack.append(tuple(m.popped())),
     "TUPLE1": lambda m, _: m.tuple_of(1),
     "TUPLE2": lambda m, _: m.tuple_of(2),
@@ -322,66 +281,3 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
 
 def _drop(_: Any) -> None:
     """Forget a value."""
-
-
-def _mapping(pairs: Any = (), /) -> dict[Any, Any]:
-    return _pairs([value for pair in pairs for value in (pair[0], pair[1])])
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> TensorRecord:
-    plain = are_sizes((offset,)) and are_sizes(size) and are_sizes(stride)
-    if not isinstance(storage, StorageRecord) or not plain or len(size) != len(stride):
-        raise refuse("describes a tensor by something other than a storage and numbers")
-    return TensorRecord(storage, offset, size, stride)
-
-
-def _nested(content: Any) -> StorageRecord:
-    if not isinstance(content, bytes):
-        raise refuse("holds a storage that is no bytes")
-    return StorageRecord("", "", -1, content)
-
-
-def _encoded(text: Any, encoding: Any) -> bytes:
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise refuse("encodes text in an unusual way")
-    return text.encode("latin-1")
-
-
-def _persistent_object(meta: Any) -> StandIn:
-    """A stylegan2-ada object: class name and state are kept, its module's source text is not."""
-    facts = meta.state if isinstance(meta, StandIn) else meta
-    state = facts.get("state") if isinstance(facts, dict) else None
-    if not isinstance(state, dict):
-        raise refuse("holds a persistent object without a state")
-    return StandIn(f"persistent.{facts.get('class_name', '')}", dict(state))
-
-
-def _reconstructor(what: Any, *_: Any) -> StandIn:
-    if not isinstance(what, Name) or not _CLASSES.fullmatch(what.text):
-        raise refuse("reconstructs an object of a class that is not admitted")
-    return StandIn(what.text)
-
-
-_CALLS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _mapping,
-    "collections.defaultdict": lambda *_: {},
-    "builtins.set": lambda items=(): list(items),
-    "builtins.frozenset": lambda items=(): list(items),
-    "builtins.list": lambda items=(): list(items),
-    "builtins.object": lambda: None,
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": lambda data, *_: data,
-    "torch._utils._rebuild_parameter_with_state": lambda data, *_: data,
-    "torch.storage._load_from_bytes": _nested,
-    "torch.Size": lambda size: tuple(size),
-    "torch.device": lambda *_: None,
-    "_codecs.encode": _encoded,
-    "copyreg._reconstructor": _reconstructor,
-    "torch_utils.persistence._reconstruct_persistent_obj": _persistent_object,
-    "numpy.core.multiarray._reconstruct": lambda *_: Array(),
-    "numpy.core.multiarray.scalar": scalar,
-    "numpy.core.numeric._frombuffer": array_of_buffer,
-    "numpy.dtype": DType,
-}
-"""What may be called, and what stands in its place here."""

@@ -13,6 +13,7 @@ import torch
 from likeness.condition.conditioner import select
 from likeness.errors import BundleError
 from likeness.geometry import whole_square
+from likeness.store.facts import check_portrait
 from likeness.types import Bundle, Crop, FaceParams, Ints, Shot
 
 
@@ -54,6 +55,7 @@ class Target:
                 f"the bundle of {bundle.method!r} holds no target; train a portrait with `likeness "
                 "train reenact`"
             )
+        check_portrait(bundle)
         size = int(bundle.input["size"])
         crop_from_frame = np.array(bundle.input["crop_from_frame"], np.float32)
         return Target(

@@ -22,7 +22,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from likeness.config import read_toml, resolve
 from likeness.errors import ConfigError
+from likeness.files import because, data_folder, locked, read_pem
 
 SETTINGS = "signing.toml"
 TRUSTED = "trusted"
@@ -72,8 +72,19 @@ class Credentials:
 
 
 def user_folder() -> Path:
-    """Return where this user's chain, settings and revocations are kept."""
-    return Path(platformdirs.user_data_dir("likeness", appauthor=False))
+    """Return where this user's chain, settings and revocations are kept.
+
+    Raises:
+        ConfigError: no home folder is known, so that there is no such place.
+    """
+    folder = data_folder()
+    if folder is None:
+        raise ConfigError(
+            "no home folder is known, so there is no place for certificates: every output is "
+            "signed, and they are kept. Set XDG_DATA_HOME (or HOME) to a folder that can be "
+            "written"
+        )
+    return folder
 
 
 def load_credentials(folder: Path | None = None) -> Credentials:
@@ -110,55 +121,75 @@ def trust_anchors(folder: Path | None = None) -> tuple[str, ...]:
     Args:
         folder: As in `load_credentials`.
     """
-    folder = folder or user_folder()
+    folder = folder or data_folder()
+    if folder is None:
+        return ()
     files = [*folder.glob(f"{_LOCAL}*/root.pem"), *(folder / TRUSTED).glob("*.pem")]
-    return tuple(_text(file, file) for file in sorted(files))
+    return tuple(_text(file, folder) for file in sorted(files))
 
 
 def local_anchors(folder: Path | None = None) -> tuple[str, ...]:
     """Return the roots in PEM that were made here: what only this user can have signed."""
-    folder = folder or user_folder()
-    return tuple(_text(file, file) for file in sorted(folder.glob(f"{_LOCAL}*/root.pem")))
+    folder = folder or data_folder()
+    if folder is None:
+        return ()
+    return tuple(_text(file, folder) for file in sorted(folder.glob(f"{_LOCAL}*/root.pem")))
 
 
 def _text(path: Path, named_in: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}, named in {named_in}, cannot be read ({error}); expected a PEM file"
-        ) from error
+        return read_pem(path, ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error} (it is named in {named_in})") from error
 
 
 def _local(folder: Path) -> Path:
     """Return the folder of the local chain, made now if there is none that lasts."""
     place = folder / _LOCAL
+    if place.is_dir() and _lasts(place / "chain.pem"):
+        # Nothing is locked or written: a folder that may only be read is enough for signing.
+        return place
     try:
-        if place.is_dir():
-            if _lasts(place / "chain.pem"):
-                return place
-            # Its root stays an anchor, so that what it signed is still known as ours.
-            place.rename(folder / f"{_LOCAL}-{secrets.token_hex(4)}")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = folder / f".{_LOCAL}.{secrets.token_hex(4)}.partial"
-        fresh.mkdir(mode=0o700)
-        _write_chain(fresh)
+        with locked(folder):
+            if place.is_dir() and not _lasts(place / "chain.pem"):
+                # Its root stays an anchor, so that what it signed is still known as ours.
+                place.rename(folder / f"{_LOCAL}-{secrets.token_hex(4)}")
+            if not place.is_dir():
+                _make(folder, place)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be written ({error.strerror}); every output is signed, and the "
-            "certificates are kept there: make it writable"
+            f"{folder} cannot be written: {because(error)}; every output is signed, and the "
+            "certificates are kept there: make it writable, or set XDG_DATA_HOME to a folder that "
+            "is"
         ) from error
-    try:
-        fresh.rename(place)
-    except OSError:
-        # Another process made one in the meantime: the first one counts.
-        shutil.rmtree(fresh, ignore_errors=True)
     return place
 
 
+def _make(folder: Path, place: Path) -> None:
+    for half in folder.glob(f".{_LOCAL}.*.partial"):
+        # Left by a process that was killed; under the lock there is nobody else's.
+        shutil.rmtree(half, ignore_errors=True)
+    fresh = folder / f".{_LOCAL}.{secrets.token_hex(4)}.partial"
+    fresh.mkdir(mode=0o700)
+    try:
+        _write_chain(fresh)
+        fresh.rename(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
 def _lasts(chain: Path) -> bool:
-    leaf = x509.load_pem_x509_certificate(_text(chain, chain.parent).encode())
-    return leaf.not_valid_after_utc > datetime.now(UTC) + timedelta(days=_RENEW_DAYS)
+    text = _text(chain, chain.parent)
+    try:
+        leaf = x509.load_pem_x509_certificate(text.encode())
+        end = leaf.not_valid_after_utc
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError(
+            f"{chain} holds no certificate ({error}); rename the folder {chain.parent} to "
+            f"{chain.parent.name}-old, and a new chain is made"
+        ) from error
+    return end > datetime.now(UTC) + timedelta(days=_RENEW_DAYS)
 
 
 def _write_chain(folder: Path) -> None:

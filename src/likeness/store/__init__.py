@@ -14,7 +14,7 @@ from likeness.store.shots import (
     save_shot,
     shot_cache,
 )
-from likeness.store.states import has_state, load_state, save_state
+from likeness.store.states import has_state, load_state, remove_state, save_state
 from likeness.store.tables import read_table, write_table
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "load_state",
     "read_bundle_index",
     "read_table",
+    "remove_state",
     "save_bundle",
     "save_face_model",
     "save_shot",

@@ -10,6 +10,8 @@ NAME.bundle/
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,8 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
 from likeness.errors import BundleError, ContractError
+from likeness.files import open_regular
+from likeness.store.facts import check_facts
 from likeness.store.files import (
     FORMAT,
     Index,
@@ -28,18 +32,32 @@ from likeness.store.files import (
     read_index,
     read_tensors,
     versions,
-    whole_folder,
     write_index,
     write_tensors,
 )
+from likeness.store.folders import RESUME, recover, whole_folder
 from likeness.store.shots import load_shot, write_shot
 from likeness.types import Bundle, Weights
 
 INDEX = "bundle.json"
 SHOT = "shot"
 PREVIEW = "preview.png"
-RESUME = "resume"
 PREVIEW_LIMIT = 4096
+PREVIEW_BYTES = 64 * 2**20
+_DAMAGE = (
+    OSError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on nonsense."""
 
 
 Method = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
@@ -114,6 +132,7 @@ def load_bundle(path: Path) -> Bundle:
     """
     path = Path(path)
     index = read_bundle_index(path)
+    check_facts(index.method, index.input, index.training, path)
     networks = {
         name: Weights(record.network, record.config, read_tensors(path, record.weights))
         for name, record in index.networks.items()
@@ -136,6 +155,7 @@ def load_bundle(path: Path) -> Bundle:
 
 def read_bundle_index(path: Path) -> BundleIndex:
     """Read what a bundle says of itself, without its weights."""
+    recover(Path(path))
     return read_index(Path(path) / INDEX, "bundle", BundleIndex)
 
 
@@ -146,12 +166,15 @@ def _write_preview(preview: torch.Tensor, path: Path) -> None:
 
 def _read_preview(path: Path) -> torch.Tensor:
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with (
+            open_regular(path, BundleError, "a PNG picture", PREVIEW_BYTES) as file,
+            Image.open(file, formats=["PNG"]) as image,
+        ):
             if max(image.size) > PREVIEW_LIMIT:
                 raise BundleError(
                     f"{path} is {image.size} pixels, expected {PREVIEW_LIMIT} at most"
                 )
             pixels = np.array(image.convert("RGB"), np.float32) / 255
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except _DAMAGE as error:
         raise BundleError(f"{path} is not readable as a PNG picture ({error})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Tensor files, index files and folders that appear only when they are whole.
+"""Tensor files and index files.
 
 What is read here may come from a stranger: an index is validated before it is used, a file name is
 a plain name inside its folder, and tensors are parsed only after their sha256 matched.
@@ -6,16 +6,16 @@ a plain name inside its folder, and tensors are parsed only after their sha256 m
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import hashlib
 import json
 import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -24,10 +24,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from likeness.errors import BundleError
+from likeness.files import because, open_regular, read_json, replaced
 
 FORMAT = 1
 INDEX_LIMIT = 64 * 1024 * 1024
 """Largest index file in bytes that is read: an honest one stays far below."""
+TENSORS_LIMIT = 16 * 2**30
+"""Largest tensor file in bytes: the largest published network has a tenth of it."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """A plain word: it becomes a file name, so no dots, slashes or drive letters."""
@@ -71,31 +74,64 @@ def versions() -> dict[str, str]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file's bytes.
+    """Return the hexadecimal sha256 of a regular file's bytes.
 
     Raises:
         BundleError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}); expected a file") from error
+    with open_regular(path, BundleError, "a file") as file:
+        try:
+            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {because(error)}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> TensorFile:
-    """Write tensors as safetensors and return the file's name and digest."""
+    """Write tensors as safetensors and return the file's name and digest.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     # safetensors refuses views of shared storage, and a slice would drag its whole storage along.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(whole, path)
+    try:
+        save_file(whole, path)
+    except SafetensorError as error:
+        raise _system_error(error, path) from error
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
     return TensorFile(file=path.name, sha256=sha256_of(path))
+
+
+def _system_error(error: SafetensorError, path: Path) -> OSError:
+    """Return what the system said: safetensors tells its number in words only."""
+    found = re.search(r"os error (\d{1,5})", str(error))
+    number = int(found[1]) if found else errno.EIO
+    return OSError(number, os.strerror(number), str(path))
+
+
+def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file; the one place that parses them as torch tensors.
+
+    Raises:
+        BundleError: it is no regular file, or damaged.
+    """
+    with open_regular(path, BundleError, "a safetensors file", TENSORS_LIMIT):
+        pass
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError, OSError) as error:
+        raise BundleError(
+            f"{path} is no valid safetensors file ({str(error)[:120]}); get it again"
+        ) from error
 
 
 def read_tensors(folder: Path, pinned: TensorFile) -> dict[str, torch.Tensor]:
     """Read a tensor file after its digest was found right.
 
     Raises:
-        BundleError: the file is missing, was changed, or is no safetensors file.
+        BundleError: the file is missing, was changed, is no safetensors file, or a number in it is
+            none or infinite.
     """
     path = folder / pinned.file
     found = sha256_of(path)
@@ -104,10 +140,14 @@ def read_tensors(folder: Path, pinned: TensorFile) -> dict[str, torch.Tensor]:
             f"{path} has sha256 {found[:12]}..., its index expects {pinned.sha256[:12]}...: "
             "the file was damaged or replaced; fetch or train it again"
         )
-    try:
-        return load_file(path)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise BundleError(f"{path} is no valid safetensors file ({error})") from error
+    tensors = read_safetensors(path)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BundleError(
+                f"{path}: {name[:80]!r} holds values that are no numbers; expected finite ones: "
+                "the training failed or the file was tampered with; train or fetch it again"
+            )
+    return tensors
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> TensorFile:
@@ -125,17 +165,14 @@ def write_index(path: Path, index: Index) -> None:
 
     Raises:
         BundleError: a value has no place in JSON.
+        OSError: the file cannot be written.
     """
     try:
         text = json.dumps(index.model_dump(mode="json"), indent=2, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise BundleError(f"{path.name} cannot be written as JSON ({error})") from error
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with replaced(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_index(path: Path, kind: str, record: type[Record]) -> Record:
@@ -146,74 +183,27 @@ def read_index(path: Path, kind: str, record: type[Record]) -> Record:
     """
     if not path.is_file():
         raise BundleError(f"{path.parent} holds no {path.name}; expected a folder with a {kind}")
-    if path.stat().st_size > INDEX_LIMIT:
-        raise BundleError(f"{path} is larger than {INDEX_LIMIT} bytes: this is no {kind} index")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is not readable as JSON ({error})") from error
+    raw = read_json(path, BundleError, INDEX_LIMIT)
     if not isinstance(raw, dict) or raw.get("kind") != kind:
         found = raw.get("kind") if isinstance(raw, dict) else type(raw).__name__
-        raise BundleError(f"{path} describes {found!r}, expected {kind!r}: give the right folder")
+        raise BundleError(
+            f"{path} describes {str(found)[:40]!r}, expected {kind!r}: give the right folder"
+        )
     if raw.get("format") != FORMAT:
         raise BundleError(
-            f"{path} has format {raw.get('format')!r}, this version reads {FORMAT}; "
+            f"{path} has format {str(raw.get('format'))[:40]}, this version reads {FORMAT}; "
             "update likeness or write the file again"
         )
     try:
         return record.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(
-            f"{path}: {where}: {first['msg']}, found {first['input']!r:.60}"
-        ) from error
+        raise BundleError(f"{path}: {first_problem(error)}") from error
 
 
-@contextlib.contextmanager
-def whole_folder(path: Path, index: str, keep: str = "") -> Iterator[Path]:
-    """Give a temporary folder beside `path` that takes its place when the block ends well.
-
-    A folder that already stands at `path` is replaced only if it is empty or holds `index`, so that
-    a mistyped output never removes somebody's files. Its subfolder `keep` moves to the new folder,
-    and may stand there before the first index does.
-
-    Raises:
-        BundleError: `path` is taken by something else, or its parent cannot be written.
-    """
-    path = Path(path)
-    if path.exists() and not _ours(path, index, keep):
-        raise BundleError(f"{path} exists and holds no {index}; choose another output")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(
-            tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        )
-    except OSError as error:
-        raise BundleError(f"{path.parent} cannot be written ({error.strerror})") from error
-    try:
-        temporary.chmod(0o755)
-        yield temporary
-        _take_place(temporary, path, keep)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _ours(path: Path, index: str, keep: str) -> bool:
-    """Tell whether what stands at `path` may be replaced."""
-    if not path.is_dir():
-        return False
-    return (path / index).is_file() or {entry.name for entry in path.iterdir()} <= {keep}
-
-
-def _take_place(new: Path, path: Path, keep: str) -> None:
-    """Rename `new` to `path`; what stood there is removed only afterward."""
-    if not path.exists():
-        new.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    before = path.rename(old / "before")
-    new.rename(path)
-    if keep and (before / keep).is_dir():
-        (before / keep).rename(path / keep)
-    shutil.rmtree(old, ignore_errors=True)
+def first_problem(error: ValidationError) -> str:
+    """Say where the first thing is that doesn't fit, what is wrong with it and what was found."""
+    first = error.errors()[0]
+    where = ".".join(str(part)[:60] for part in first["loc"][:8])
+    # Names may come from a stranger, and a terminal obeys some of them.
+    where = "".join(letter if letter.isprintable() else "?" for letter in where)
+    return f"{where}: {first['msg'][:200]}, found {first['input']!r:.60}"

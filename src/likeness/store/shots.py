@@ -7,10 +7,12 @@ NAME.shot/
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +21,8 @@ import numpy as np
 from pydantic import Field
 
 from likeness.errors import BundleError, ContractError
+from likeness.files import because, cache_folder
+from likeness.files.places import warn_once
 from likeness.store.files import (
     FORMAT,
     Index,
@@ -27,10 +31,10 @@ from likeness.store.files import (
     read_arrays,
     read_index,
     versions,
-    whole_folder,
     write_arrays,
     write_index,
 )
+from likeness.store.folders import recover, whole_folder
 from likeness.types import AudioTrack, Clip, ColorTags, FaceParams, FaceTrack, Shot
 
 INDEX = "shot.json"
@@ -44,40 +48,49 @@ Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,15}(/[1-9][0-9]{0,15})?$")]
 """A positive rational as "numerator/denominator": time never rests as a float."""
 
 
+LAST = 2**53
+"""Largest time stamp, in units of a clip's time base."""
+Small = Annotated[int, Field(ge=0, le=65535)]
+Side = Annotated[int, Field(ge=1, le=65535)]
+Word = Annotated[str, Field(max_length=4096)]
+_DTYPES = {"pts": np.int64, "observed": np.bool_}
+"""Types of arrays; all others are float32."""
+
+
 class ColorRecord(Strict):
     """`ColorTags` on disk."""
 
-    primaries: int
-    transfer: int
-    matrix: int
+    primaries: Small
+    transfer: Small
+    matrix: Small
     full_range: bool
 
 
 class AudioRecord(Strict):
     """`AudioTrack` on disk."""
 
-    index: int
-    codec: str
-    sample_rate: int
-    channels: int
+    index: Small
+    codec: Word
+    sample_rate: Annotated[int, Field(ge=0, le=2**31)]
+    channels: Small
 
 
 class ClipRecord(Strict):
     """`Clip` on disk, without its time stamps."""
 
-    relative: str
+    relative: Word
     """Path of the video from the folder that holds the shot, with forward slashes."""
-    absolute: str
-    digest: str
-    size: tuple[int, int]
+    absolute: Word
+    digest: Word
+    size: tuple[Side, Side]
     time_base: Ratio
-    last_duration: int
+    last_duration: Annotated[int, Field(ge=1, le=LAST)]
     color: ColorRecord
-    bit_depth: int
+    bit_depth: Annotated[int, Field(ge=1, le=32)]
     rotation: Literal[0, 90, 180, 270]
     pixel_aspect: Ratio
-    audio: tuple[AudioRecord, ...]
-    codec: str
+    audio: Annotated[tuple[AudioRecord, ...], Field(max_length=1000)]
+    codec: Word
 
 
 class ShotIndex(Index):
@@ -85,10 +98,10 @@ class ShotIndex(Index):
 
     kind: Literal["shot"] = "shot"
     clip: ClipRecord
-    start: Annotated[int, Field(ge=0)]
-    model: str
-    expression_names: tuple[str, ...]
-    focal: float
+    start: Annotated[int, Field(ge=0, le=LAST)]
+    model: Word
+    expression_names: Annotated[tuple[Word, ...], Field(max_length=10_000)]
+    focal: Annotated[float, Field(ge=-1e9, le=1e9)]
     arrays: TensorFile
 
 
@@ -141,11 +154,18 @@ def load_shot(path: Path) -> Shot:
         BundleError: the folder is no shot, or it is damaged or inconsistent.
     """
     path = Path(path)
+    recover(path)
     index = read_index(path / INDEX, "shot", ShotIndex)
     arrays = read_arrays(path, index.arrays)
     wanted = {"pts", *TRACK_ARRAYS, *PARAM_ARRAYS}
     if not wanted <= arrays.keys() <= wanted | {"identity"}:
         raise BundleError(f"{path} holds arrays {sorted(arrays)}, expected {sorted(wanted)}")
+    _check_arrays(path, arrays)
+    if index.start + len(arrays["boxes"]) > len(arrays["pts"]):
+        raise BundleError(
+            f"{path} tracks frames {index.start} to {index.start + len(arrays['boxes'])} of a clip "
+            f"with {len(arrays['pts'])}; it is damaged: track the clip again"
+        )
     try:
         track = FaceTrack(
             start=index.start,
@@ -161,6 +181,25 @@ def load_shot(path: Path) -> Shot:
         return Shot(_clip(index.clip, arrays["pts"], path), track, params)
     except ContractError as error:
         raise BundleError(f"{path} is inconsistent: {error}") from error
+
+
+def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    for name, array in arrays.items():
+        expected = np.dtype(_DTYPES.get(name, np.float32))
+        if array.dtype != expected:
+            raise BundleError(
+                f"{path}: {name} is {array.dtype}, expected {expected}; track the clip again"
+            )
+        if array.ndim == 0:
+            raise BundleError(f"{path}: {name} is a single value, expected a row per frame")
+    pts = arrays["pts"]
+    if len(pts) and (int(pts.min()) < -LAST or int(pts.max()) > LAST):
+        raise BundleError(f"{path}: pts lie beyond {LAST}; track the clip again")
+    for name in ("shape", "albedo"):
+        if arrays[name].ndim != 1:
+            raise BundleError(
+                f"{path}: {name} has shape {arrays[name].shape}, expected one row of coefficients"
+            )
 
 
 def _clip_record(clip: Clip, final: Path) -> ClipRecord:
@@ -214,19 +253,25 @@ def shot_cache(clip: Clip, settings: str) -> Path:
     """
     name = f"{clip.digest[:16]}-{settings[:16]}"
     beside = Path(clip.path).absolute().parent
-    user = Path.home() / ".cache" / "likeness"
-    root = beside / ".likeness" if _writable(beside) else user
+    user = cache_folder()
+    # Without a place of the user's own, what is beside the clip is tried, and may fail to be kept.
+    root = beside / ".likeness" if user is None or _writable(beside) else user
     return root / name
 
 
 def _writable(folder: Path) -> bool:
     # Mode bits are asked too, because for an administrator os.access says yes to everything.
-    return folder.is_dir() and os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and os.access(folder, os.W_OK) and bool(mode & 0o222)
 
 
 def cached_shots(clip: Clip, settings: str) -> tuple[Shot, ...] | None:
     """Return the kept shots of `clip`, or None where there are none or they are damaged."""
     folder = shot_cache(clip, settings)
+    recover(folder)
     if not (folder / CACHE_INDEX).is_file():
         return None
     try:
@@ -240,19 +285,38 @@ def cached_shots(clip: Clip, settings: str) -> tuple[Shot, ...] | None:
     return tuple(dataclasses.replace(shot, clip=clip) for shot in shots)
 
 
-def cache_shots(clip: Clip, settings: str, shots: Sequence[Shot]) -> Path:
-    """Keep the shots of `clip` (none at all is an answer too) and return their folder."""
+def cache_shots(clip: Clip, settings: str, shots: Sequence[Shot]) -> Path | None:
+    """Keep the shots of `clip` (none at all is an answer too) and return their folder.
+
+    A cache is a convenience: where it cannot be written, that is logged once and None returned.
+    """
     path = shot_cache(clip, settings)
-    with whole_folder(path, CACHE_INDEX) as folder:
-        for i, shot in enumerate(shots):
-            (folder / f"{i}.shot").mkdir()
-            write_shot(shot, folder / f"{i}.shot", path / f"{i}.shot")
-        index = CacheIndex(
-            format=FORMAT,
-            versions=versions(),
-            digest=clip.digest,
-            settings=settings,
-            count=len(shots),
-        )
-        write_index(folder / CACHE_INDEX, index)
-    return path
+    with optional(f"the analysis of {clip.path.name}"):
+        with whole_folder(path, CACHE_INDEX) as folder:
+            for i, shot in enumerate(shots):
+                (folder / f"{i}.shot").mkdir()
+                write_shot(shot, folder / f"{i}.shot", path / f"{i}.shot")
+            index = CacheIndex(
+                format=FORMAT,
+                versions=versions(),
+                digest=clip.digest,
+                settings=settings,
+                count=len(shots),
+            )
+            write_index(folder / CACHE_INDEX, index)
+        return path
+    return None
+
+
+@contextlib.contextmanager
+def optional(what: str) -> Iterator[None]:
+    """Let the block fail to write what can be computed again: one warning, and on without it.
+
+    Args:
+        what: what is not kept then, for the message: "the analysis of a.mp4".
+    """
+    try:
+        yield
+    except (BundleError, OSError) as error:
+        reason = because(error) if isinstance(error, OSError) else str(error)
+        warn_once("cache", f"{what} is not kept and will be done again next time ({reason})")

@@ -10,6 +10,7 @@ import numpy as np
 
 from likeness.controls import ANGLES, GAZE, POSITION, Values, control_names, controls_of
 from likeness.errors import BundleError
+from likeness.files import Sheet, open_sheet
 from likeness.outputs import atomic_file, cause_of
 from likeness.types import Shot
 
@@ -51,39 +52,38 @@ def write_table(shot: Shot, path: Path) -> None:
 def read_table(path: Path) -> Mapping[str, Values]:
     """Read a table as columns of numbers by name; an empty cell is NaN.
 
+    Commas, semicolons (with decimal commas) and tabs part the fields; rows without content are
+    skipped and counted in a warning.
+
     Raises:
-        BundleError: the file cannot be read, or a cell is no number.
+        BundleError: the file cannot be read, a row is too long, or a cell is no number.
     """
-    path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BundleError(f"{path} cannot be read as CSV ({error})") from error
-    header = [name.strip() for name in rows[0]] if rows else []
-    if len(rows) < 2 or len(set(header)) != len(header) or len(header) > _MOST_COLUMNS:
-        raise BundleError(
-            f"{path} has {len(rows)} lines and {len(set(header))} different column names of "
-            f"{len(header)}; expected a line of names, each once, and lines of numbers"
-        )
-    values = np.full((len(rows) - 1, len(header)), np.nan)
-    for i, row in enumerate(rows[1:]):
-        for j, cell in enumerate(row[: len(header)]):
-            if cell.strip():
-                values[i, j] = _number(path, i + 2, header[j], cell)
+    sheet = open_sheet(Path(path), BundleError, "a table of named values")
+    header = sheet.header
+    different = len(set(header))
+    if not header or different != len(header) or len(header) > _MOST_COLUMNS:
+        lines = 1 if header else 0
+        raise _no_table(path, lines, different, len(header))
+    rows = [_values(sheet, line, cells) for line, cells in sheet.rows()]
+    if not rows:
+        raise _no_table(path, 1, different, len(header))
+    values = np.stack(rows)
     return {name: values[:, j] for j, name in enumerate(header)}
 
 
-def _number(path: Path, line: int, column: str, cell: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = np.nan
-    if not np.isfinite(number):
-        raise BundleError(
-            f"{path}, line {line}: {column} is {cell!r}; expected a number or nothing"
-        )
-    return number
+def _no_table(path: Path, lines: int, different: int, names: int) -> BundleError:
+    return BundleError(
+        f"{path} has {lines} lines and {different} different column names of {names}; expected a "
+        "line of names, each once, and lines of numbers"
+    )
+
+
+def _values(sheet: Sheet, line: int, cells: list[str]) -> Values:
+    row = np.full(len(cells), np.nan)
+    for j, cell in enumerate(cells):
+        if cell.strip():
+            row[j] = sheet.number(line, sheet.header[j], cell)
+    return row
 
 
 def _printed(value: float, decimals: int) -> str:

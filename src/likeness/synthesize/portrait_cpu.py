@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
+from likeness.compiled import njit
 from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, REACH, Portrait
 from likeness.types import Floats, Ints
 

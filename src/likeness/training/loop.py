@@ -18,10 +18,12 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from likeness.errors import BundleError
 from likeness.store import load_state, save_state
+from likeness.store.declared import check_tensors
 from likeness.types import Progress, silent
 
 Sample = TypeVar("Sample")
@@ -108,6 +110,17 @@ class Outcome:
     """Mean generator loss per hundredth of the run, for the curve in the record."""
 
 
+class _Facts(BaseModel):
+    """What a resume state tells beside its tensors."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    step: int = Field(ge=0, le=2**53)
+    seconds: float = Field(ge=0)
+    curve: tuple[float, ...] = Field(max_length=100_000)
+    settings: str
+
+
 class _Run(Generic[Sample]):
     """The mutable half of a training: optimizers, average, counters."""
 
@@ -192,7 +205,7 @@ class _Run(Generic[Sample]):
         if found is None:
             return False
         tensors, facts = found
-        if facts["settings"] != digest:
+        if facts.get("settings") != digest:
             raise BundleError(
                 f"{folder} was begun with other settings or another clip; expected the same as "
                 "now. Repeat the first call's flags, or remove the folder to begin anew"
@@ -203,21 +216,34 @@ class _Run(Generic[Sample]):
                 f"{folder} holds the state of {kinds}, expected {self._kinds()}. Go on with the "
                 "optimizers that it was begun with, or remove the folder to begin anew"
             )
-        self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
-        self.curve = [float(value) for value in facts["curve"]]
-        self.average = {k: tensors[f"average.{k}"].to(v.device) for k, v in self.average.items()}
-        for name, module in self.modules().items():
-            module.load_state_dict({k: tensors[f"{name}.{k}"] for k in module.state_dict()})
-            whole = self.optimizers[name].state_dict()
-            whole["state"] = _nested(tensors, f"optimizer.{name}.")
-            self.optimizers[name].load_state_dict(whole)
+        try:
+            self._continue(tensors, _Facts.model_validate(facts))
+        except (ValidationError, LookupError, ValueError, TypeError, RuntimeError) as error:
+            raise BundleError(
+                f"the state in {folder} does not fit this training ({str(error)[:120]}); it is "
+                "damaged: remove the folder to begin anew"
+            ) from error
         return True
+
+    def _continue(self, tensors: Mapping[str, Tensor], facts: _Facts) -> None:
+        for name, module in self.modules().items():
+            declared = module.state_dict()
+            kept = {k: tensors[f"{name}.{k}"] for k in declared}
+            check_tensors(name, declared, kept)
+            module.load_state_dict(kept)
+            whole = self.optimizers[name].state_dict()
+            whole["state"] = _nested(tensors, f"optimizer.{name}.", list(module.parameters()))
+            self.optimizers[name].load_state_dict(whole)
+        average = {k: tensors[f"average.{k}"] for k in self.average}
+        check_tensors("average", self.average, average)
+        self.average = {k: average[k].to(v.device) for k, v in self.average.items()}
+        self.step, self.seconds, self.curve = facts.step, facts.seconds, list(facts.curve)
 
 
 def train(
     task: Task[Sample],
     config: LoopConfig,
-    folder: Path,
+    folder: Path | None,
     digest: str,
     resume: bool = False,
     progress: Progress = silent,
@@ -227,7 +253,7 @@ def train(
     Args:
         task: what a step is.
         config: budget and rates.
-        folder: where the resume state lies.
+        folder: where the resume state lies; None keeps none.
         digest: of all settings and data; a resume state of another digest is refused.
         resume: continue from the state in `folder` where there is one.
         progress: called as ("train", done, total), in steps or in seconds of the budget.
@@ -236,7 +262,7 @@ def train(
         BundleError: the resume state is damaged or belongs to another training.
     """
     run = _Run(task, config)
-    if resume:
+    if resume and folder is not None:
         run.restore(folder, digest)
     began, saved = time.monotonic() - run.seconds, time.monotonic()
     recent: list[float] = []
@@ -252,10 +278,11 @@ def train(
             else:
                 total = int(60 * (config.minutes or 0))
                 progress("train", min(int(run.seconds), total), total)
-            if time.monotonic() - saved > 60 * config.save_minutes:
+            if folder is not None and time.monotonic() - saved > 60 * config.save_minutes:
                 run.save(folder, digest)
                 saved = time.monotonic()
-    run.save(folder, digest)
+    if folder is not None:
+        run.save(folder, digest)
     return Outcome(run.average, run.step, run.seconds, tuple(run.curve))
 
 
@@ -303,10 +330,19 @@ def _optimizer(task: Task[Any], module: nn.Module, config: LoopConfig) -> torch.
     return torch.optim.Adam(module.parameters(), lr=config.learning_rate, betas=config.betas)
 
 
-def _nested(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, dict[str, Tensor]]:
+def _nested(
+    tensors: Mapping[str, Tensor], prefix: str, parameters: list[nn.Parameter]
+) -> dict[int, dict[str, Tensor]]:
+    """Return an optimizer's state by parameter."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(prefix):
             index, key = name.removeprefix(prefix).split(".", 1)
+            # Other optimizers may keep other shapes; Adam's means are added to the weights.
+            like = parameters[int(index)]
+            if key.startswith("exp_avg") and value.shape != like.shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}")
             state.setdefault(int(index), {})[key] = value
+    if any(not 0 <= index < len(parameters) for index in state):
+        raise ValueError(f"{prefix} holds more than {len(parameters)} parameters")
     return state

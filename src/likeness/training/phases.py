@@ -7,7 +7,6 @@ the next begins with; how they are carried over is the task's business.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
+from likeness.store import remove_state
 from likeness.training.loop import LoopConfig, Outcome, Task, train
 from likeness.types import Progress, check, silent
 
@@ -83,7 +83,7 @@ def train_phases(
             continue
         place = folder / f"phase{index}" if index else folder
         if index and not resume:
-            shutil.rmtree(place, ignore_errors=True)
+            remove_state(place)
         task = phase.begin(weights)
         told = _shifted(progress, config, done - phase.share)
         outcome = train(task, part, place, f"{digest}:{index}" if index else digest, resume, told)

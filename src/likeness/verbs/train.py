@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from likeness.people import check_face, choose_person, find_people
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import permit_training
-from likeness.store import save_bundle
+from likeness.store import remove_state, save_bundle
 from likeness.types import Bundle, Progress, Shot, silent
 
 
@@ -111,5 +110,5 @@ def train_portrait(
         preview=footage.bank.crops(np.array([len(footage.bank) // 2]))[0],
     )
     save_bundle(bundle, output)
-    shutil.rmtree(budget.folder, ignore_errors=True)
+    remove_state(budget.folder)
     return bundle

@@ -105,7 +105,8 @@ def budget_of(
         BundleError: an interrupted training lies there that is not to be resumed.
     """
     folder = output / "resume"
-    if not resume and has_state(folder):
+    # Asked in any case: it also puts right what a killed run left behind.
+    if has_state(folder) and not resume:
         raise BundleError(
             f"{output} holds an interrupted training; expected a new name. Go on with the training "
             f"by --resume, or remove {folder} to begin anew"

@@ -36,7 +36,7 @@ from likeness.nets.speech_features import (
 from likeness.networks import build
 from likeness.store import load_bundle, save_bundle
 from likeness.store.bundles import INDEX
-from likeness.store.shots import shot_cache
+from likeness.store.shots import optional, shot_cache
 from likeness.track.measure import mouth_openness
 from likeness.training.footage import weights_of
 from likeness.training.loop import LoopConfig, Losses, train
@@ -158,10 +158,16 @@ def speech_of(
         seed=config.seed,
         save_minutes=1e9,
     )
-    outcome = train(task, loop, place / "resume", digest, False, progress)
-    record = {"clip": shot.clip.digest, "steps": outcome.steps, "losses": list(outcome.losses)}
+    outcome = train(task, loop, None, digest, False, progress)
+    record: dict[str, Any] = {
+        "clip": shot.clip.digest,
+        "steps": outcome.steps,
+        "losses": list(outcome.losses),
+    }
     weights = weights_of(METHOD, network.config, outcome.weights)
-    save_bundle(_bundle(weights, {**record, "settings": settings.to_json(config)}, people), place)
+    record["settings"] = settings.to_json(config)
+    with optional(f"the voice of {shot.clip.path.name}"):
+        save_bundle(_bundle(weights, record, people), place)
     return cast(Speech, build(weights, METHOD))
 
 

@@ -1,0 +1,99 @@
+"""Compiled loops: numba's `njit`, whose cache on disk is a convenience and never a condition.
+
+numba refuses to cache at all where no folder can be written, and hands on whatever a full disk or a
+damaged cache raises. Here both mean one warning, and the loops are compiled anew in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numba
+from numba.core.caching import FunctionCache
+
+from likeness.files import because, cache_folder
+from likeness.files.places import warn_once
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def njit(
+    *,
+    cache: bool = True,
+    nogil: bool = False,
+    fastmath: bool = False,
+    inline: Literal["never", "always"] = "never",
+) -> Callable[[Function], Function]:
+    """Compile a function at its first call, as `numba.njit` does.
+
+    Args:
+        cache: keep the machine code on disk where that is possible.
+        nogil: let other threads run meanwhile.
+        fastmath: let sums be taken in any order.
+        inline: "always" puts the function into those that call it.
+    """
+
+    def compiled(function: Function) -> Function:
+        dispatcher: Any = numba.njit(function, nogil=nogil, fastmath=fastmath, inline=inline)
+        if cache:
+            try:
+                dispatcher._cache = _cache_of(function)
+            except (RuntimeError, OSError):
+                _tell("no folder for it can be written")
+        answer: Function = dispatcher
+        return answer
+
+    return compiled
+
+
+def _cache_of(function: Callable[..., Any]) -> Any:
+    if cache_folder() is None:
+        # numba would make a folder whose name is a tilde.
+        raise RuntimeError("no home folder is known")
+    kept: Any = _OptionalCache
+    return kept(function)
+
+
+def cache_place() -> Path | None:
+    """Return where machine code is kept, or None where no folder for it can be written."""
+    try:
+        return Path(_cache_of(_tell).cache_path)
+    except (RuntimeError, OSError):
+        return None
+
+
+_Cache: Any = FunctionCache
+"""numba carries no types."""
+
+
+class _OptionalCache(_Cache):  # type: ignore[misc]
+    """numba's own cache, whose failures cost time and nothing else."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return kept machine code, or None where there is none that can be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # a damaged cache raises anything
+            _tell(_reason(error))
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code if that works."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # a damaged cache raises anything
+            _tell(_reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    return because(error) if isinstance(error, OSError) else "what is kept cannot be read"
+
+
+def _tell(reason: str) -> None:
+    warn_once(
+        "compiled loops",
+        f"compiled loops are not kept ({reason}); every run compiles them again, which takes some "
+        "seconds",
+    )
