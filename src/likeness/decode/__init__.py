@@ -14,5 +14,6 @@ Policy for time stamps:
 
 from likeness.decode.frames import Decoder, stream
 from likeness.decode.probe import open_clip, read_marks
+from likeness.decode.stored import find_stored, open_stored
 
-__all__ = ["Decoder", "open_clip", "read_marks", "stream"]
+__all__ = ["Decoder", "find_stored", "open_clip", "open_stored", "read_marks", "stream"]

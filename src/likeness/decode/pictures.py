@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ from av.video.frame import VideoFrame
 from likeness.decode.container import orientation_of
 from likeness.decode.pixels import depth_of, tags_of
 from likeness.errors import MediaError
+from likeness.provenance.digests import files_digest
 from likeness.types import Clip, Ints
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
@@ -141,7 +141,7 @@ def open_pictures(path: Path, frame_rate: Fraction) -> Clip:
     lying = degrees in (90, 270)
     return Clip(
         path=path,
-        digest=_digest(files),
+        digest=files_digest(files),
         size=(frame.width, frame.height) if lying else (frame.height, frame.width),
         pts=pts,
         time_base=1 / frame_rate,
@@ -151,16 +151,3 @@ def open_pictures(path: Path, frame_rate: Fraction) -> Clip:
         rotation=degrees,
         codec=files[0].suffix[1:].lower(),
     )
-
-
-def _digest(files: list[Path]) -> str:
-    """Sha256 over the bytes of all files in order: of a single picture, that of the file."""
-    digest = hashlib.sha256()
-    for path in files:
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise MediaError(f"{path} cannot be read ({error.strerror})") from error
-    return digest.hexdigest()

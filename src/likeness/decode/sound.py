@@ -19,8 +19,8 @@ from av.stream import Disposition
 
 from likeness.decode.container import open_container
 from likeness.errors import MediaError
-from likeness.provenance.manifest import sha256_of
-from likeness.types import AudioTrack, Floats, Sound
+from likeness.provenance.digests import digest_of, expect_content
+from likeness.types import AudioTrack, Clip, Floats, Sound
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def open_sound(path: Path | str) -> Sound:
                 "a sound file such as .wav or .m4a, or a clip with sound"
             )
         seconds = _seconds(container, first)
-    return Sound(path, sha256_of(path), tuple(tracks), seconds)
+    return Sound(path, digest_of(path), tuple(tracks), seconds)
 
 
 def has_pictures(path: Path | str) -> bool:
@@ -72,11 +72,12 @@ def _seconds(container: InputContainer, stream: AudioStream) -> float:
     return (container.duration or 0) / 1_000_000
 
 
-def read_sound(path: Path | str, rate: int = SPEECH_RATE) -> Floats:
+def read_sound(source: Path | str | Clip | Sound, rate: int = SPEECH_RATE) -> Floats:
     """Decode the first audio track as mono.
 
     Args:
-        path: sound file or clip.
+        source: path of a sound file or clip; or a clip or sound as it was recorded, whose file must
+            then still be the recorded one.
         rate: samples per second of the answer; the sound is resampled to it.
 
     Returns:
@@ -84,10 +85,15 @@ def read_sound(path: Path | str, rate: int = SPEECH_RATE) -> Floats:
         gaps. Empty where the track is.
 
     Raises:
-        MediaError: the file is missing or no medium, or holds no sound that can be decoded.
+        MediaError: the file is missing or no medium, is not the recorded one, or holds no sound
+            that can be decoded.
     """
+    if isinstance(source, Clip | Sound):
+        expect_content(source.path, source.digest)
+        source = source.path
+    path = Path(source)
     runs: list[tuple[int, list[Floats]]] = []
-    with open_container(Path(path)) as container:
+    with open_container(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path} holds no sound; expected a sound file, or a clip with sound")
         resampler, ends = av.AudioResampler("fltp", rate=rate), -np.inf

@@ -33,6 +33,7 @@ from likeness.encode.coders import (
 from likeness.encode.pixels import PixelWriter, linear_float, packed_rgb16, planar_rgb
 from likeness.encode.signed import sign_pictures, sign_video
 from likeness.errors import MediaError
+from likeness.provenance.digests import expect_content
 from likeness.provenance.credentials import Credentials
 from likeness.provenance.manifest import PENDING, Manifest
 from likeness.types import Clip, Timeline
@@ -209,6 +210,9 @@ class _Sound:
         self._waiting: Packet[AudioStream] | None = None
         if sound is None or not sound.audio:
             return
+        if sound.digest:
+            # Sound is copied from a file that a record may have named long ago.
+            expect_content(sound.path, sound.digest)
         container = opened.enter_context(av.open(str(sound.path), "r"))
         chosen = [container.streams[track.index] for track in sound.audio]
         for stream in chosen:

@@ -12,6 +12,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 
 from likeness.errors import MediaError
+from likeness.provenance.digests import digest_of, expect_content
 from likeness.types import AudioTrack, Floats, Sound
 
 COPIED: Mapping[str, frozenset[str]] = {
@@ -51,6 +52,8 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
     track = sound.audio[0]
     rate = fixed_rate or min(track.sample_rate, _LARGEST_RATE)
     channels = min(track.channels, 2)
+    if sound.digest:
+        expect_content(sound.path, sound.digest)
     output = folder / f"sound.{'m4a' if kind == 'ipod' else 'mka'}"
     try:
         with ExitStack() as opened:
@@ -71,7 +74,7 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
             "or .m4a, or choose .mkv, which holds any"
         ) from error
     coded = AudioTrack(0, "opus" if coder == "libopus" else coder, rate, channels)
-    return Sound(output, sound.digest, (coded,), sound.seconds)
+    return Sound(output, digest_of(output), (coded,), sound.seconds)
 
 
 def _code(

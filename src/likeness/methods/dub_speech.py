@@ -196,7 +196,7 @@ def heard_in(shot: Shot) -> tuple[Floats, Floats]:
         raise MediaError(f"{clip.path} is gone; put it back where it was: {otherwise}")
     if not clip.audio:
         raise MediaError(f"{clip.path.name} has no sound, and {otherwise}")
-    samples = _from_first_frame(read_sound(clip.path), float(clip.pts[0] * clip.time_base))
+    samples = _from_first_frame(read_sound(clip), float(clip.pts[0] * clip.time_base))
     spoken = float(voiced(samples).mean() * len(samples) / RATE) if len(samples) else 0.0
     if spoken < _LEAST_VOICE:
         raise MediaError(

@@ -109,7 +109,7 @@ def power(driver: Performance) -> Floats:
     """Return (N,) the mean square of the samples under each frame of a speaker's timeline."""
     sound = driver.timeline.sound
     assert sound is not None  # noqa: S101 - asked before
-    samples = read_sound(sound.path, _RATE)
+    samples = read_sound(sound, _RATE)
     squares = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     edges = np.append(driver.seconds, driver.seconds[-1] + _lasting(driver.timeline))
     at = (edges * _RATE).astype(np.int64).clip(0, len(samples))

@@ -32,7 +32,7 @@ def heard(clip: Clip) -> Floats | None:
     """
     if not clip.audio:
         return None
-    samples = read_sound(clip.path)
+    samples = read_sound(clip)
     first = round(float(clip.pts[0] * clip.time_base) * SPEECH_RATE)
     before = np.zeros(max(0, -first), np.float32)
     return envelope(np.concatenate([before, samples[max(0, first) :]]), SPEECH_RATE)

@@ -32,11 +32,11 @@ from likeness.store.files import (
     write_index,
     write_tensors,
 )
+from likeness.store.shots import INSIDE as SHOT
 from likeness.store.shots import load_shot, write_shot
 from likeness.types import Bundle, Weights
 
 INDEX = "bundle.json"
-SHOT = "shot"
 PREVIEW = "preview.png"
 RESUME = "resume"
 PREVIEW_LIMIT = 4096
