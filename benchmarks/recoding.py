@@ -74,10 +74,13 @@ def main() -> None:
                 for signal in found.signals
             )
             numbers = dict(found.signals[2].numbers)
-            print(f"{clip.stem:28.28} {name:17} {scores}  {found.verdict if False else ''}"
-                  f"peak {numbers.get('peak_db', 0):.1f} dB at {numbers.get('cycles_across', 0):.3f}"
-                  f" {numbers.get('cycles_down', 0):.3f}; oct"
-                  f" {found.signals[3].numbers.get('octaves', 0)}", flush=True)
+            print(
+                f"{clip.stem:28.28} {name:17} {scores}  {found.verdict if False else ''}"
+                f"peak {numbers.get('peak_db', 0):.1f} dB at {numbers.get('cycles_across', 0):.3f}"
+                f" {numbers.get('cycles_down', 0):.3f}; oct"
+                f" {found.signals[3].numbers.get('octaves', 0)}",
+                flush=True,
+            )
     print(", ".join(f"{count} {what}" for what, count in called.items()))
 
 

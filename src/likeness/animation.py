@@ -23,7 +23,8 @@ from likeness.performance import Performance, performance_of, silenced
 from likeness.pipeline import AnalyzeConfig, RunReport, analyze, choose_shot, peak_rss_mb, run
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient
-from likeness.provenance.permission import Permission, permit_synthesis, permit_training
+from likeness.provenance.motion import driven_by
+from likeness.provenance.permission import Permission, permit, permit_training
 from likeness.types import Clip, ColorTags, Progress, Timeline, Window, silent
 
 log = logging.getLogger(__name__)
@@ -83,11 +84,12 @@ def animate(
     config = config or AnimationConfig()
     began = time.monotonic()
     pictured = open_clip(photo)
-    permission = permit_photo(pictured, consents)
+    permit_photo(pictured, consents)
     face = find_photo(pictured, config.frame, config.face, config.analyze.track, config.analyze.fit)
     progress("photo", 1, 1)
     shot = choose_shot(analyze(driver, config.analyze, progress), config.driver_face)
-    permission = permit_synthesis(permission.people, "animate", consents, shot.clip)
+    moved_by = driven_by(driver, shot.clip)
+    permission = permit("animate", consents, targets=(pictured,), drivers=(moved_by,))
     performance = performance_of(shot, "driver")
     timeline = _timeline(performance, config)
     animation = Animation(face, shot, config.animate)

@@ -34,8 +34,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read or is no TOML.
     """
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        # Editors on Windows put a mark before the first word, which TOML knows nothing of.
+        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); expected TOML") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

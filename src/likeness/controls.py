@@ -9,6 +9,8 @@ Convention:
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +31,29 @@ ANGLES = ("yaw", "pitch", "roll")
 POSITION = ("x_mm", "y_mm", "z_mm")
 POSE = (*ANGLES, *POSITION)
 GAZE = ("gaze_right_yaw", "gaze_right_pitch", "gaze_left_yaw", "gaze_left_pitch")
+
+
+_MADE_FROM = "made_from_"
+_STATED = re.compile(_MADE_FROM + "([0-9a-f]{64})")
+
+
+def made_from(clip: str) -> str:
+    """Name the column by which a table says from which clip it was made; its cells are empty.
+
+    Args:
+        clip: sha256 of the clip, hexadecimal.
+    """
+    return _MADE_FROM + clip
+
+
+def clip_in(names: Iterable[str]) -> str | None:
+    """Return the sha256 of the clip that a table's column names say it was made from, or None.
+
+    >>> clip_in(["frame", "yaw", made_from("0f" * 32)]) == "0f" * 32, clip_in(["frame"])
+    (True, None)
+    """
+    stated = (_STATED.fullmatch(name.strip().lower()) for name in names)
+    return next((found.group(1) for found in stated if found), None)
 
 
 def control_names(params: FaceParams) -> tuple[str, ...]:

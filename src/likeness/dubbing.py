@@ -41,6 +41,7 @@ from likeness.pipeline import (
 )
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.motion import driven_by
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle, load_face_model
 from likeness.track.measure import mouth_openness
@@ -144,7 +145,7 @@ def dub(
     speaker = _speaker(speech, config, progress)
     heard_file = speaker.clip.path if speaker else speech
     sound = _sound(heard_file)
-    whose = speaker.clip if speaker else sound
+    whose = driven_by(speech, speaker.clip) if speaker else sound
     permission = permit_synthesis(portrait.people, "dub", consents, whose)
     own = performance_of(portrait.shot, "target")
     if speaker:

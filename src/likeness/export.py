@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from likeness.errors import BackendError, BundleError, ConfigError
 from likeness.networks import build
+from likeness.provenance.consent import METHODS, Consent
+from likeness.provenance.permission import permit_synthesis
 from likeness.store.files import sha256_of
 from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.portrait import GUIDES, Portrait
@@ -36,6 +38,8 @@ OPSET = 18
 DFM_OPSET = 12
 """What .dfm files are written in: the onnxruntime of DeepFaceLive reads nothing much newer."""
 _SEED = 0
+_PORTRAITS = ("reenact", "dub", "animate")
+"""Methods whose bundles are trained on one person."""
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -145,15 +149,25 @@ EXPORTS: Mapping[tuple[str, str], Callable[[nn.Module, _Draw], Export]] = {
 """What can be exported, by network and ending of the file."""
 
 
-def export(bundle: Bundle, output: Path, tolerance: float = TOLERANCE) -> Exported:
+def export(
+    bundle: Bundle,
+    output: Path,
+    tolerance: float = TOLERANCE,
+    consents: Sequence[Consent] = (),
+) -> Exported:
     """Write a bundle's generator as one file for other programs.
+
+    What leaves so can be used without this program, its marks and its list of revocations: it needs
+    a consent that holds today, as every synthesis does.
 
     Args:
         bundle: of reenactment, SimSwap or a one-to-one swap.
         output: NAME.onnx, or NAME.dfm for a one-to-one swap.
         tolerance: largest difference to torch that is accepted.
+        consents: records besides those in the bundle.
 
     Raises:
+        ConsentError: somebody whom the bundle shows agreed to nothing, or not any more.
         BackendError: the libraries for export are not installed.
         BundleError: the bundle has no generator that can be exported so, or the exported file
             computes something else.
@@ -174,6 +188,7 @@ def export(bundle: Bundle, output: Path, tolerance: float = TOLERANCE) -> Export
             f"the bundle's generator is {weights.network if weights else 'missing'!r}, which "
             f"cannot be written as {output.suffix}; expected one of: {able}"
         )
+    _permit(bundle, consents)
     generator = torch.Generator().manual_seed(_SEED)
     what = EXPORTS[key](build(weights), lambda *shape: torch.rand(shape, generator=generator))
     notes = {"license": bundle.license, "method": bundle.method, "network": weights.network}
@@ -202,6 +217,15 @@ def export(bundle: Bundle, output: Path, tolerance: float = TOLERANCE) -> Export
         tolerance,
         bundle.license,
     )
+
+
+def _permit(bundle: Bundle, consents: Sequence[Consent]) -> None:
+    """Refuse to hand out somebody's likeness without their consent."""
+    method = bundle.method.partition(".")[0]
+    # A portrait shows somebody, whether its text names them or not. Published checkpoints of other
+    # methods name nobody.
+    if bundle.people or method in _PORTRAITS:
+        permit_synthesis(bundle.people, method if method in METHODS else "all", consents)
 
 
 def _write(what: Export, path: Path, notes: Mapping[str, str]) -> None:

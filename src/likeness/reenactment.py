@@ -14,7 +14,7 @@ import torch
 from likeness import config as settings
 from likeness.encode import EncodeConfig, Signed
 from likeness.errors import ConfigError
-from likeness.fit.edit import Curve, Edit, EditConfig
+from likeness.fit.edit import Curve, Edit, EditConfig, motions_of
 from likeness.fit.transfer import TransferConfig
 from likeness.importers.arkit import performance_of_capture, read_arkit
 from likeness.methods.editing import arrange
@@ -23,6 +23,7 @@ from likeness.performance import Performance, performance_of
 from likeness.pipeline import AnalyzeConfig, RunReport, analyze, peak_rss_mb, play
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.motion import Motion, driven_by
 from likeness.provenance.permission import permit_synthesis
 from likeness.staging import DRIVERS_TIME, Audio, StageConfig, Staged, stage
 from likeness.store import load_bundle
@@ -79,11 +80,14 @@ def reenact(
     began = time.monotonic()
     portrait = open_portrait(load_bundle(bundle), device)
     # Before the driver is analyzed, which takes time; its own clip is looked at below.
-    permission = permit_synthesis(portrait.people, "reenact", consents)
+    tables = motions_of(edits)
+    moved_by: tuple[Clip | Motion, ...] = tables
+    permission = permit_synthesis(portrait.people, "reenact", consents, moved_by)
     own, motion = performance_of(portrait.shot, "target"), None
     if driver is not None:
         motion, clip = _driver(driver, portrait, config, progress)
-        permission = permit_synthesis(portrait.people, "reenact", consents, clip)
+        moved_by = (driven_by(driver, clip), *moved_by)
+    permission = permit_synthesis(portrait.people, "reenact", consents, moved_by)
     how = _stage_config(config, portrait, own, motion)
     arranged = arrange(portrait, own, motion, how.transfer)
     how = replace(how, transfer=arranged.transfer)
@@ -95,7 +99,11 @@ def reenact(
         staged.timeline,
         output,
         permission,
-        ingredients=(*used, motion.ingredient) if motion else used,
+        ingredients=(
+            *used,
+            *((motion.ingredient,) if motion else ()),
+            *(table.ingredient for table in tables),
+        ),
         stated={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
         own=None if motion and how.transfer.mode in DRIVERS_TIME else arranged.own,
         mouth_alone=_mouth_alone(portrait, motion, config, edits),

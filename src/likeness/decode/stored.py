@@ -13,6 +13,7 @@ from likeness.errors import MediaError
 from likeness.provenance.digests import digest_of, files_digest, other_content
 from likeness.types import Clip, Sound
 
+
 def content_digest(path: Path) -> str:
     """Return the sha256 that names a clip's content: of a video's bytes, or of all its pictures'.
 

@@ -33,8 +33,8 @@ from likeness.encode.coders import (
 from likeness.encode.pixels import PixelWriter, linear_float, packed_rgb16, planar_rgb
 from likeness.encode.signed import sign_pictures, sign_video
 from likeness.errors import MediaError
-from likeness.provenance.digests import expect_content
 from likeness.provenance.credentials import Credentials
+from likeness.provenance.digests import expect_content
 from likeness.provenance.manifest import PENDING, Manifest
 from likeness.types import Clip, Timeline
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -21,6 +22,8 @@ from likeness.controls import Values, control_names, controls_of, with_controls
 from likeness.errors import ConfigError
 from likeness.fit.edit_names import Meaning, hard_limits, meaning_of
 from likeness.fit.seen_range import SeenRange, warnings_of
+from likeness.provenance.motion import Motion, open_motion
+from likeness.store.tables import read_table
 from likeness.types import Bools, FaceParams
 
 _TEXT = re.compile(
@@ -84,6 +87,8 @@ class Curve:
     adds: bool = False
     in_frames: bool = False
     """Times are frame numbers of the output."""
+    origin: Motion | None = None
+    """The file that the keys were read from: somebody's motion, unless proven otherwise."""
 
     def __str__(self) -> str:
         """Say how much of the performance the curve covers."""
@@ -128,13 +133,30 @@ Edit(name='blink', value=1.0, adds=False, start=2.0, stop=2.2))
     return Edit(found["name"], value, signed and not found["exact"], start, stop)
 
 
-def curves_of(table: Mapping[str, Values]) -> tuple[Curve, ...]:
+def read_curves(path: Path) -> tuple[Curve, ...]:
+    """Read the edits that a table on disk holds; each knows its file, for permission and manifest.
+
+    Raises:
+        BundleError, MediaError: the file cannot be read as a table.
+        ConfigError: the table has no times.
+    """
+    return curves_of(read_table(path), open_motion(path))
+
+
+def motions_of(edits: Iterable[Edit | Curve]) -> tuple[Motion, ...]:
+    """Return the files that edits were read from, each once, in order."""
+    files = (edit.origin for edit in edits if isinstance(edit, Curve))
+    return tuple(dict.fromkeys(file for file in files if file is not None))
+
+
+def curves_of(table: Mapping[str, Values], origin: Motion | None = None) -> tuple[Curve, ...]:
     """Read curves off the columns of a table, such as `likeness track --csv` writes.
 
     Args:
         table: (R,) values by column name, NaN where a cell is empty and so no key stands. Keys are
             timed by the column `seconds`, else by `frame`; `observed` is not looked at. A name with
             a plus before it is added.
+        origin: the file that the table was read from.
 
     Raises:
         ConfigError: the table has no times.
@@ -150,7 +172,8 @@ def curves_of(table: Mapping[str, Values]) -> tuple[Curve, ...]:
         order = np.flatnonzero(keys)[np.argsort(times[keys], kind="stable")]
         plain = name.removeprefix("+")
         in_frames = "seconds" not in table
-        curves.append(Curve(plain, times[order], values[order], plain != name, in_frames))
+        key, adds = (times[order], values[order]), plain != name
+        curves.append(Curve(plain, *key, adds, in_frames, origin))
     return tuple(curves)
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness.controls import Values
+from likeness.controls import Values, clip_in, made_from
 from likeness.errors import MediaError
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.performance import Performance
@@ -71,6 +71,8 @@ class Capture:
     """(N,61) in the order of `COLUMNS`; double precision, so that it prints as it was read."""
     observed: Bools
     """(N,) False where the phone saw no face; such rows repeat the one before."""
+    clip: str | None = None
+    """sha256 of the clip that it was made from, where it came from no phone."""
 
     def __len__(self) -> int:
         return len(self.ticks)
@@ -106,7 +108,7 @@ def read_arkit(path: Path, rate: int | None = None) -> Capture:
     ticks = np.array([_ticks(time, rate) for time in times], np.int64)
     # A phone that stutters repeats a timecode; the later row is of no moment of its own.
     fresh = np.concatenate([[True], ticks[1:] > np.maximum.accumulate(ticks)[:-1]])
-    return Capture(ticks[fresh], rate, values[fresh], seen[fresh])
+    return Capture(ticks[fresh], rate, values[fresh], seen[fresh], clip_in(rows[0]))
 
 
 def write_arkit(capture: Capture, path: Path) -> None:
@@ -119,13 +121,15 @@ def write_arkit(capture: Capture, path: Path) -> None:
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS])
+            stated = [made_from(capture.clip)] if capture.clip else []
+            writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS, *stated])
             for tick, row, observed in zip(
                 capture.ticks, capture.values, capture.observed, strict=True
             ):
                 count = len(COLUMNS) if observed else 0
                 # Adding zero turns -0 into 0.
                 cells = [f"{value:.{_DECIMALS}f}" for value in np.round(row, _DECIMALS) + 0.0]
+                cells += [""] * len(stated)
                 writer.writerow([_timecode(int(tick), capture.rate), count, *cells])
         temporary.replace(path)
     except OSError as error:
@@ -152,6 +156,7 @@ def capture_of(performance: Performance) -> Capture:
         _RATE,
         np.concatenate([shapes, angles, left, right], 1, dtype=np.float64),
         ~performance.guessed,
+        performance.ingredient.sha256 or None,
     )
 
 

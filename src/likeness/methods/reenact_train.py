@@ -179,7 +179,7 @@ def train_portrait(
         shot=shot,
         preview=bank.crops(np.array([len(bank) // 2]))[0],
     )
-    save_bundle(bundle, output)
+    save_bundle(bundle, output, permission.sealed)
     shutil.rmtree(run.folder, ignore_errors=True)
     return bundle
 

@@ -47,9 +47,7 @@ def _marks(path: Path) -> tuple[int, ...]:
         why = getattr(error, "strerror", None) or error
         raise MediaError(f"{path} cannot be read ({why}); expected a file") from error
     if not stat.S_ISREG(found.st_mode):
-        raise MediaError(
-            f"{path} is no regular file but a folder, pipe or device; expected a file"
-        )
+        raise MediaError(f"{path} is no regular file but a folder, pipe or device; expected a file")
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 

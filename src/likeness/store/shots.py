@@ -140,6 +140,15 @@ def write_shot(shot: Shot, folder: Path, final: Path) -> None:
     write_index(folder / INDEX, index)
 
 
+def read_shot_index(path: Path) -> ShotIndex:
+    """Read what a shot says of itself, without its arrays.
+
+    Raises:
+        BundleError: the folder is no shot.
+    """
+    return read_index(Path(path) / INDEX, "shot", ShotIndex)
+
+
 def load_shot(path: Path) -> Shot:
     """Read a shot; its clip points at the video where it is found from here.
 
@@ -151,7 +160,7 @@ def load_shot(path: Path) -> Shot:
         BundleError: the folder is no shot, or it is damaged or inconsistent.
     """
     path = Path(path)
-    index = read_index(path / INDEX, "shot", ShotIndex)
+    index = read_shot_index(path)
     arrays = read_arrays(path, index.arrays)
     wanted = {"pts", *TRACK_ARRAYS, *PARAM_ARRAYS}
     if not wanted <= arrays.keys() <= wanted | {"identity"}:

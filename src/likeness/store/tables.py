@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness.controls import ANGLES, GAZE, POSITION, Values, control_names, controls_of
+from likeness.controls import (
+    ANGLES,
+    GAZE,
+    POSITION,
+    Values,
+    clip_in,
+    control_names,
+    controls_of,
+    made_from,
+)
 from likeness.errors import BundleError
 from likeness.types import Shot
 
@@ -23,7 +32,8 @@ def write_table(shot: Shot, path: Path) -> None:
     """Write a shot's performance as CSV.
 
     Columns: frame (in the clip), seconds, observed (0 or 1), head angles in degrees, head position
-    in millimetres, gaze angles in degrees, then every expression weight under its name.
+    in millimetres, gaze angles in degrees, then every expression weight under its name, and an
+    empty one that names the clip by its sha256 (`controls.made_from`).
 
     Raises:
         BundleError: the file cannot be written.
@@ -37,10 +47,10 @@ def write_table(shot: Shot, path: Path) -> None:
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["frame", "seconds", "observed", *names])
+            writer.writerow(["frame", "seconds", "observed", *names, made_from(shot.clip.digest)])
             for i, row in enumerate(controls_of(shot.params)):
                 facts = [int(frames[i]), f"{seconds[i]:.6f}", int(shot.track.observed[i])]
-                writer.writerow([*facts, *map(_printed, row, decimals)])
+                writer.writerow([*facts, *map(_printed, row, decimals), ""])
         temporary.replace(path)
     except OSError as error:
         raise BundleError(f"{path} cannot be written ({error.strerror})") from error
@@ -50,6 +60,8 @@ def write_table(shot: Shot, path: Path) -> None:
 
 def read_table(path: Path) -> Mapping[str, Values]:
     """Read a table as columns of numbers by name; an empty cell is NaN.
+
+    The column that names a clip is left out; `provenance.motion.open_motion` reads it.
 
     Raises:
         BundleError: the file cannot be read, or a cell is no number.
@@ -71,7 +83,7 @@ def read_table(path: Path) -> Mapping[str, Values]:
         for j, cell in enumerate(row[: len(header)]):
             if cell.strip():
                 values[i, j] = _number(path, i + 2, header[j], cell)
-    return {name: values[:, j] for j, name in enumerate(header)}
+    return {name: values[:, j] for j, name in enumerate(header) if not clip_in([name])}
 
 
 def _number(path: Path, line: int, column: str, cell: str) -> float:
