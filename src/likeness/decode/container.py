@@ -60,7 +60,12 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         MediaError: The file is missing, no medium, or cut off before its index.
     """
     try:
-        container = av.open(str(path), "r", container_options={"protocol_whitelist": "file"})
+        container = av.open(
+            str(path),
+            "r",
+            container_options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _cannot_open(path, error) from error
     with container:

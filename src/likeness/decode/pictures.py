@@ -95,7 +95,7 @@ def read_picture(path: Path) -> VideoFrame:
     """
     try:
         # Opened by handle, so that a percent sign in the name is not taken for a pattern.
-        with path.open("rb") as file, av.open(file, "r") as container:
+        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
             frame = next(iter(container.decode(video=0)), None)
     except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
         raise MediaError(f"{path} cannot be read as a picture ({error})") from error

@@ -213,7 +213,7 @@ class _Sound:
         if sound.digest:
             # Sound is copied from a file that a record may have named long ago.
             expect_content(sound.path, sound.digest)
-        container = opened.enter_context(av.open(str(sound.path), "r"))
+        container = opened.enter_context(av.open(str(sound.path), "r", metadata_errors="replace"))
         chosen = [container.streams[track.index] for track in sound.audio]
         for stream in chosen:
             if not isinstance(stream, AudioStream):

@@ -57,7 +57,7 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
     output = folder / f"sound.{'m4a' if kind == 'ipod' else 'mka'}"
     try:
         with ExitStack() as opened:
-            source = opened.enter_context(av.open(str(sound.path), "r"))
+            source = opened.enter_context(av.open(str(sound.path), "r", metadata_errors="replace"))
             written = opened.enter_context(av.open(str(output), "w", format=kind))
             layout = "mono" if channels == 1 else "stereo"
             stream = cast(AudioStream, written.add_stream(coder, rate=rate, layout=layout))
