@@ -36,20 +36,29 @@ class Coding:
     pix_fmt: str = "yuv420p"
     options: dict[str, str] = field(default_factory=dict)
     dither: str = ""
-    """For palettes: sierra2_4a diffuses errors, bayer lays a regular grid."""
+    """For palettes: sierra2_4a diffuses errors, bayer lays a regular grid over the picture."""
 
 
+FEW = {"b": "150000"}
+"""So few bits a second that coders freeze and smear."""
 CODINGS = {
-    "H.264 usual": Coding(".mp4", "libx264", options={"crf": "23"}),
-    "H.264 poor": Coding(".mp4", "libx264", options={"crf": "36"}),
+    "H.264": Coding(".mp4", "libx264", options={"crf": "23"}),
+    "H.264 poor": Coding(".mp4", "libx264", options={"crf": "38"}),
     "HEVC": Coding(".mp4", "libx265", options={"crf": "30", "x265-params": "log-level=none"}),
+    "VP8 poor": Coding(".webm", "libvpx", options={**FEW, "cpu-used": "6"}),
     "VP9": Coding(".webm", "libvpx-vp9", options={"crf": "36", "b": "0", "cpu-used": "6"}),
-    "MPEG-4": Coding(".avi", "mpeg4", options={"qmin": "6", "qmax": "6"}),
+    "MPEG-1": Coding(".mpg", "mpeg1video", options={"qmin": "4", "qmax": "4"}),
     "MPEG-2": Coding(".mpg", "mpeg2video", options={"qmin": "8", "qmax": "8"}),
+    "MPEG-4": Coding(".avi", "mpeg4", options={"qmin": "6", "qmax": "6"}),
+    "Flash": Coding(".flv", "flv", options=FEW),
+    "Windows Media": Coding(".avi", "wmv2", options=FEW),
     "MJPEG good": Coding(".avi", "mjpeg", "yuvj420p", {"qmin": "3", "qmax": "3"}),
     "MJPEG poor": Coding(".mov", "mjpeg", "yuvj420p", {"qmin": "14", "qmax": "14"}),
+    "ProRes": Coding(".mov", "prores_ks", "yuv422p10le"),
+    "JPEG 2000": Coding(".mkv", "jpeg2000", "yuv420p", {"qmin": "8", "qmax": "8"}),
     "GIF diffused": Coding(".gif", "gif", "pal8", dither="sierra2_4a"),
-    "GIF grid": Coding(".gif", "gif", "pal8", dither="bayer:bayer_scale=2"),
+    "GIF fine grid": Coding(".gif", "gif", "pal8", dither="bayer:bayer_scale=2"),
+    "GIF coarse grid": Coding(".gif", "gif", "pal8", dither="bayer:bayer_scale=0"),
     "GIF fixed colors": Coding(".gif", "gif", "rgb8"),
     "JPEG pictures": Coding("", "jpeg"),
     "lossless": Coding(".mkv", "ffv1"),
@@ -73,14 +82,7 @@ def main() -> None:
                 f"{signal.name} {'-' if signal.score is None else f'{signal.score:.2f}'}"
                 for signal in found.signals
             )
-            numbers = dict(found.signals[2].numbers)
-            print(
-                f"{clip.stem:28.28} {name:17} {scores}  {found.verdict if False else ''}"
-                f"peak {numbers.get('peak_db', 0):.1f} dB at {numbers.get('cycles_across', 0):.3f}"
-                f" {numbers.get('cycles_down', 0):.3f}; oct"
-                f" {found.signals[3].numbers.get('octaves', 0)}",
-                flush=True,
-            )
+            print(f"{clip.stem:24.24} {name:17} {scores}", flush=True)
     print(", ".join(f"{count} {what}" for what, count in called.items()))
 
 

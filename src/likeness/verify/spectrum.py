@@ -4,18 +4,20 @@ Networks that enlarge their pictures step by step leave periodic traces: isolate
 spectrum (Frank et al. 2020), and a wrong amount of high frequencies, seen in the azimuthal average
 of the power spectrum (Durall et al. 2020). Both are measured in tiles of the frame as it is coded,
 without resampling, and averaged over tiles and frames (Welch 1967): inside the face, and outside of
-head and body. Block codecs leave peaks too, but in both; what counts is what the face has more.
+head and body. Block codecs leave peaks too, mostly in both; what counts is what the face has more.
+Where the coding alone can leave such a peak (`coding`), it is a weak sign at most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from likeness.metrics.regions import FACE_OVAL, fill_convex
 from likeness.types import Bools, Floats, Window
+from likeness.verify.coding import MOST, Coding, ColorCount, coding_of, on_grid
 from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, luma_of, ramp
 
 _TILE = 32
@@ -70,9 +72,11 @@ class SpectrumSignal:
         self._rest = _Average(np.zeros((_TILE, _TILE), np.float32))
         ramp_up = np.hanning(_TILE + 1)[:_TILE]
         self._window = np.outer(ramp_up, ramp_up)
+        self._colors = ColorCount()
 
     def look(self, window: Window, frames: torch.Tensor) -> None:
         """Add the tiles of every so many frames."""
+        self._colors.look(frames)
         rows = [i for i, frame in enumerate(window) if frame % self._step == 0]
         for row in rows:
             points = self._scene.landmarks(window.start + row)
@@ -92,7 +96,10 @@ class SpectrumSignal:
                 f"the face holds {self._face.tiles} tiles of {_TILE}x{_TILE} pixels, and at least "
                 f"{_LEAST} are needed; it is too small or the clip too short"
             )
-        return _judge(self._face, self._rest if self._rest.tiles >= _LEAST else None)
+        coding = coding_of(self._scene.clip)
+        if self._colors.few:
+            coding = replace(coding, palette=True)
+        return _judge(self._face, self._rest if self._rest.tiles >= _LEAST else None, coding)
 
     def _tiles(self, residual: Floats, mask: Bools, inside: bool) -> Floats:
         """Cut (n,s,s) windowed tiles that lie wholly inside, or wholly outside, of a mask."""
@@ -165,15 +172,14 @@ def azimuthal_average(decibels: Floats) -> tuple[Floats, Floats]:
     return frequency[1:].astype(np.float32), (total / count)[1:].astype(np.float32)
 
 
-def _judge(face: _Average, rest: _Average | None) -> SignalReading:
+def _judge(face: _Average, rest: _Average | None, coding: Coding) -> SignalReading:
     level = face.decibels()
     rise = peaks_of(level)
     elsewhere = peaks_of(rest.decibels()) if rest is not None else _codec_peaks(rise)
     excess = rise - elsewhere
-    row, column = np.unravel_index(int(excess.argmax()), excess.shape)
+    score, explained, (row, column) = _scored(excess, elsewhere, coding)
     peak = float(excess[row, column])
     across, down = (abs(int(i) - _TILE // 2) / _TILE for i in (column, row))
-    score = ramp(peak, _USUAL, _FAR)
     where = f"{across:.3f} cycles per pixel across and {down:.3f} down"
     against = "more than its surroundings" if rest else "(there is too little background)"
     said = f"The face's strongest regular trace stands out by {peak:.1f} dB {against}"
@@ -185,7 +191,7 @@ def _judge(face: _Average, rest: _Average | None) -> SignalReading:
         "spectrum",
         _TITLE,
         score,
-        f"{said}, at {where}." if score else f"{said}; nothing unusual.",
+        f"{said}, at {where}.{explained}" if score else f"{said}; nothing unusual.",
         _BLIND,
         {
             "peak_db": peak,
@@ -206,6 +212,30 @@ def _judge(face: _Average, rest: _Average | None) -> SignalReading:
         "What the face's spectrum has more than its surroundings: white is "
         f"{_FAR:.0f} dB, the middle is frequency zero, the border half a cycle per pixel.",
     )
+
+
+def _scored(
+    excess: Floats, elsewhere: Floats, coding: Coding
+) -> tuple[float, str, tuple[int, int]]:
+    """Return the score, what explains it in words, and the bin that it stands on.
+
+    A peak that the coding explains scores `MOST` at the most; what it can't explain scores in full.
+    """
+    grid = on_grid(_TILE)
+    # Whatever the file is coded as now, a grid all over the picture was left by a coder before.
+    blocks = coding.blocks or float(elsewhere[grid].max()) >= _USUAL
+    explained = np.ones_like(grid) if coding.palette else grid & blocks
+    free = np.where(explained, -np.inf, excess)
+    held = np.where(explained, excess, -np.inf)
+    full = ramp(float(free.max()), _USUAL, _FAR)
+    weak = min(ramp(float(held.max()), _USUAL, _FAR), MOST)
+    strongest = free if full >= weak and np.isfinite(free).any() else held
+    row, column = np.unravel_index(int(strongest.argmax()), excess.shape)
+    if strongest is free:
+        return full, "", (int(row), int(column))
+    cause = "a palette and its dithering" if coding.palette else "the blocks of a coder"
+    named = f" ({coding.name})" if coding.lossy else ""
+    return weak, f" {cause[0].upper()}{cause[1:]}{named} may have left it.", (int(row), int(column))
 
 
 def _codec_peaks(rise: Floats) -> Floats:
