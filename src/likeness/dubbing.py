@@ -21,6 +21,7 @@ from likeness.decode.sound import SPEECH_RATE, has_pictures, open_sound, read_so
 from likeness.encode import EncodeConfig, Signed
 from likeness.encode.sound import can_copy, recode
 from likeness.errors import ConfigError, MediaError, TrackError
+from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.geometry import whole_square
 from likeness.methods.dub import Dub
@@ -152,7 +153,13 @@ def dub(
         mouth = by_face(portrait, own, speaker, config.transfer)
     else:
         mouth = by_sound(portrait, own, speech, config.speech, progress)
-    params, resting = resting_after(mouth.moved.params, own.seconds, mouth.ends, portrait.target)
+    params, resting = resting_after(
+        mouth.moved.params,
+        own.seconds,
+        mouth.ends,
+        portrait.target,
+        portrait.shot.track.observed[portrait.train_frames],
+    )
     by = Ingredient("driver" if speaker else "sound", heard_file.name, _digest(speaker, sound))
     used = (
         Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
@@ -274,7 +281,8 @@ def by_face(
     at = theirs.positions(own.seconds, "hold")
     gap = lip_gap(theirs.params, load_face_model(theirs.params.model))
     at = keep_closures(at, gap)
-    moved = transfer(theirs.params, portrait.target, config, own.params, at)
+    seen = Seen(~theirs.guessed, portrait.shot.track.observed[portrait.train_frames])
+    moved = transfer(theirs.params, portrait.target, config, own.params, at, seen)
     clip = speaker.clip
     return Mouth(
         moved,
@@ -304,7 +312,8 @@ def by_sound(
     expression[:, columns] = spoken(network, samples, shown)
     wanted: FaceParams = replace(own.params, expression=expression)
     how = TransferConfig(mode="mouth", absolute=True)
-    moved = transfer(wanted, portrait.target, how, own.params)
+    seen = Seen(None, portrait.shot.track.observed[portrait.train_frames])
+    moved = transfer(wanted, portrait.target, how, own.params, seen=seen)
     nothing = np.zeros(len(own), np.bool_)
     return Mouth(moved, nothing, len(samples) / SPEECH_RATE, Fraction(0), None)
 

@@ -41,7 +41,7 @@ from likeness.types import (
     silent,
 )
 
-_REVISION = 4
+_REVISION = 5
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 4
 """Frames per step of the stream: enough to fill a network, little enough to hold."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from likeness import config as settings
+from likeness.condition.conditioner import select
 from likeness.encode import EncodeConfig, Signed
 from likeness.errors import ConfigError
 from likeness.fit.edit import Curve, Edit, EditConfig, motions_of
@@ -91,7 +92,8 @@ def reenact(
     how = _stage_config(config, portrait, own, motion)
     arranged = arrange(portrait, own, motion, how.transfer)
     how = replace(how, transfer=arranged.transfer)
-    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits)
+    observed = portrait.shot.track.observed[portrait.train_frames]
+    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits, observed)
     used = (Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")), own.ingredient)
     signed = play(
         arranged.portrait,
@@ -119,7 +121,10 @@ def _driver(
 ) -> tuple[Performance, Clip | None]:
     """Read who gives the motion, and the clip that shows them, if there is one."""
     if path.suffix.lower() == ".csv":
-        return performance_of_capture(read_arkit(path), portrait.target, path), None
+        # Where the head is, and in what light, is told by the frames that show it.
+        seen = np.flatnonzero(portrait.shot.track.observed[portrait.train_frames])
+        like = select(portrait.target, seen) if len(seen) else portrait.target
+        return performance_of_capture(read_arkit(path), like, path), None
     shot = analyze(path, config.analyze, progress)[0]
     return performance_of(shot, "driver"), shot.clip
 

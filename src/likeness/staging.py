@@ -11,6 +11,7 @@ import numpy as np
 from likeness.controls import Values
 from likeness.errors import MediaError
 from likeness.fit.edit import Curve, Edit, EditConfig, apply_edits
+from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.performance import Performance
 from likeness.types import Bools, Clip, FaceParams, Ints, Sound, Timeline
@@ -54,6 +55,7 @@ def stage(
     driver: Performance | None,
     config: StageConfig | None = None,
     edits: Sequence[Edit | Curve] = (),
+    observed: Bools | None = None,
 ) -> Staged:
     """Decide what a portrait does in each frame of the output.
 
@@ -65,6 +67,7 @@ def stage(
         driver: who gives the motion.
         config: settings.
         edits: changes by hand, applied last; their times are the output's.
+        observed: frames of `target` in which its face was seen; None is all.
 
     Raises:
         ConfigError: an edit or a neutral frame is not usable.
@@ -73,13 +76,14 @@ def stage(
     """
     config = config or StageConfig()
     how, moved = config.transfer, None
+    seen = Seen(None if driver is None else ~driver.guessed, observed)
     if driver is None:
         staged, params, guessed, overrun = own, own.params, own.guessed, 0
     elif how.mode in DRIVERS_TIME:
         staged = driver
         at = own.positions(driver.seconds, how.extrapolation)
         theirs = None if how.mode == "full" else own.over(driver.seconds, how.extrapolation)
-        moved = transfer(driver.params, target, how, theirs)
+        moved = transfer(driver.params, target, how, theirs, seen=seen)
         params, guessed, overrun = moved.params, driver.guessed, 0
         if how.mode != "full":
             guessed = guessed | own.guessed[_nearest(at)]
@@ -87,11 +91,12 @@ def stage(
     else:
         staged = own
         at = driver.positions(own.seconds, how.extrapolation)
-        moved = transfer(driver.params, target, how, own.params, at)
+        moved = transfer(driver.params, target, how, own.params, at, seen)
         params = moved.params
         guessed = own.guessed | driver.guessed[_nearest(at)]
         overrun = _late(own.seconds, driver)
-    edited = apply_edits(params, staged.seconds, edits, target, config.edit)
+    told = Seen(~guessed, observed)
+    edited = apply_edits(params, staged.seconds, edits, target, config.edit, told)
     sound = _sound(config.audio, own, driver, staged)
     return Staged(
         edited.params,

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from likeness.controls import Values, control_names, controls_of, with_controls
 from likeness.errors import ConfigError
 from likeness.fit.edit_names import Meaning, hard_limits, meaning_of
-from likeness.fit.seen_range import SeenRange, warnings_of
+from likeness.fit.seen_range import Seen, SeenRange, seen_rows, warnings_of
 from likeness.provenance.motion import Motion, open_motion
 from likeness.store.tables import read_table
 from likeness.types import Bools, FaceParams
@@ -183,6 +184,7 @@ def apply_edits(
     edits: Sequence[Edit | Curve],
     target: FaceParams,
     config: EditConfig | None = None,
+    seen: Seen | None = None,
 ) -> Edited:
     """Change named values; those that no edit names stay as they are, bit for bit.
 
@@ -195,6 +197,8 @@ def apply_edits(
         edits: what to change.
         target: the target's clip, for what it has shown.
         config: settings.
+        seen: frames of the performance and of the target's clip in which a face was seen; only
+            those are counted in warnings.
 
     Raises:
         ConfigError: a name is unknown (near matches are told), an edit alone goes beyond the hard
@@ -230,10 +234,18 @@ def apply_edits(
     changed = values != before
     values = np.where(changed, np.clip(values, low, high), values)
     # A table that is fed back sets values to what they are, but for rounding: nobody's edit.
-    meant = np.abs(values - before) > _ROUNDING
-    sides = SeenRange.of(target).sides(values, _MARGIN) * (meant & touched)
+    meant = (np.abs(values - before) > _ROUNDING) & touched
     edited = replace(with_controls(params, values), shape=shape.astype(np.float32))
-    return Edited(edited, warnings_of(sides.astype(np.int8), names, touched))
+    return Edited(edited, _beyond(values, meant, names, target, seen or Seen()))
+
+
+def _beyond(
+    values: Values, meant: NDArray[np.bool_], names: Sequence[str], target: FaceParams, seen: Seen
+) -> tuple[str, ...]:
+    """Say what edits (N,K) put beyond the target's clip, in frames that show a face."""
+    sides = SeenRange.of(target, seen.target).sides(values, _MARGIN) * meant
+    rows = seen_rows(len(values), seen.driver)
+    return warnings_of(sides[rows].astype(np.int8), names, meant.any(0))
 
 
 def _course(edit: Edit | Curve, seconds: Values, ease: float) -> tuple[Values, Values]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from likeness.controls import Values, controls_of
 from likeness.fit.parts import part_of
-from likeness.types import Bools, FaceParams
+from likeness.types import Bools, FaceParams, Ints
 
 _LEAST = 0.01
 """Share of frames below which nobody is bothered with words."""
@@ -55,6 +55,16 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """In which frames faces were seen; None is in all of them."""
+
+    driver: Bools | None = None
+    """(N,) of the driver."""
+    target: Bools | None = None
+    """(T,) of the target's clip, whose rest and seen range are taken."""
+
+
+@dataclass(frozen=True, eq=False)
 class SeenRange:
     """The range of each of K controls in the target's clip."""
 
@@ -64,9 +74,14 @@ class SeenRange:
     """(K,)."""
 
     @staticmethod
-    def of(target: FaceParams) -> SeenRange:
-        """Read the range off a clip; single outliers of tracking don't count."""
-        values = controls_of(target)
+    def of(target: FaceParams, observed: Bools | None = None) -> SeenRange:
+        """Read the range off a clip; single outliers of tracking don't count.
+
+        Args:
+            target: N frames.
+            observed: (N,) frames in which the face was seen; the clip has shown nothing in others.
+        """
+        values = controls_of(target)[seen_rows(len(target), observed)]
         low, high = np.percentile(values, [0.2, 99.8], axis=0)
         return SeenRange(low, high)
 
@@ -87,8 +102,25 @@ class SeenRange:
         return np.clip(values, self.low - slack, self.high + slack)
 
 
+def seen_rows(count: int, observed: Bools | None) -> Ints:
+    """Return which of `count` frames are evidence: those in which a face was seen.
+
+    What was filled in says nothing of a person: neither of their rest nor of their range. Where
+    nothing at all was seen, there is nothing better than what was filled in.
+    """
+    if observed is None or not observed.any():
+        return np.arange(count)
+    return np.flatnonzero(observed)
+
+
 def shares(sides: NDArray[np.int8], names: Sequence[str], concerned: Bools) -> dict[str, float]:
-    """Return the share of frames in which each control was outside; only those that ever were."""
+    """Return the share of frames in which each control was outside; only those that ever were.
+
+    Args:
+        sides: (N,K) of frames in which a face was seen.
+        names: of the K controls.
+        concerned: (K,) which of them are asked about.
+    """
     outside = (sides != 0).mean(0)
     return {
         name: float(share)

@@ -67,7 +67,7 @@ class SpectrumSignal:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._step = max(1, len(scene.clip) // _FRAMES)
+        self._chosen = _spread(scene)
         self._face = _Average(np.zeros((_TILE, _TILE), np.float32))
         self._rest = _Average(np.zeros((_TILE, _TILE), np.float32))
         ramp_up = np.hanning(_TILE + 1)[:_TILE]
@@ -77,7 +77,7 @@ class SpectrumSignal:
     def look(self, window: Window, frames: torch.Tensor) -> None:
         """Add the tiles of every so many frames."""
         self._colors.look(frames)
-        rows = [i for i, frame in enumerate(window) if frame % self._step == 0]
+        rows = [i for i, frame in enumerate(window) if frame in self._chosen]
         for row in rows:
             points = self._scene.landmarks(window.start + row)
             if points is None:
@@ -108,6 +108,15 @@ class SpectrumSignal:
         chosen = covered >= 0.9 if inside else covered == 0
         tiles: Floats = _blocks(residual[:height, :width])[chosen] * self._window
         return tiles
+
+
+def _spread(scene: Scene) -> frozenset[int]:
+    """Choose frames among those that show the face: others must change nothing."""
+    if scene.track is None:
+        return frozenset()
+    seen = np.flatnonzero(scene.track.observed)
+    step = max(1, len(seen) // _FRAMES)
+    return frozenset(int(row) + scene.track.start for row in seen[::step])
 
 
 def _blocks(picture: Floats) -> Floats:
