@@ -69,6 +69,21 @@ def controls_of(params: FaceParams) -> Values:
     return np.concatenate(columns, axis=1, dtype=np.float64)
 
 
+def near_turn(values: Values, middle: Values) -> Values:
+    """Return (N,K) controls whose head angles lie within half a turn of a middle.
+
+    A head that stands on its crown is turned by 180 degrees, and by -180 in the next frame: one and
+    the same, which must not pass for a wide range. Angles that are near already stay bit for bit.
+
+    Args:
+        values: (N,K) in the columns of `control_names`.
+        middle: (K,) of the same.
+    """
+    angles = len(ANGLES)
+    turns = np.round((values[:, :angles] - middle[:angles]) / 360)
+    return np.concatenate([values[:, :angles] - 360 * turns, values[:, angles:]], axis=1)
+
+
 def with_controls(params: FaceParams, values: Values) -> FaceParams:
     """Return params that have these values; what is unchanged stays as it is, bit for bit.
 

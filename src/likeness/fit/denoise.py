@@ -33,6 +33,9 @@ def denoise(params: FaceParams, strength: float, observed: Bools | None = None) 
     if strength <= 0 or len(params) < _FEWEST:
         return params
     names, values = control_names(params), controls_of(params)
+    # A head upside down is turned by 180 degrees and by -180 in turns, which is no motion.
+    angles = slice(len(ANGLES))
+    values[:, angles] = np.unwrap(values[:, angles], period=360, axis=0)
     limits = np.array([_JITTER.get(name, _WEIGHT_JITTER) for name in names])
     strengths = strength * np.array([_MOUTH if part_of(name) == "mouth" else 1 for name in names])
     smooth = smooth_seen(values.astype(np.float32), observed, strengths, limits).astype(np.float64)

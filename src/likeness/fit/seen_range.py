@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.controls import Values, controls_of
+from likeness.controls import Values, controls_of, near_turn
 from likeness.fit.parts import part_of
 from likeness.types import Bools, FaceParams, Ints
 
@@ -82,6 +82,7 @@ class SeenRange:
             observed: (N,) frames in which the face was seen; the clip has shown nothing in others.
         """
         values = controls_of(target)[seen_rows(len(target), observed)]
+        values = near_turn(values, values[0])
         low, high = np.percentile(values, [0.2, 99.8], axis=0)
         return SeenRange(low, high)
 
@@ -92,12 +93,14 @@ class SeenRange:
             values: (N,K) controls.
             margin: how far beyond still counts as within, in units of the range.
         """
+        values = near_turn(values, (self.low + self.high) / 2)
         slack = margin * (self.high - self.low) + 1e-4
         above, below = values > self.high + slack, values < self.low - slack
         return above.astype(np.int8) - below.astype(np.int8)
 
     def held(self, values: Values, margin: float = 0.0) -> Values:
         """Return (N,K) controls clamped to the range and its margin."""
+        values = near_turn(values, (self.low + self.high) / 2)
         slack = margin * (self.high - self.low)
         return np.clip(values, self.low - slack, self.high + slack)
 

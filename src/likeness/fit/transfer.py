@@ -93,7 +93,7 @@ def rest_frame(params: FaceParams, observed: Bools | None = None) -> int:
         observed: (N,) frames in which a face was seen; None is all.
     """
     rows = seen_rows(len(params), observed)
-    expression, rotation = params.expression[rows], params.rotation[rows]
+    expression, rotation = params.expression[rows], _alike(params.rotation[rows])
     still = np.where(
         one_sided(params.expression_names),
         np.percentile(expression, 10, axis=0),
@@ -253,7 +253,8 @@ def _rest(params: FaceParams, chosen: int | None, who: str, observed: Bools | No
     """
     if chosen is None:
         calm, rows = rest_frame(params, observed), seen_rows(len(params), observed)
-        usual = (np.median(v[rows], 0) for v in (params.rotation, params.translation, params.gaze))
+        values = (_alike(params.rotation[rows]), params.translation[rows], params.gaze[rows])
+        usual = (np.median(v, 0) for v in values)
         return _Rest(params.expression[calm], *usual)
     if not 0 <= chosen < len(params):
         raise ConfigError(
@@ -261,6 +262,16 @@ def _rest(params: FaceParams, chosen: int | None, who: str, observed: Bools | No
         )
     of_frame = (params.rotation, params.translation, params.gaze)
     return _Rest(params.expression[chosen], *(values[chosen] for values in of_frame))
+
+
+def _alike(rotation: Floats) -> Floats:
+    """Return (N,3) axis-angles written like the first: near half a turn each has two ways."""
+    angle = np.maximum(np.linalg.norm(rotation, axis=1, keepdims=True), 1e-9)
+    other = rotation * (1 - 2 * np.pi / angle)
+    nearer = np.linalg.norm(other - rotation[0], axis=1) < np.linalg.norm(
+        rotation - rotation[0], axis=1
+    )
+    return np.where(nearer[:, None], other, rotation).astype(np.float32)
 
 
 def _relative(
