@@ -1,6 +1,6 @@
 """What a file's coding explains by itself, so that no signal takes it for somebody's doing.
 
-Coders that cut the picture into blocks leave traces that repeat after 4, 8 or 16 pixels: peaks at
+Coders that cut the picture into blocks leave traces that repeat after 4 or 8 pixels: peaks at
 multiples of an eighth of a cycle per pixel, and not everywhere alike, because a coder spends its
 bits where it sees fit. Palettes and their dithering leave regular patterns of any kind, and flicker
 where a color lies between two entries. Coders that predict over time freeze what moves little.
@@ -39,6 +39,10 @@ _NAMES = {
     "dnxhd": "DNxHD",
     "dvvideo": "DV",
     "theora": "Theora",
+    "flv": "Flash video",
+    "wmv1": "Windows Media",
+    "wmv2": "Windows Media",
+    "jpeg2000": "JPEG 2000",
     "gif": "GIF",
 }
 _LOSSLESS = frozenset(
