@@ -153,20 +153,11 @@ def dub(
         mouth = by_face(portrait, own, speaker, config.transfer)
     else:
         mouth = by_sound(portrait, own, speech, config.speech, progress)
-    params, resting = resting_after(
-        mouth.moved.params,
-        own.seconds,
-        mouth.ends,
-        portrait.target,
-        portrait.shot.track.observed[portrait.train_frames],
-    )
+    moved, theirs = mouth.moved.params, (portrait.target, portrait.observed)
+    params, resting = resting_after(moved, own.seconds, mouth.ends, *theirs)
     by = Ingredient("driver" if speaker else "sound", heard_file.name, _digest(speaker, sound))
-    used = (
-        Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")),
-        own.ingredient,
-        by,
-    )
-    seen_in = ~own.guessed
+    whole = Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json"))
+    used, seen_in = (whole, own.ingredient, by), ~own.guessed
     method = Dub(portrait, own.params, params, seen_in, permission, used, settings.to_json(config))
     written = _write(method, own, mouth, sound, output, config.encode, progress)
     offset = measure(output, portrait, speaker, progress) if written.how != "none" else None
@@ -281,7 +272,7 @@ def by_face(
     at = theirs.positions(own.seconds, "hold")
     gap = lip_gap(theirs.params, load_face_model(theirs.params.model))
     at = keep_closures(at, gap)
-    seen = Seen(~theirs.guessed, portrait.shot.track.observed[portrait.train_frames])
+    seen = Seen(~theirs.guessed, portrait.observed)
     moved = transfer(theirs.params, portrait.target, config, own.params, at, seen)
     clip = speaker.clip
     return Mouth(
@@ -312,7 +303,7 @@ def by_sound(
     expression[:, columns] = spoken(network, samples, shown)
     wanted: FaceParams = replace(own.params, expression=expression)
     how = TransferConfig(mode="mouth", absolute=True)
-    seen = Seen(None, portrait.shot.track.observed[portrait.train_frames])
+    seen = Seen(None, portrait.observed)
     moved = transfer(wanted, portrait.target, how, own.params, seen=seen)
     nothing = np.zeros(len(own), np.bool_)
     return Mouth(moved, nothing, len(samples) / SPEECH_RATE, Fraction(0), None)

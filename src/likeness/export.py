@@ -29,7 +29,7 @@ from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.portrait import GUIDES, Portrait
 from likeness.synthesize.simswap import SimSwap
 from likeness.synthesize.spacetime import Spacetime
-from likeness.types import Bundle
+from likeness.types import Bundle, Weights
 
 TOLERANCE = 5e-4
 """Largest difference between torch and onnxruntime, on pictures in [0,1]: an eighth of 1/255. Both
@@ -173,24 +173,10 @@ def export(
             computes something else.
         ConfigError: the output has another ending.
     """
-    if output.suffix not in (".onnx", ".dfm"):
-        raise ConfigError(f"{output} ends in {output.suffix!r}, expected .onnx or .dfm")
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise BackendError(
-            f"export needs {', '.join(missing)}; run: pip install 'likeness[export]'"
-        )
-    weights = bundle.networks.get("generator")
-    key = (weights.network if weights else "", output.suffix)
-    if weights is None or key not in EXPORTS:
-        able = ", ".join(f"{network} to {ending}" for network, ending in EXPORTS)
-        raise BundleError(
-            f"the bundle's generator is {weights.network if weights else 'missing'!r}, which "
-            f"cannot be written as {output.suffix}; expected one of: {able}"
-        )
+    weights, prepare = _exporter(bundle, output)
     _permit(bundle, consents)
     generator = torch.Generator().manual_seed(_SEED)
-    what = EXPORTS[key](build(weights), lambda *shape: torch.rand(shape, generator=generator))
+    what = prepare(build(weights), lambda *shape: torch.rand(shape, generator=generator))
     notes = {"license": bundle.license, "method": bundle.method, "network": weights.network}
     if not output.parent.is_dir():
         raise BundleError(f"the folder {output.parent} does not exist; make it first")
@@ -217,6 +203,26 @@ def export(
         tolerance,
         bundle.license,
     )
+
+
+def _exporter(bundle: Bundle, output: Path) -> tuple[Weights, Callable[[nn.Module, _Draw], Export]]:
+    """Return the generator and what prepares it for the output's format, or refuse."""
+    if output.suffix not in (".onnx", ".dfm"):
+        raise ConfigError(f"{output} ends in {output.suffix!r}, expected .onnx or .dfm")
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise BackendError(
+            f"export needs {', '.join(missing)}; run: pip install 'likeness[export]'"
+        )
+    weights = bundle.networks.get("generator")
+    key = (weights.network if weights else "", output.suffix)
+    if weights is None or key not in EXPORTS:
+        able = ", ".join(f"{network} to {ending}" for network, ending in EXPORTS)
+        raise BundleError(
+            f"the bundle's generator is {weights.network if weights else 'missing'!r}, which "
+            f"cannot be written as {output.suffix}; expected one of: {able}"
+        )
+    return weights, EXPORTS[key]
 
 
 def _permit(bundle: Bundle, consents: Sequence[Consent]) -> None:

@@ -81,8 +81,7 @@ def reenact(
     began = time.monotonic()
     portrait = open_portrait(load_bundle(bundle), device)
     # Before the driver is analyzed, which takes time; its own clip is looked at below.
-    tables = motions_of(edits)
-    moved_by: tuple[Clip | Motion, ...] = tables
+    moved_by: tuple[Clip | Motion, ...] = motions_of(edits)
     permission = permit_synthesis(portrait.people, "reenact", consents, moved_by)
     own, motion = performance_of(portrait.shot, "target"), None
     if driver is not None:
@@ -92,8 +91,8 @@ def reenact(
     how = _stage_config(config, portrait, own, motion)
     arranged = arrange(portrait, own, motion, how.transfer)
     how = replace(how, transfer=arranged.transfer)
-    observed = portrait.shot.track.observed[portrait.train_frames]
-    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits, observed)
+    staged = stage(portrait.target, arranged.own, arranged.driver, how, edits, portrait.observed)
+    moving = [part.ingredient for part in (motion, *motions_of(edits)) if part is not None]
     used = (Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json")), own.ingredient)
     signed = play(
         arranged.portrait,
@@ -101,11 +100,7 @@ def reenact(
         staged.timeline,
         output,
         permission,
-        ingredients=(
-            *used,
-            *((motion.ingredient,) if motion else ()),
-            *(table.ingredient for table in tables),
-        ),
+        ingredients=(*used, *moving),
         stated={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
         own=None if motion and how.transfer.mode in DRIVERS_TIME else arranged.own,
         mouth_alone=_mouth_alone(portrait, motion, config, edits),
@@ -122,7 +117,7 @@ def _driver(
     """Read who gives the motion, and the clip that shows them, if there is one."""
     if path.suffix.lower() == ".csv":
         # Where the head is, and in what light, is told by the frames that show it.
-        seen = np.flatnonzero(portrait.shot.track.observed[portrait.train_frames])
+        seen = np.flatnonzero(portrait.observed)
         like = select(portrait.target, seen) if len(seen) else portrait.target
         return performance_of_capture(read_arkit(path), like, path), None
     shot = analyze(path, config.analyze, progress)[0]

@@ -28,6 +28,7 @@ from likeness.synthesize.portrait import Portrait
 from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.spacetime import Spacetime
 from likeness.types import (
+    Bools,
     Bundle,
     Condition,
     FaceParams,
@@ -67,6 +68,12 @@ class PortraitModel:
     """The same generator as compiled loops, where it runs on a CPU."""
     editor: Editor | None = None
     """What paints into the target's own frames, for methods that draw no frames of their own."""
+
+    @property
+    def observed(self) -> Bools:
+        """In which frames of `target` the face was seen."""
+        observed: Bools = self.shot.track.observed[self.train_frames]
+        return observed
 
     @property
     def target(self) -> FaceParams:
