@@ -9,6 +9,8 @@ Convention:
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +33,29 @@ POSE = (*ANGLES, *POSITION)
 GAZE = ("gaze_right_yaw", "gaze_right_pitch", "gaze_left_yaw", "gaze_left_pitch")
 
 
+_MADE_FROM = "made_from_"
+_STATED = re.compile(_MADE_FROM + "([0-9a-f]{64})")
+
+
+def made_from(clip: str) -> str:
+    """Name the column by which a table says from which clip it was made; its cells are empty.
+
+    Args:
+        clip: sha256 of the clip, hexadecimal.
+    """
+    return _MADE_FROM + clip
+
+
+def clip_in(names: Iterable[str]) -> str | None:
+    """Return the sha256 of the clip that a table's column names say it was made from, or None.
+
+    >>> clip_in(["frame", "yaw", made_from("0f" * 32)]) == "0f" * 32, clip_in(["frame"])
+    (True, None)
+    """
+    stated = (_STATED.fullmatch(name.strip().lower()) for name in names)
+    return next((found.group(1) for found in stated if found), None)
+
+
 def control_names(params: FaceParams) -> tuple[str, ...]:
     """Name the K columns of `controls_of`: pose, gaze, expression."""
     return (*POSE, *GAZE, *params.expression_names)
@@ -42,6 +67,21 @@ def controls_of(params: FaceParams) -> Values:
     gaze = np.degrees(params.gaze.reshape(len(params), 4))
     columns = [angles, params.translation, gaze, params.expression]
     return np.concatenate(columns, axis=1, dtype=np.float64)
+
+
+def near_turn(values: Values, middle: Values) -> Values:
+    """Return (N,K) controls whose head angles lie within half a turn of a middle.
+
+    A head that stands on its crown is turned by 180 degrees, and by -180 in the next frame: one and
+    the same, which must not pass for a wide range. Angles that are near already stay bit for bit.
+
+    Args:
+        values: (N,K) in the columns of `control_names`.
+        middle: (K,) of the same.
+    """
+    angles = len(ANGLES)
+    turns = np.round((values[:, :angles] - middle[:angles]) / 360)
+    return np.concatenate([values[:, :angles] - 360 * turns, values[:, angles:]], axis=1)
 
 
 def with_controls(params: FaceParams, values: Values) -> FaceParams:

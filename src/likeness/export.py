@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,12 +23,14 @@ from torch import Tensor, nn
 from likeness.errors import BackendError, BundleError, ConfigError
 from likeness.networks import build
 from likeness.outputs import atomic_file, cause_of
+from likeness.provenance.consent import METHODS, Consent
+from likeness.provenance.permission import permit_synthesis
 from likeness.store.files import sha256_of
 from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.portrait import GUIDES, Portrait
 from likeness.synthesize.simswap import SimSwap
 from likeness.synthesize.spacetime import Spacetime
-from likeness.types import Bundle
+from likeness.types import Bundle, Weights
 
 TOLERANCE = 5e-4
 """Largest difference between torch and onnxruntime, on pictures in [0,1]: an eighth of 1/255. Both
@@ -37,6 +39,8 @@ OPSET = 18
 DFM_OPSET = 12
 """What .dfm files are written in: the onnxruntime of DeepFaceLive reads nothing much newer."""
 _SEED = 0
+_PORTRAITS = ("reenact", "dub", "animate")
+"""Methods whose bundles are trained on one person."""
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -146,37 +150,34 @@ EXPORTS: Mapping[tuple[str, str], Callable[[nn.Module, _Draw], Export]] = {
 """What can be exported, by network and ending of the file."""
 
 
-def export(bundle: Bundle, output: Path, tolerance: float = TOLERANCE) -> Exported:
+def export(
+    bundle: Bundle,
+    output: Path,
+    tolerance: float = TOLERANCE,
+    consents: Sequence[Consent] = (),
+) -> Exported:
     """Write a bundle's generator as one file for other programs.
+
+    What leaves so can be used without this program, its marks and its list of revocations: it needs
+    a consent that holds today, as every synthesis does.
 
     Args:
         bundle: of reenactment, SimSwap or a one-to-one swap.
         output: NAME.onnx, or NAME.dfm for a one-to-one swap.
         tolerance: largest difference to torch that is accepted.
+        consents: records besides those in the bundle.
 
     Raises:
+        ConsentError: somebody whom the bundle shows agreed to nothing, or not any more.
         BackendError: the libraries for export are not installed.
         BundleError: the bundle has no generator that can be exported so, or the exported file
             computes something else.
         ConfigError: the output has another ending.
     """
-    if output.suffix not in (".onnx", ".dfm"):
-        raise ConfigError(f"{output} ends in {output.suffix!r}, expected .onnx or .dfm")
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise BackendError(
-            f"export needs {', '.join(missing)}; run: pip install 'likeness[export]'"
-        )
-    weights = bundle.networks.get("generator")
-    key = (weights.network if weights else "", output.suffix)
-    if weights is None or key not in EXPORTS:
-        able = ", ".join(f"{network} to {ending}" for network, ending in EXPORTS)
-        raise BundleError(
-            f"the bundle's generator is {weights.network if weights else 'missing'!r}, which "
-            f"cannot be written as {output.suffix}; expected one of: {able}"
-        )
+    weights, prepare = _exporter(bundle, output)
+    _permit(bundle, consents)
     generator = torch.Generator().manual_seed(_SEED)
-    what = EXPORTS[key](build(weights), lambda *shape: torch.rand(shape, generator=generator))
+    what = prepare(build(weights), lambda *shape: torch.rand(shape, generator=generator))
     notes = {"license": bundle.license, "method": bundle.method, "network": weights.network}
     if not output.parent.is_dir():
         raise BundleError(f"the folder {output.parent} does not exist; make it first")
@@ -202,6 +203,35 @@ def export(bundle: Bundle, output: Path, tolerance: float = TOLERANCE) -> Export
         tolerance,
         bundle.license,
     )
+
+
+def _exporter(bundle: Bundle, output: Path) -> tuple[Weights, Callable[[nn.Module, _Draw], Export]]:
+    """Return the generator and what prepares it for the output's format, or refuse."""
+    if output.suffix not in (".onnx", ".dfm"):
+        raise ConfigError(f"{output} ends in {output.suffix!r}, expected .onnx or .dfm")
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise BackendError(
+            f"export needs {', '.join(missing)}; run: pip install 'likeness[export]'"
+        )
+    weights = bundle.networks.get("generator")
+    key = (weights.network if weights else "", output.suffix)
+    if weights is None or key not in EXPORTS:
+        able = ", ".join(f"{network} to {ending}" for network, ending in EXPORTS)
+        raise BundleError(
+            f"the bundle's generator is {weights.network if weights else 'missing'!r}, which "
+            f"cannot be written as {output.suffix}; expected one of: {able}"
+        )
+    return weights, EXPORTS[key]
+
+
+def _permit(bundle: Bundle, consents: Sequence[Consent]) -> None:
+    """Refuse to hand out somebody's likeness without their consent."""
+    method = bundle.method.partition(".")[0]
+    # A portrait shows somebody, whether its text names them or not. Published checkpoints of other
+    # methods name nobody.
+    if bundle.people or method in _PORTRAITS:
+        permit_synthesis(bundle.people, method if method in METHODS else "all", consents)
 
 
 def _write(what: Export, path: Path, notes: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ from likeness.store import cache_shots, cached_shots, load_face_model, load_shot
 from likeness.track import TrackConfig, track
 from likeness.types import Clip, Method, Progress, Shot, Window, silent
 
-_REVISION = 4
+_REVISION = 6
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 _WINDOW = 4
 """Frames per step of the stream: enough to fill a network, little enough to hold."""

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 from scipy.signal import savgol_coeffs
 
-from likeness.types import Floats
+from likeness.types import Bools, Floats
 
 Values = NDArray[np.float64]
 
 _HALF_WIDTHS = (7, 4, 2)
+_FEWEST = 5
+"""Samples that noise can be told from."""
 _BATCH = 128
 """Columns that are held as doubles at once."""
 _TRUST = 0.8
@@ -46,6 +48,44 @@ def smooth_signal(
         columns = np.asarray(flat[:, some], np.float64)
         result[:, some] = _smooth_columns(columns, strengths[some], limits[some])
     return result.reshape(values.shape)
+
+
+def smooth_seen(
+    values: Floats,
+    observed: Bools | None,
+    strength: float | Values = 1.0,
+    limit: float | Values = np.inf,
+) -> Floats:
+    """Smooth the samples that were seen, as if there were no others.
+
+    What was filled in between is no measurement: a straight line would pass for a signal without
+    noise. It is moved along with its neighbors, so that nothing jumps.
+
+    Args:
+        values: (N,...) samples.
+        observed: (N,) which of them were measured; None is all.
+        strength, limit: as in `smooth_signal`.
+
+    Returns:
+        (N,...) float32.
+    """
+    if observed is None or observed.all():
+        return smooth_signal(values, strength, limit)
+    seen = np.flatnonzero(observed)
+    if len(seen) < _FEWEST:
+        return values.astype(np.float32)
+    result = np.asarray(values, np.float32).copy()
+    smooth = smooth_signal(values[seen], strength, limit)
+    moved = smooth - result[seen]
+    result[seen] = smooth
+    missing = np.flatnonzero(~observed)
+    right = np.searchsorted(seen, missing).clip(0, len(seen) - 1)
+    left = np.where(missing < seen[right], np.maximum(right - 1, 0), right)
+    span = np.maximum(seen[right] - seen[left], 1)
+    share = ((missing - seen[left]) / span).clip(0, 1).astype(np.float32)
+    share = share.reshape(-1, *[1] * (values.ndim - 1))
+    result[missing] += (1 - share) * moved[left] + share * moved[right]
+    return result
 
 
 def _smooth_columns(flat: Values, strength: Values, limit: Values) -> Values:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import category
 
 from likeness.config import to_json
 from likeness.errors import LikenessError
+
+_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that move, turn or break what is shown."""
+_KEPT = frozenset("\u200c\u200d")
+"""Joiners, which many scripts need."""
 
 DONE, FAILED, MISUSED, FELL_BACK = 0, 1, 2, 3
 
@@ -30,7 +37,7 @@ def answer(facts: Mapping[str, Any], as_json: bool) -> int:
 
 def complain(error: LikenessError, as_json: bool) -> None:
     """Say what went wrong on standard error, and as an object where a program listens."""
-    print(f"likeness: {error}", file=sys.stderr)
+    print(printable(f"likeness: {error}", lines=True), file=sys.stderr)
     if as_json:
         print_json({"error": str(error), "kind": type(error).__name__})
 
@@ -43,7 +50,36 @@ def print_json(facts: Mapping[str, Any]) -> None:
 def print_table(facts: Mapping[str, Any]) -> None:
     """Print names and values below each other, nested ones indented."""
     for line in _lines(to_json(facts), ""):
-        print(line)
+        print(printable(line))
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return text as it may reach a terminal; what would steer it is written out instead.
+
+    Names and sentences may come from a stranger's file. Control characters (escape sequences among
+    them), marks that turn the direction of writing, and halves of characters become their escapes.
+
+    Args:
+        text: anything.
+        lines: keep line ends, where the text is made of lines here.
+
+    >>> printable("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    kept = _KEPT | {"\n"} if lines else _KEPT
+    return "".join(c if c in kept or category(c) not in _STEERING else _escape(c) for c in text)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats log records for a terminal: warnings name files, too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one text that steers nothing."""
+        return printable(super().format(record), lines=True)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def _finite(value: Any) -> Any:

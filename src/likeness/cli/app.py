@@ -24,7 +24,15 @@ from likeness.cli import (
     train,
     verify,
 )
-from likeness.cli.answer import DONE, FAILED, MISUSED, answer, complain
+from likeness.cli.answer import (
+    DONE,
+    FAILED,
+    MISUSED,
+    PrintableFormatter,
+    answer,
+    complain,
+    printable,
+)
 from likeness.errors import ConfigError, LikenessError
 from likeness.outputs import Stopped, one_way_out
 
@@ -64,7 +72,9 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: as typed, without the program's name.
     """
-    logging.basicConfig(format="likeness: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    told = logging.StreamHandler(sys.stderr)
+    told.setFormatter(PrintableFormatter("likeness: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
     as_json = any(argument.split("=")[0] == "--json" for argument in arguments)
     # While a program listens, standard output is for the one object: whatever else a library
     # prints goes to standard error.
@@ -79,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
             )
         return answer(facts, as_json) if isinstance(facts, Mapping) else DONE
     except CycloptsError as error:
-        print(f"likeness: {error}", file=sys.stderr)
+        print(printable(f"likeness: {error}", lines=True), file=sys.stderr)
         return MISUSED
     except LikenessError as error:
         complain(error, as_json)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
+from likeness.cli.answer import printable
 from likeness.cli.options import Options, Output
 from likeness.errors import ConfigError, ConsentError
 
@@ -180,7 +181,7 @@ def _ask(flag: str, question: str) -> str:
             f"{flag} is missing and nobody can be asked here; expected --person, --statement, "
             "--scope and --yes"
         )
-    print(question, end=" ", file=sys.stderr, flush=True)
+    print(printable(question), end=" ", file=sys.stderr, flush=True)
     given = sys.stdin.readline().strip()
     if not given:
         raise ConfigError(f"nothing was answered; expected {flag}")
@@ -195,7 +196,7 @@ def _confirm(record: Consent) -> None:
         )
     from likeness.provenance.consent import to_toml
 
-    print(to_toml(record), file=sys.stderr)
+    print(printable(to_toml(record), lines=True), file=sys.stderr)
     if _ask("--yes", f"Did {record.person} agree to exactly this (yes or no)?").lower() != "yes":
         raise ConsentError(f"{record.person} did not agree; nothing was written")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from likeness.cli.options import Options, Output
+from likeness.cli.options import Options, Output, consents
 from likeness.config import to_json
 
 EXAMPLE = "Example: likeness export anna_as_ben.bundle -o anna_as_ben.dfm"
@@ -17,6 +17,7 @@ def export(
     /,
     *,
     output: Output,
+    consent: tuple[Path, ...] = (),
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Write a generator as ONNX with named inputs, checked against torch in onnxruntime.
@@ -28,9 +29,11 @@ def export(
     Args:
         bundle: The NAME.bundle folder.
         output: The file to write; its ending chooses the format.
+        consent: Newer records of the people shown than those in the bundle. Repeat it.
     """
     from likeness.export import export as write
     from likeness.store import load_bundle
 
-    facts: Mapping[str, Any] = to_json(write(load_bundle(bundle), output))
+    records = consents(consent)
+    facts: Mapping[str, Any] = to_json(write(load_bundle(bundle), output, consents=records))
     return facts

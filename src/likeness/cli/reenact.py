@@ -125,8 +125,7 @@ def _config(motion: Motion, options: LongOptions) -> ReenactConfig:
 
 def _changes(motion: Motion) -> list[Edit | Curve]:
     """Read what shall be changed by hand: the table first, then what was typed."""
-    from likeness.fit.edit import curves_of, parse_edit
-    from likeness.store import read_table
+    from likeness.fit.edit import parse_edit, read_curves
 
-    curves = curves_of(read_table(motion.edits)) if motion.edits else ()
+    curves = read_curves(motion.edits) if motion.edits else ()
     return [*curves, *(parse_edit(text) for text in motion.edit)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from likeness.cli.answer import printable
 from likeness.cli.options import LongOptions, settings
 from likeness.cli.progress import show_progress
 from likeness.errors import ConfigError
@@ -83,16 +84,16 @@ def _show(found: Verification, facts: Mapping[str, Any]) -> None:
     from likeness.verify.signals import strength
 
     console = Console(highlight=False, soft_wrap=False)
-    console.print(Text(facts["verdict"], style="bold"))
+    console.print(Text(printable(facts["verdict"]), style="bold"))
     table = Table("signal", "finding", "score", "what was measured")
     for signal in found.signals:
         score = "-" if signal.score is None else f"{signal.score:.2f}"
-        table.add_row(signal.title, strength(signal.score), score, signal.finding)
+        table.add_row(signal.title, strength(signal.score), score, Text(printable(signal.finding)))
     for sentence in facts["reasons"]:
-        console.print(Text(f"- {sentence}"))
+        console.print(Text(f"- {printable(sentence)}"))
     console.print(table)
     console.print(Text("What this cannot see:", style="bold"))
     for text in found.blind_spots:
-        console.print(Text(f"- {text}"))
+        console.print(Text(f"- {printable(text)}"))
     if facts["report"]:
-        console.print(Text(f"Report: {facts['report']}"))
+        console.print(Text(printable(f"Report: {facts['report']}")))

@@ -26,5 +26,15 @@ Policy for time stamps:
 from likeness.decode.frames import Decoder, stream
 from likeness.decode.limits import WINDOW_BYTES, window_length
 from likeness.decode.probe import open_clip, read_marks
+from likeness.decode.stored import find_stored, open_stored
 
-__all__ = ["WINDOW_BYTES", "Decoder", "open_clip", "read_marks", "stream", "window_length"]
+__all__ = [
+    "WINDOW_BYTES",
+    "Decoder",
+    "find_stored",
+    "open_clip",
+    "open_stored",
+    "read_marks",
+    "stream",
+    "window_length",
+]

@@ -66,6 +66,7 @@ def open_container(path: Path, kind: Kind = "video") -> Iterator[InputContainer]
             format=demuxer_of(path),
             options=PIXEL_OPTION,
             container_options=open_options(kind),
+            metadata_errors="replace",
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _cannot_open(path, error, kind) from error

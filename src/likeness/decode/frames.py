@@ -24,6 +24,7 @@ from likeness.decode.pictures import Picture, is_pictures, list_pictures, read_p
 from likeness.decode.pixels import PixelReader
 from likeness.decode.prefetch import prefetch
 from likeness.decode.shown import Shown, is_square
+from likeness.decode.stored import open_stored
 from likeness.decode.table import table_of
 from likeness.errors import ContractError, MediaError
 from likeness.types import Clip, Window
@@ -171,9 +172,10 @@ class Decoder:
         """Open the clip's file.
 
         Raises:
-            MediaError: It cannot be opened, or is not what it was when `open_clip` read it.
+            MediaError: It cannot be opened, or is not what it was when `open_clip` read it or the
+                clip was recorded.
         """
-        self.clip = clip
+        self.clip = open_stored(clip)
         pictures = is_pictures(clip.path)
         self._source: _Source = _Pictures(clip) if pictures else _Video(clip)
         self._reader = PixelReader(clip.color, str(clip.path))

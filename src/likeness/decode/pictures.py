@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import stat
@@ -27,6 +26,7 @@ from likeness.decode.stills import read_still
 from likeness.decode.tiles import read_tiles
 from likeness.errors import MediaError
 from likeness.media_names import require_file, unusable
+from likeness.provenance.digests import files_digest
 from likeness.types import Clip, Ints
 
 log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ def open_pictures(path: Path, frame_rate: Fraction, *, square: bool = True) -> C
     shown = replace(shown, squared=square)
     return Clip(
         path=path,
-        digest=_digest(files),
+        digest=files_digest(files),
         size=shown.size,
         pts=pts,
         time_base=1 / frame_rate,
@@ -233,17 +233,3 @@ def open_pictures(path: Path, frame_rate: Fraction, *, square: bool = True) -> C
         pixel_aspect=shown.pixel_aspect,
         codec=files[0].suffix[1:].lower(),
     )
-
-
-def _digest(files: list[Path]) -> str:
-    """Sha256 over the bytes of all files in order: of a single picture, that of the file."""
-    digest = hashlib.sha256()
-    for path in files:
-        require_file(path, EXPECTED["picture"])
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise unusable(path, error, EXPECTED["picture"]) from error
-    return digest.hexdigest()

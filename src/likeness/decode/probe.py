@@ -18,7 +18,7 @@ from likeness.decode.pictures import is_pictures, open_pictures
 from likeness.decode.pixels import depth_of, tags_of
 from likeness.decode.table import table_of
 from likeness.errors import MediaError
-from likeness.provenance.manifest import sha256_of
+from likeness.provenance.digests import digest_of
 from likeness.types import AudioTrack, Clip
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def open_clip(path: Path | str, frame_rate: Fraction | int = 25, *, square: bool
             )
         return Clip(
             path=path,
-            digest=sha256_of(path),
+            digest=digest_of(path),
             size=shown.size,
             pts=table.pts.astype(np.int64),
             time_base=table.time_base,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from likeness.decode.frames import Decoder
+from likeness.decode.limits import window_length
 from likeness.types import Clip, Ints, Window
 
 
@@ -22,6 +23,7 @@ def stream_reordered(clip: Clip, shown: Ints, length: int) -> Iterator[tuple[Win
     Raises:
         MediaError: the clip cannot be read.
     """
+    length = min(length, window_length(clip))
     with Decoder(clip) as decoder:
         for start in range(0, len(shown), length):
             window = Window(start, min(start + length, len(shown)))

@@ -21,8 +21,8 @@ from likeness.channels import plain_channels
 from likeness.decode.container import NO_PICTURE, open_container
 from likeness.decode.limits import LONGEST_GAP, MOST_SAMPLES, check_length, check_sound
 from likeness.errors import ContractError, MediaError
-from likeness.provenance.manifest import sha256_of
-from likeness.types import AudioTrack, Floats, Sound
+from likeness.provenance.digests import digest_of, expect_content
+from likeness.types import AudioTrack, Clip, Floats, Sound
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def open_sound(path: Path | str) -> Sound:
                 count = plain_channels(context)
                 tracks.append(AudioTrack(stream.index, context.name, context.sample_rate, count))
         seconds = _seconds(container, first)
-    return Sound(path, sha256_of(path), tuple(tracks), seconds)
+    return Sound(path, digest_of(path), tuple(tracks), seconds)
 
 
 def has_pictures(path: Path | str) -> bool:
@@ -83,11 +83,14 @@ def clock_start(container: InputContainer) -> Fraction:
     return first if abs(first) >= 1 else Fraction(0)
 
 
-def read_sound(path: Path | str, rate: int = SPEECH_RATE, since: Fraction | None = None) -> Floats:
+def read_sound(
+    source: Path | str | Clip | Sound, rate: int = SPEECH_RATE, since: Fraction | None = None
+) -> Floats:
     """Decode the first audio track as mono.
 
     Args:
-        path: sound file or clip.
+        source: path of a sound file or clip; or a clip or sound as it was recorded, whose file must
+            then still be the recorded one.
         rate: samples per second of the answer; the sound is resampled to it.
         since: seconds on the file's clock at which the answer begins, such as a clip's first time
             stamp; by default `clock_start`, which is zero for most.
@@ -97,10 +100,14 @@ def read_sound(path: Path | str, rate: int = SPEECH_RATE, since: Fraction | None
         the track is.
 
     Raises:
-        MediaError: the file is missing or no medium, holds no sound that can be decoded, or asks
-            for more than `limits` allow: by its rate, its channels, its length or a gap.
+        MediaError: the file is missing or no medium, is not the recorded one, holds no sound that
+            can be decoded, or asks for more than `limits` allow: by its rate, its channels, its
+            length or a gap.
     """
-    path = Path(path)
+    if isinstance(source, Clip | Sound):
+        expect_content(source.path, source.digest)
+        source = source.path
+    path = Path(source)
     with open_container(path, "sound") as container:
         stream = _first_track(container, path)
         origin = clock_start(container) if since is None else since

@@ -54,7 +54,7 @@ def read_essence(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with av.open(ffmpeg_name(Path(path))) as container:
+        with av.open(ffmpeg_name(Path(path)), metadata_errors="replace") as container:
             for packet in container.demux(video=0):
                 if packet.size:
                     digest.update(packet)

@@ -15,6 +15,7 @@ from likeness.encode.containers import can_copy
 from likeness.errors import MediaError
 from likeness.media_names import ffmpeg_name
 from likeness.outputs import atomic_file, cause_of
+from likeness.provenance.digests import digest_of, expect_content
 from likeness.types import AudioTrack, Floats, Sound
 
 _CODERS = {".webm": ("libopus", "matroska", 48000)}
@@ -43,10 +44,14 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
     track = sound.audio[0]
     rate = fixed_rate or min(track.sample_rate, _LARGEST_RATE)
     channels = min(track.channels, 2)
+    if sound.digest:
+        expect_content(sound.path, sound.digest)
     output = folder / f"sound.{'m4a' if kind == 'ipod' else 'mka'}"
     try:
         with ExitStack() as opened:
-            source = opened.enter_context(av.open(ffmpeg_name(sound.path), "r"))
+            source = opened.enter_context(
+                av.open(ffmpeg_name(sound.path), "r", metadata_errors="replace")
+            )
             written = opened.enter_context(av.open(ffmpeg_name(Path(output)), "w", format=kind))
             layout = "mono" if channels == 1 else "stereo"
             stream = cast(AudioStream, written.add_stream(coder, rate=rate, layout=layout))
@@ -64,7 +69,7 @@ def recode(sound: Sound, folder: Path, suffix: str) -> Sound:
             "or .m4a, or choose .mkv, which holds any"
         ) from error
     coded = AudioTrack(0, "opus" if coder == "libopus" else coder, rate, channels)
-    return Sound(output, sound.digest, (coded,), sound.seconds)
+    return Sound(output, digest_of(output), (coded,), sound.seconds)
 
 
 def _code(

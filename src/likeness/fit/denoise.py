@@ -6,8 +6,9 @@ import numpy as np
 
 from likeness.controls import ANGLES, GAZE, POSITION, control_names, controls_of, with_controls
 from likeness.fit.parts import part_of
-from likeness.smoothing import smooth_signal
-from likeness.types import FaceParams
+from likeness.fit.seen_range import seen_rows
+from likeness.smoothing import smooth_seen
+from likeness.types import Bools, FaceParams
 
 _JITTER = {
     **dict.fromkeys(ANGLES, 0.3),
@@ -21,20 +22,26 @@ _MOUTH = 0.5
 _FEWEST = 5
 
 
-def denoise(params: FaceParams, strength: float) -> FaceParams:
+def denoise(params: FaceParams, strength: float, observed: Bools | None = None) -> FaceParams:
     """Return the performance with its jitter smoothed away, and nothing delayed.
 
     Args:
         params: N frames.
         strength: factor on the jitter that a smoother course may differ by; 0 changes nothing.
+        observed: (N,) frames in which a face was seen; what was filled in tells nothing of jitter.
     """
     if strength <= 0 or len(params) < _FEWEST:
         return params
     names, values = control_names(params), controls_of(params)
+    # A head upside down is turned by 180 degrees and by -180 in turns, which is no motion.
+    angles = slice(len(ANGLES))
+    values[:, angles] = np.unwrap(values[:, angles], period=360, axis=0)
     limits = np.array([_JITTER.get(name, _WEIGHT_JITTER) for name in names])
     strengths = strength * np.array([_MOUTH if part_of(name) == "mouth" else 1 for name in names])
-    smooth = smooth_signal(values.astype(np.float32), strengths, limits).astype(np.float64)
+    smooth = smooth_seen(values.astype(np.float32), observed, strengths, limits).astype(np.float64)
     # Local quadratics may swing below zero beside a blink; a weight that was within its limits
     # stays within what was measured around it.
-    low, high = values.min(0), values.max(0)
-    return with_controls(params, np.clip(smooth, low, high))
+    rows = seen_rows(len(params), observed)
+    low, high = values[rows].min(0), values[rows].max(0)
+    smooth[rows] = np.clip(smooth[rows], low, high)
+    return with_controls(params, smooth)

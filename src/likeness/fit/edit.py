@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from likeness.controls import Values, control_names, controls_of, with_controls
 from likeness.errors import ConfigError
 from likeness.fit.edit_names import Meaning, hard_limits, meaning_of
-from likeness.fit.seen_range import SeenRange, warnings_of
+from likeness.fit.seen_range import Seen, SeenRange, seen_rows, warnings_of
+from likeness.provenance.motion import Motion, open_motion
+from likeness.store.tables import read_table
 from likeness.types import Bools, FaceParams
 
 _TEXT = re.compile(
@@ -84,6 +88,8 @@ class Curve:
     adds: bool = False
     in_frames: bool = False
     """Times are frame numbers of the output."""
+    origin: Motion | None = None
+    """The file that the keys were read from: somebody's motion, unless proven otherwise."""
 
     def __str__(self) -> str:
         """Say how much of the performance the curve covers."""
@@ -128,13 +134,30 @@ Edit(name='blink', value=1.0, adds=False, start=2.0, stop=2.2))
     return Edit(found["name"], value, signed and not found["exact"], start, stop)
 
 
-def curves_of(table: Mapping[str, Values]) -> tuple[Curve, ...]:
+def read_curves(path: Path) -> tuple[Curve, ...]:
+    """Read the edits that a table on disk holds; each knows its file, for permission and manifest.
+
+    Raises:
+        BundleError, MediaError: the file cannot be read as a table.
+        ConfigError: the table has no times.
+    """
+    return curves_of(read_table(path), open_motion(path))
+
+
+def motions_of(edits: Iterable[Edit | Curve]) -> tuple[Motion, ...]:
+    """Return the files that edits were read from, each once, in order."""
+    files = (edit.origin for edit in edits if isinstance(edit, Curve))
+    return tuple(dict.fromkeys(file for file in files if file is not None))
+
+
+def curves_of(table: Mapping[str, Values], origin: Motion | None = None) -> tuple[Curve, ...]:
     """Read curves off the columns of a table, such as `likeness track --csv` writes.
 
     Args:
         table: (R,) values by column name, NaN where a cell is empty and so no key stands. Keys are
             timed by the column `seconds`, else by `frame`; `observed` is not looked at. A name with
             a plus before it is added.
+        origin: the file that the table was read from.
 
     Raises:
         ConfigError: the table has no times.
@@ -150,7 +173,8 @@ def curves_of(table: Mapping[str, Values]) -> tuple[Curve, ...]:
         order = np.flatnonzero(keys)[np.argsort(times[keys], kind="stable")]
         plain = name.removeprefix("+")
         in_frames = "seconds" not in table
-        curves.append(Curve(plain, times[order], values[order], plain != name, in_frames))
+        key, adds = (times[order], values[order]), plain != name
+        curves.append(Curve(plain, *key, adds, in_frames, origin))
     return tuple(curves)
 
 
@@ -160,6 +184,7 @@ def apply_edits(
     edits: Sequence[Edit | Curve],
     target: FaceParams,
     config: EditConfig | None = None,
+    seen: Seen | None = None,
 ) -> Edited:
     """Change named values; those that no edit names stay as they are, bit for bit.
 
@@ -172,6 +197,8 @@ def apply_edits(
         edits: what to change.
         target: the target's clip, for what it has shown.
         config: settings.
+        seen: frames of the performance and of the target's clip in which a face was seen; only
+            those are counted in warnings.
 
     Raises:
         ConfigError: a name is unknown (near matches are told), an edit alone goes beyond the hard
@@ -207,10 +234,18 @@ def apply_edits(
     changed = values != before
     values = np.where(changed, np.clip(values, low, high), values)
     # A table that is fed back sets values to what they are, but for rounding: nobody's edit.
-    meant = np.abs(values - before) > _ROUNDING
-    sides = SeenRange.of(target).sides(values, _MARGIN) * (meant & touched)
+    meant = (np.abs(values - before) > _ROUNDING) & touched
     edited = replace(with_controls(params, values), shape=shape.astype(np.float32))
-    return Edited(edited, warnings_of(sides.astype(np.int8), names, touched))
+    return Edited(edited, _beyond(values, meant, names, target, seen or Seen()))
+
+
+def _beyond(
+    values: Values, meant: NDArray[np.bool_], names: Sequence[str], target: FaceParams, seen: Seen
+) -> tuple[str, ...]:
+    """Say what edits (N,K) put beyond the target's clip, in frames that show a face."""
+    sides = SeenRange.of(target, seen.target).sides(values, _MARGIN) * meant
+    rows = seen_rows(len(values), seen.driver)
+    return warnings_of(sides[rows].astype(np.int8), names, meant.any(0))
 
 
 def _course(edit: Edit | Curve, seconds: Values, ease: float) -> tuple[Values, Values]:

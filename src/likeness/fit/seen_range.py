@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.controls import Values, controls_of
+from likeness.controls import Values, controls_of, near_turn
 from likeness.fit.parts import part_of
-from likeness.types import Bools, FaceParams
+from likeness.types import Bools, FaceParams, Ints
 
 _LEAST = 0.01
 """Share of frames below which nobody is bothered with words."""
@@ -55,6 +55,16 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """In which frames faces were seen; None is in all of them."""
+
+    driver: Bools | None = None
+    """(N,) of the driver."""
+    target: Bools | None = None
+    """(T,) of the target's clip, whose rest and seen range are taken."""
+
+
+@dataclass(frozen=True, eq=False)
 class SeenRange:
     """The range of each of K controls in the target's clip."""
 
@@ -64,9 +74,15 @@ class SeenRange:
     """(K,)."""
 
     @staticmethod
-    def of(target: FaceParams) -> SeenRange:
-        """Read the range off a clip; single outliers of tracking don't count."""
-        values = controls_of(target)
+    def of(target: FaceParams, observed: Bools | None = None) -> SeenRange:
+        """Read the range off a clip; single outliers of tracking don't count.
+
+        Args:
+            target: N frames.
+            observed: (N,) frames in which the face was seen; the clip has shown nothing in others.
+        """
+        values = controls_of(target)[seen_rows(len(target), observed)]
+        values = near_turn(values, values[0])
         low, high = np.percentile(values, [0.2, 99.8], axis=0)
         return SeenRange(low, high)
 
@@ -77,18 +93,37 @@ class SeenRange:
             values: (N,K) controls.
             margin: how far beyond still counts as within, in units of the range.
         """
+        values = near_turn(values, (self.low + self.high) / 2)
         slack = margin * (self.high - self.low) + 1e-4
         above, below = values > self.high + slack, values < self.low - slack
         return above.astype(np.int8) - below.astype(np.int8)
 
     def held(self, values: Values, margin: float = 0.0) -> Values:
         """Return (N,K) controls clamped to the range and its margin."""
+        values = near_turn(values, (self.low + self.high) / 2)
         slack = margin * (self.high - self.low)
         return np.clip(values, self.low - slack, self.high + slack)
 
 
+def seen_rows(count: int, observed: Bools | None) -> Ints:
+    """Return which of `count` frames are evidence: those in which a face was seen.
+
+    What was filled in says nothing of a person: neither of their rest nor of their range. Where
+    nothing at all was seen, there is nothing better than what was filled in.
+    """
+    if observed is None or not observed.any():
+        return np.arange(count)
+    return np.flatnonzero(observed)
+
+
 def shares(sides: NDArray[np.int8], names: Sequence[str], concerned: Bools) -> dict[str, float]:
-    """Return the share of frames in which each control was outside; only those that ever were."""
+    """Return the share of frames in which each control was outside; only those that ever were.
+
+    Args:
+        sides: (N,K) of frames in which a face was seen.
+        names: of the K controls.
+        concerned: (K,) which of them are asked about.
+    """
     outside = (sides != 0).mean(0)
     return {
         name: float(share)

@@ -22,7 +22,7 @@ from likeness.errors import ConfigError, ContractError
 from likeness.fit.denoise import denoise
 from likeness.fit.parts import PARTS, Part, belongs, one_sided
 from likeness.fit.resample import resample
-from likeness.fit.seen_range import SeenRange, shares, warnings_of
+from likeness.fit.seen_range import Seen, SeenRange, seen_rows, shares, warnings_of
 from likeness.types import Bools, FaceParams, Floats, check
 
 Mode = Literal["full", "expression", "pose", "gaze", "mouth"]
@@ -81,14 +81,19 @@ class Transfer:
     """The same in words, most frequent first."""
 
 
-def rest_frame(params: FaceParams) -> int:
-    """Return the frame whose face comes nearest to doing nothing.
+def rest_frame(params: FaceParams, observed: Bools | None = None) -> int:
+    """Return the frame whose face comes nearest to doing nothing, among those that were seen.
 
     One-sided weights rest low: each is compared with its own tenth percentile, because a median
     mouth of a speaker is half open and a median face of a comedian is a grimace. Detail modes go
     both ways and are compared with their median.
+
+    Args:
+        params: N frames.
+        observed: (N,) frames in which a face was seen; None is all.
     """
-    expression = params.expression
+    rows = seen_rows(len(params), observed)
+    expression, rotation = params.expression[rows], _alike(params.rotation[rows])
     still = np.where(
         one_sided(params.expression_names),
         np.percentile(expression, 10, axis=0),
@@ -98,8 +103,8 @@ def rest_frame(params: FaceParams) -> int:
     parting = np.array([name.startswith(_PARTING) for name in params.expression_names])
     distance = np.abs(expression - still) @ np.where(parting, 4.0, 1.0)
     # Where faces are alike, the one that looks ahead is the surer measurement.
-    turned = np.square((params.rotation - np.median(params.rotation, 0)) / np.deg2rad(15)).mean(1)
-    return int((distance + turned).argmin())
+    turned = np.square((rotation - np.median(rotation, 0)) / np.deg2rad(15)).mean(1)
+    return int(rows[(distance + turned).argmin()])
 
 
 def transfer(
@@ -108,6 +113,7 @@ def transfer(
     config: TransferConfig | None = None,
     own: FaceParams | None = None,
     at: Values | None = None,
+    seen: Seen | None = None,
 ) -> Transfer:
     """Let the target do what the driver does, wholly or in part.
 
@@ -118,6 +124,7 @@ def transfer(
         own: M frames of what the target does itself on the output's timeline, for what is not
             taken from the driver; the target's clip where its length is the output's.
         at: (M,) fractional driver frames on the output's timeline; the driver's own by default.
+        seen: frames of both in which a face was seen; others count as evidence of nothing.
 
     Returns:
         M frames with the target's shape, albedo and focal.
@@ -126,20 +133,22 @@ def transfer(
         ContractError: the two were fitted with different face models, or the model's coefficients
             tell no part of the face and a part was asked for.
     """
-    config = config or TransferConfig()
-    moved, sides = retarget(driver, target, config)
+    config, seen = config or TransferConfig(), seen or Seen()
+    moved, sides = retarget(driver, target, config, seen)
+    told = np.ones(len(moved), np.bool_) if seen.driver is None else seen.driver
     if at is not None:
         moved = resample(moved, at)
-        sides = sides[np.round(at).astype(np.int64)]
+        nearest = np.round(at).astype(np.int64)
+        sides, told = sides[nearest], told[nearest]
     if own is None:
         own = target if config.mode != "full" else moved
     params = combine(moved, own, config.mode)
     names, takes = control_names(target), taken(config.mode, target.expression_names)
     return Transfer(
         params,
-        shares(sides, names, takes),
+        shares(sides[told], names, takes),
         (sides[:, takes] != 0).mean(1, dtype=np.float32),
-        warnings_of(sides, names, takes),
+        warnings_of(sides[told], names, takes),
     )
 
 
@@ -180,7 +189,7 @@ def combine(moved: FaceParams, own: FaceParams, mode: Mode) -> FaceParams:
 
 
 def retarget(
-    driver: FaceParams, target: FaceParams, config: TransferConfig
+    driver: FaceParams, target: FaceParams, config: TransferConfig, seen: Seen | None = None
 ) -> tuple[FaceParams, NDArray[np.int8]]:
     """Put all of the driver's motion on the target's identity, held within what it has shown.
 
@@ -196,15 +205,16 @@ def retarget(
             f"driver was fitted with face model {driver.model!r}, target with {target.model!r}; "
             "expected the same; track one of them again with the other's model"
         )
-    driver = denoise(driver, config.smooth)
+    seen = seen or Seen()
+    driver = denoise(driver, config.smooth, seen.driver)
     if config.absolute:
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
         rests = (
-            _rest(driver, config.neutral_driver, "driver"),
-            _rest(target, config.neutral_target, "target"),
+            _rest(driver, config.neutral_driver, "driver", seen.driver),
+            _rest(target, config.neutral_target, "target", seen.target),
         )
-        moved = _relative(driver, target, *rests)
+        moved = _relative(driver, target, *rests, seen)
     expression, rotation, translation, gaze = moved
     params = replace(
         target,
@@ -212,11 +222,13 @@ def retarget(
         rotation=rotation,
         translation=translation,
         gaze=gaze,
-        light=np.repeat(target.light.mean(0, keepdims=True), len(driver), 0),
+        light=np.repeat(
+            target.light[seen_rows(len(target), seen.target)].mean(0, keepdims=True), len(driver), 0
+        ),
     )
-    seen, values = SeenRange.of(target), controls_of(params)
-    held = with_controls(params, seen.held(values, config.margin))
-    return held, seen.sides(values, config.margin)
+    reach, values = SeenRange.of(target, seen.target), controls_of(params)
+    held = with_controls(params, reach.held(values, config.margin))
+    return held, reach.sides(values, config.margin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,15 +245,16 @@ class _Rest:
     """(2,2)."""
 
 
-def _rest(params: FaceParams, chosen: int | None, who: str) -> _Rest:
+def _rest(params: FaceParams, chosen: int | None, who: str, observed: Bools | None) -> _Rest:
     """Return the rest at a chosen frame, or the calmest face and the usual pose and gaze.
 
     The calmest face of a lively clip may belong to a head that is turned away, so that pose and
     gaze are not taken from its frame.
     """
     if chosen is None:
-        calm = rest_frame(params)
-        usual = (np.median(v, 0) for v in (params.rotation, params.translation, params.gaze))
+        calm, rows = rest_frame(params, observed), seen_rows(len(params), observed)
+        values = (_alike(params.rotation[rows]), params.translation[rows], params.gaze[rows])
+        usual = (np.median(v, 0) for v in values)
         return _Rest(params.expression[calm], *usual)
     if not 0 <= chosen < len(params):
         raise ConfigError(
@@ -251,8 +264,18 @@ def _rest(params: FaceParams, chosen: int | None, who: str) -> _Rest:
     return _Rest(params.expression[chosen], *(values[chosen] for values in of_frame))
 
 
+def _alike(rotation: Floats) -> Floats:
+    """Return (N,3) axis-angles written like the first: near half a turn each has two ways."""
+    angle = np.maximum(np.linalg.norm(rotation, axis=1, keepdims=True), 1e-9)
+    other = rotation * (1 - 2 * np.pi / angle)
+    nearer = np.linalg.norm(other - rotation[0], axis=1) < np.linalg.norm(
+        rotation - rotation[0], axis=1
+    )
+    return np.where(nearer[:, None], other, rotation).astype(np.float32)
+
+
 def _relative(
-    driver: FaceParams, target: FaceParams, d: _Rest, t: _Rest
+    driver: FaceParams, target: FaceParams, d: _Rest, t: _Rest, seen: Seen
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Change from the driver's rest, applied to the target's rest.
 
@@ -268,7 +291,11 @@ def _relative(
         if name in target.expression_names:
             i = target.expression_names.index(name)
             ends = float(d.expression[i]), float(t.expression[i])
-            expression[:, i] = _stretched(driver.expression[:, i], target.expression[:, i], *ends)
+            shut = (
+                _shut(driver.expression[:, i], ends[0], seen.driver),
+                _shut(target.expression[:, i], ends[1], seen.target),
+            )
+            expression[:, i] = _stretched(driver.expression[:, i], ends, shut)
     turned = geometry.rotation_matrix(driver.rotation)
     first = geometry.rotation_matrix(np.stack([d.rotation, t.rotation]))
     rotation = geometry.axis_angle(turned @ first[0].T @ first[1])
@@ -276,15 +303,23 @@ def _relative(
     return expression, rotation, translation, driver.gaze - d.gaze + t.gaze
 
 
-def _stretched(driver: Floats, target: Floats, open_driver: float, open_target: float) -> Floats:
+def _shut(lid: Floats, rest: float, observed: Bools | None) -> float:
+    """Return the weight at which a person's lid is shut, from the frames in which it was seen."""
+    return max(float(np.percentile(lid[seen_rows(len(lid), observed)], 99.5)), rest + 0.2)
+
+
+def _stretched(driver: Floats, ends: tuple[float, float], shut: tuple[float, float]) -> Floats:
     """Map the driver's way from open to closed lid onto the target's.
 
     A lid that is shut has to be shut on the target too, whatever weight that is in either fit, so
     blinks are mapped by the two ends of each person's own range rather than by difference.
+
+    Args:
+        driver: (N,) weights.
+        ends: of driver and target at rest.
+        shut: of driver and target when shut.
     """
-    shut_driver = max(float(np.percentile(driver, 99.5)), open_driver + 0.2)
-    shut_target = max(float(np.percentile(target, 99.5)), open_target + 0.2)
-    gain = (shut_target - open_target) / (shut_driver - open_driver)
+    gain = (shut[1] - ends[1]) / (shut[0] - ends[0])
     # A driver who never blinks has no closed end; do not blow up noise.
-    stretched: Floats = open_target + min(gain, 3.0) * (driver - open_driver)
+    stretched: Floats = ends[1] + min(gain, 3.0) * (driver - ends[0])
     return stretched

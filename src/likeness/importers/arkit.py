@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness.controls import Values
+from likeness.controls import Values, clip_in, made_from
 from likeness.errors import MediaError
 from likeness.files import Sheet, open_sheet
 from likeness.files.sheets import columns_of
@@ -77,6 +77,8 @@ class Capture:
     """(N,61) in the order of `COLUMNS`; double precision, so that it prints as it was read."""
     observed: Bools
     """(N,) False where the phone saw no face; such rows repeat the one before."""
+    clip: str | None = None
+    """sha256 of the clip that it was made from, where it came from no phone."""
 
     def __len__(self) -> int:
         return len(self.ticks)
@@ -109,7 +111,7 @@ def read_arkit(path: Path, rate: int | None = None) -> Capture:
     # A phone that stutters repeats a timecode; the later row is of no moment of its own.
     fresh = np.concatenate([[True], ticks[1:] > np.maximum.accumulate(ticks)[:-1]])
     _tell_of_stutter(path, np.flatnonzero(~fresh), len(ticks))
-    return Capture(ticks[fresh], rate, values[fresh], seen[fresh])
+    return Capture(ticks[fresh], rate, values[fresh], seen[fresh], clip_in(sheet.header))
 
 
 def _unwrapped(ticks: Ints, rate: int) -> Ints:
@@ -140,13 +142,15 @@ def write_arkit(capture: Capture, path: Path) -> None:
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS])
+            stated = [made_from(capture.clip)] if capture.clip else []
+            writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS, *stated])
             for tick, row, observed in zip(
                 capture.ticks, capture.values, capture.observed, strict=True
             ):
                 count = len(COLUMNS) if observed else 0
                 # Adding zero turns -0 into 0.
                 cells = [f"{value:.{_DECIMALS}f}" for value in np.round(row, _DECIMALS) + 0.0]
+                cells += [""] * len(stated)
                 writer.writerow([_timecode(int(tick), capture.rate), count, *cells])
     except OSError as error:
         raise MediaError(f"{path} cannot be written: {cause_of(error)}") from error
@@ -170,6 +174,7 @@ def capture_of(performance: Performance) -> Capture:
         _RATE,
         np.concatenate([shapes, angles, left, right], 1, dtype=np.float64),
         ~performance.guessed,
+        performance.ingredient.sha256 or None,
     )
 
 

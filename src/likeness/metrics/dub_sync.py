@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness.decode import open_clip
+from likeness.decode import find_stored, open_clip
 from likeness.geometry import whole_square
 from likeness.metrics.lips import heard, middles, openness
 from likeness.metrics.sound import Offset, at_rate, sync_offset
@@ -35,7 +35,7 @@ def measure_sync(
     if sound is None:
         return None
     lips = openness(result, whole_square(square, result.size), progress)
-    if speaker is None or not speaker.clip.path.exists():
+    if speaker is None or find_stored(speaker.clip) is None:
         return sync_offset(lips, sound)
     opened = np.full(len(speaker.clip), np.nan, np.float32)
     track = speaker.track

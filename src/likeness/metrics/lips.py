@@ -32,7 +32,7 @@ def heard(clip: Clip) -> Floats | None:
     """
     if not clip.audio:
         return None
-    return envelope(read_sound(clip.path, since=int(clip.pts[0]) * clip.time_base), SPEECH_RATE)
+    return envelope(read_sound(clip, since=int(clip.pts[0]) * clip.time_base), SPEECH_RATE)
 
 
 def openness(

@@ -7,7 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from likeness.decode import find_stored
 from likeness.errors import MediaError
+from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.plan.mouth_timing import keep_closures, lip_gap, resting_after
 from likeness.plan.performance import Performance, absences, away, performance_of
@@ -41,7 +43,7 @@ def check_frames(target: Target) -> None:
     Raises:
         MediaError: it is gone.
     """
-    if not target.shot.clip.path.exists():
+    if find_stored(target.shot.clip) is None:
         raise MediaError(
             f"{target.shot.clip.path} is gone, and dubbing paints into its frames; put it back "
             "where it was"
@@ -54,7 +56,8 @@ def by_face(target: Target, own: Performance, speaker: Shot, config: TransferCon
     at = theirs.positions(own.seconds, "hold")
     gap = lip_gap(theirs.params, load_face_model(theirs.params.model))
     at = keep_closures(at, gap)
-    moved = transfer(theirs.params, target.params, config, own.params, at)
+    seen = Seen(~theirs.guessed, target.observed)
+    moved = transfer(theirs.params, target.params, config, own.params, at, seen)
     clip = speaker.clip
     return Mouth(
         moved,
@@ -82,7 +85,9 @@ def plan_dub(
         sound: that is laid under it; None for silence.
         ingredients: what it is made from.
     """
-    params, resting = resting_after(mouth.moved.params, own.seconds, mouth.ends, target.params)
+    params, resting = resting_after(
+        mouth.moved.params, own.seconds, mouth.ends, target.params, target.observed
+    )
     clip = target.shot.clip
     return Plan(
         action="dub",

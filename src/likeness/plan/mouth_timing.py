@@ -11,7 +11,7 @@ from likeness.face3d.model import FaceModel
 from likeness.fit.parts import mouth_columns
 from likeness.fit.transfer import rest_frame
 from likeness.track.measure import INNER_LIPS
-from likeness.types import FaceParams, Floats
+from likeness.types import Bools, FaceParams, Floats
 
 _EASE = 0.3
 """Seconds in which a mouth comes to rest."""
@@ -69,7 +69,11 @@ def _closures(gap: Floats) -> list[int]:
 
 
 def resting_after(
-    params: FaceParams, seconds: Values, end: float, target: FaceParams
+    params: FaceParams,
+    seconds: Values,
+    end: float,
+    target: FaceParams,
+    observed: Bools | None = None,
 ) -> tuple[FaceParams, int]:
     """Let the mouth come to rest after the speech.
 
@@ -78,6 +82,7 @@ def resting_after(
         seconds: (M,) when they are shown, on the clock of `end`.
         end: when the speech is over.
         target: the target's clip, whose rest is taken.
+        observed: frames of it in which the face was seen.
 
     Returns:
         M frames, and how many of them are shown after the end.
@@ -85,7 +90,7 @@ def resting_after(
     since = np.clip((seconds - end) / _EASE, 0, 1)
     share = (since * since * (3 - 2 * since)).astype(np.float32)[:, None]
     columns = mouth_columns(params)
-    rest = target.expression[rest_frame(target), columns]
+    rest = target.expression[rest_frame(target, observed), columns]
     expression = params.expression.copy()
     expression[:, columns] += share * (rest - expression[:, columns])
     return replace(params, expression=expression), int((seconds >= end - 1e-6).sum())

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from likeness.condition.conditioner import select
+from likeness.decode import find_stored
 from likeness.errors import ContractError
 from likeness.fit.transfer import Transfer
 from likeness.plan.performance import Performance, performance_of
@@ -107,7 +108,7 @@ def frames_beneath(shot: Shot, timeline: Timeline) -> Ints | None:
     times = (timeline.pts - timeline.pts[0]) * float(timeline.time_base)
     kept = (clip.pts - clip.pts[0]) * float(clip.time_base)
     lasting = float(clip.last_duration * clip.time_base)
-    if times[-1] >= kept[-1] + lasting or not clip.path.exists():
+    if times[-1] >= kept[-1] + lasting or find_stored(clip) is None:
         return None
     # Half a millisecond forgives rounded time stamps.
     return np.asarray(np.searchsorted(kept, times + 5e-4, "right") - 1, np.int64)

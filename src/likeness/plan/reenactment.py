@@ -9,8 +9,11 @@ from typing import Literal
 import numpy as np
 
 from likeness.controls import Values
+from likeness.decode import find_stored
+from likeness.decode.stored import exists
 from likeness.errors import MediaError
 from likeness.fit.edit import Curve, Edit, EditConfig, apply_edits
+from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.plan.performance import Performance, absences, away
 from likeness.plan.plan import Plan, frames_beneath
@@ -59,8 +62,9 @@ def plan_reenactment(
         ContractError: driver and target were fitted with different face models.
         MediaError: the clip whose sound is wanted is gone.
     """
-    moved = _moved(target.params, asked)
-    edited = apply_edits(moved.params, moved.base.seconds, edits, target.params, config)
+    moved = _moved(target, asked)
+    seen = Seen(~moved.guessed, target.observed)
+    edited = apply_edits(moved.params, moved.base.seconds, edits, target.params, config, seen)
     timeline = replace(moved.base.timeline, sound=_sound(audio, asked, moved.base))
     drivers = asked.driver is not None and asked.transfer.mode in DRIVERS_TIME
     own = None if drivers else asked.own
@@ -106,20 +110,21 @@ class _Moved:
     transfer: Transfer | None
 
 
-def _moved(target: FaceParams, asked: Request) -> _Moved:
+def _moved(target: Target, asked: Request) -> _Moved:
     own, driver, how = asked.own, asked.driver, asked.transfer
     if driver is None:
         return _Moved(own.params, own, own.guessed, 0, None)
+    seen = Seen(~driver.guessed, target.observed)
     if how.mode in DRIVERS_TIME:
         theirs = None if how.mode == "full" else own.over(driver.seconds, how.extrapolation)
-        moved = transfer(driver.params, target, how, theirs)
+        moved = transfer(driver.params, target.params, how, theirs, seen=seen)
         if how.mode == "full":
             return _Moved(moved.params, driver, driver.guessed, 0, moved)
         at = own.positions(driver.seconds, how.extrapolation)
         guessed = driver.guessed | own.guessed[_nearest(at)]
         return _Moved(moved.params, driver, guessed, _late(driver.seconds, own), moved)
     at = driver.positions(own.seconds, how.extrapolation)
-    moved = transfer(driver.params, target, how, own.params, at)
+    moved = transfer(driver.params, target.params, how, own.params, at, seen)
     guessed = own.guessed | driver.guessed[_nearest(at)]
     return _Moved(moved.params, own, guessed, _late(own.seconds, driver), moved)
 
@@ -128,7 +133,7 @@ def _shown(
     target: Target, asked: Request, own: Performance | None, timeline: Timeline
 ) -> Ints | None:
     """(M,) frame of the target's clip under each frame of the output; None for the plate."""
-    if own is None or not target.shot.clip.path.exists():
+    if own is None or find_stored(target.shot.clip) is None:
         return frames_beneath(target.shot, timeline)
     return np.arange(len(timeline)) if asked.shown is None else asked.shown
 
@@ -152,7 +157,7 @@ def _sound(audio: Audio | None, asked: Request, base: Performance) -> Clip | Sou
     sound = chosen.timeline.sound if chosen else None
     if sound is None or not sound.audio:
         return None
-    if not sound.path.exists():
+    if not exists(sound):
         raise MediaError(
             f"{sound.path} is gone, and its sound belongs under the output; put the clip back "
             "there, or give --audio none"

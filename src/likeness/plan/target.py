@@ -14,7 +14,7 @@ from likeness.condition.conditioner import select
 from likeness.errors import BundleError
 from likeness.geometry import whole_square
 from likeness.store.facts import check_portrait
-from likeness.types import Bundle, Crop, FaceParams, Ints, Shot
+from likeness.types import Bools, Bundle, Crop, FaceParams, Ints, Shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,18 @@ class Target:
     def params(self) -> FaceParams:
         """What the target does in the frames that training saw: its rest and its seen range."""
         return select(self.shot.params, self.train_frames)
+
+    @property
+    def observed(self) -> Bools:
+        """(K,) in which frames of `params` the face was seen."""
+        observed: Bools = self.shot.track.observed[self.train_frames]
+        return observed
+
+    @property
+    def seen(self) -> FaceParams:
+        """The frames of `params` that show the face: where the head is, and in what light."""
+        rows = np.flatnonzero(self.observed)
+        return select(self.params, rows) if len(rows) else self.params
 
     @property
     def whole(self) -> bool:

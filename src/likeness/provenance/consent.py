@@ -16,7 +16,14 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from likeness.config import read_toml
 from likeness.errors import ConfigError, ConsentError
@@ -59,6 +66,14 @@ class Scope(_Strict):
     """sha256 of the only clips of the person that may be used; empty allows any."""
     drivers: Literal["any", "consenting"] = "any"
     """Whether whoever moves the person's portrait must have agreed, too."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Scope:
+        if self.until is not None and self.until < self.start:
+            raise ValueError(
+                f"it ends on {self.until}, before it begins on {self.start}, and would never hold"
+            )
+        return self
 
 
 class Signature(_Strict):
@@ -124,9 +139,11 @@ def parse_consent(content: Mapping[str, Any], where: str) -> Consent:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        shown = "" if isinstance(first["input"], Mapping) else f", found {first['input']!r:.60}"
         raise ConsentError(
-            f"{where} is no consent record: {at}: {first['msg']}, found {first['input']!r:.60}; "
-            "make one with `likeness consent new -o FILE.toml`"
+            f"{where} is no consent record: {at}: {what}{shown}; make one with `likeness consent "
+            "new -o FILE.toml`"
         ) from error
 
 

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from likeness.errors import MediaError
 
@@ -28,6 +28,8 @@ RENDERED = _IPTC + "algorithmicMedia"
 COMPOSITE = _IPTC + "compositeWithTrainedAlgorithmicMedia"
 """Digital source type of a camera picture with parts that a model painted."""
 
+LONGEST = 1 << 20
+"""Characters of a manifest; an honest one takes a few thousand."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 STATEMENT = "Synthetic media: this video shows a face that was changed or made by software."
 
@@ -117,14 +119,23 @@ class Manifest:
         Raises:
             MediaError: The text is not a manifest.
         """
+        if len(text) > LONGEST:
+            raise MediaError(
+                f"the manifest takes {len(text)} characters, expected {LONGEST} at most: this "
+                "program writes none so long"
+            )
         try:
             content = json.loads(text)
+            # Halves of characters, which JSON can spell, could be neither printed nor written.
+            json.dumps(content, ensure_ascii=False).encode()
             if isinstance(content, dict):
                 content.pop("statement", None)
             return TypeAdapter(Manifest).validate_python(content)
-        except (json.JSONDecodeError, ValidationError) as error:
+        except (ValueError, RecursionError, OverflowError) as error:
+            # Of what a stranger wrote, only the kind of fault is told.
             raise MediaError(
-                f"the manifest cannot be read ({error}); expected the JSON that this program writes"
+                f"the manifest cannot be read ({type(error).__name__}); expected the JSON that "
+                "this program writes"
             ) from error
 
 

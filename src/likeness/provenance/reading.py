@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from likeness.errors import MediaError
-from likeness.provenance.manifest import Ingredient, Manifest, sidecar_of
+from likeness.provenance.manifest import LONGEST, Ingredient, Manifest, sidecar_of
 from likeness.provenance.signing import STATEMENT_LABEL, UNKNOWN, Content, detached_of, format_of
 
 Finding = Literal[
@@ -34,6 +34,8 @@ _UNTRUSTED = "signingCredential.untrusted"
 _ESSENCE = re.compile(r"Picture stream sha256 ([0-9a-f]{64})")
 _TRACE = re.compile(r"Manifest sha256 [0-9a-f]{64}")
 _LOOK = 1 << 20
+_DETACHED = 1 << 26
+"""Bytes of a manifest beside a file; those of a long sequence of pictures take a few million."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def read_detached(content: Content, manifest: Path, anchors: Sequence[str] = ())
     """
     with ExitStack() as opened:
         try:
+            if manifest.stat().st_size > _DETACHED:
+                return replace(_damaged("it is larger than any manifest"), source="sidecar")
             stream, data = content.open(opened), manifest.read_bytes()
         except OSError as error:
             raise MediaError(
@@ -143,14 +147,14 @@ def _ask(
             c2pa.Context.from_dict(settings) as context,
             c2pa.Reader(kind, stream, manifest, context=context) as reader,
         ):
-            store = json.loads(reader.json())
+            text = reader.json()
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return ManifestReading()
     except c2pa.C2paError as error:
         return _unreadable(stream, manifest is not None, str(error))
     try:
-        return replace(_understand(store), source=source)
-    except (KeyError, TypeError, AttributeError, IndexError):
+        return replace(_understand(json.loads(text)), source=source)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         # The file comes from a stranger: what the library lets pass may still be of any shape.
         return _damaged("it is not built as a manifest is")
 
@@ -264,6 +268,15 @@ def _explain(found: ManifestReading, essence: str | None) -> ManifestReading:
     return replace(found, problems=(*found.problems, more))
 
 
+def _head(path: Path) -> str:
+    """Return a sidecar's text, or its beginning where it is longer than any of ours."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4 * LONGEST).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
 def _traces(
     path: Path, found: ManifestReading, marks: Mapping[str, str], essence: str | None
 ) -> ManifestReading:
@@ -274,7 +287,7 @@ def _traces(
     if not _TRACE.search(comment):
         if not beside.is_file():
             return found
-        text = beside.read_text(encoding="utf-8", errors="replace")
+        text = _head(beside)
     statement = _statement(text)
     if statement is None and not _TRACE.search(comment):
         return found

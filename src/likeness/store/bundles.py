@@ -10,8 +10,11 @@ NAME.bundle/
 
 from __future__ import annotations
 
+import hashlib
+import json
 import struct
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,12 +39,14 @@ from likeness.store.files import (
     write_tensors,
 )
 from likeness.store.folders import RESUME, recover, whole_folder
-from likeness.store.shots import load_shot, write_shot
+from likeness.store.shots import INSIDE as SHOT
+from likeness.store.shots import load_shot, read_shot_index, write_shot
 from likeness.types import Bundle, Weights
 
 INDEX = "bundle.json"
-SHOT = "shot"
 PREVIEW = "preview.png"
+CONTENT = "content"
+"""Key that reading adds to people: the digest of what the bundle holds. It is never written."""
 PREVIEW_LIMIT = 4096
 PREVIEW_BYTES = 64 * 2**20
 _DAMAGE = (
@@ -86,10 +91,18 @@ class BundleIndex(Index):
     preview: bool
 
 
-def save_bundle(bundle: Bundle, path: Path) -> None:
+def save_bundle(
+    bundle: Bundle, path: Path, seal: Callable[[str], Sequence[Mapping[str, Any]]] | None = None
+) -> None:
     """Write a bundle as the folder `path`, replacing an older bundle there when it is whole.
 
     A `resume/` folder of the older bundle is kept.
+
+    Args:
+        bundle: what to write.
+        path: NAME.bundle.
+        seal: given the digest of the content, returns the people as they are to be written, such as
+            `Permission.sealed`; the bundle's own people by default.
 
     Raises:
         BundleError: `path` is taken by something else, or a value has no place in JSON.
@@ -109,6 +122,7 @@ def save_bundle(bundle: Bundle, path: Path) -> None:
             write_shot(bundle.shot, folder / SHOT, path / SHOT)
         if bundle.preview is not None:
             _write_preview(bundle.preview, folder / PREVIEW)
+        people = seal(content_digest(networks, folder)) if seal else bundle.people
         index = BundleIndex(
             format=FORMAT,
             versions={**versions(), **bundle.versions},
@@ -117,7 +131,9 @@ def save_bundle(bundle: Bundle, path: Path) -> None:
             input=dict(bundle.input),
             training=dict(bundle.training),
             license=bundle.license,
-            people=tuple(dict(person) for person in bundle.people),
+            people=tuple(
+                {key: value for key, value in person.items() if key != CONTENT} for person in people
+            ),
             shot=bundle.shot is not None,
             preview=bundle.preview is not None,
         )
@@ -154,9 +170,49 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def read_bundle_index(path: Path) -> BundleIndex:
-    """Read what a bundle says of itself, without its weights."""
-    recover(Path(path))
-    return read_index(Path(path) / INDEX, "bundle", BundleIndex)
+    """Read what a bundle says of itself, without its weights.
+
+    To its people is added what they stand on, as the folder shows it and no text can say: the
+    digest of the content to actors, that of the clip to targets who agreed.
+
+    Raises:
+        BundleError: the folder is no bundle.
+    """
+    path = Path(path)
+    recover(path)
+    index = read_index(path / INDEX, "bundle", BundleIndex)
+    clip = read_shot_index(path / SHOT).clip.digest if index.shot else None
+    people = tuple({**person, **_facts(person, index, path, clip)} for person in index.people)
+    return index.model_copy(update={"people": people})
+
+
+def _facts(
+    person: Mapping[str, Any], index: BundleIndex, path: Path, clip: str | None
+) -> dict[str, Any]:
+    """Return what a person's claims are to be held against."""
+    facts: dict[str, Any] = {}
+    if "actor" in person or CONTENT in person:
+        facts[CONTENT] = content_digest(index.networks, path if index.shot else None)
+    if clip is not None and person.get("role") == "target" and "record" in person:
+        facts["clip"] = clip
+    return facts
+
+
+def content_digest(networks: Mapping[str, NetworkRecord], folder: Path | None) -> str:
+    """Return the sha256 over what a bundle shows: its networks, and the clip it draws from.
+
+    Args:
+        networks: as the index pins them.
+        folder: of the bundle, if it holds a shot.
+    """
+    shown: dict[str, Any] = {
+        name: record.model_dump(mode="json") for name, record in networks.items()
+    }
+    if folder is not None and (folder / SHOT).is_dir():
+        shot = read_shot_index(folder / SHOT)
+        shown["shot/"] = [shot.clip.digest, shot.arrays.sha256]
+    text = json.dumps(shown, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write_preview(preview: torch.Tensor, path: Path) -> None:

@@ -26,10 +26,12 @@ from likeness.files.places import warn_once
 from likeness.store.files import (
     FORMAT,
     Index,
+    Sha256,
     Strict,
     TensorFile,
     read_arrays,
     read_index,
+    sha256_of,
     versions,
     write_arrays,
     write_index,
@@ -40,6 +42,10 @@ from likeness.types import AudioTrack, Clip, ColorTags, FaceParams, FaceTrack, S
 INDEX = "shot.json"
 CACHE_INDEX = "shots.json"
 TRACK_ARRAYS = ("boxes", "landmarks", "scores", "observed")
+INSIDE = "shot"
+"""Name of the shot's folder inside a bundle."""
+_PEOPLE = ("home", "Users")
+"""Folders whose entries are names of people."""
 PARAM_ARRAYS = ("shape", "albedo", "expression", "rotation", "translation", "light", "gaze")
 
 log = logging.getLogger("likeness.store")
@@ -78,10 +84,12 @@ class AudioRecord(Strict):
 class ClipRecord(Strict):
     """`Clip` on disk, without its time stamps."""
 
-    relative: Word
-    """Path of the video from the folder that holds the shot, with forward slashes."""
-    absolute: Word
-    digest: Word
+    relative: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+    """Path of the video from the folder that holds the shot, with forward slashes; its name alone
+    where the path would tell the folders of somebody's machine."""
+    absolute: str | None = None
+    """Written by earlier versions; never followed."""
+    digest: Sha256
     size: tuple[Side, Side]
     time_base: Ratio
     last_duration: Annotated[int, Field(ge=1, le=LAST)]
@@ -145,17 +153,28 @@ def write_shot(shot: Shot, folder: Path, final: Path) -> None:
     write_index(folder / INDEX, index)
 
 
-def load_shot(path: Path) -> Shot:
-    """Read a shot; its clip points at the video as found from here, else as it was.
+def read_shot_index(path: Path) -> ShotIndex:
+    """Read what a shot says of itself, without its arrays.
 
-    The video itself is not opened: a shot is useful without its pixels.
+    Raises:
+        BundleError: the folder is no shot.
+    """
+    return read_index(Path(path) / INDEX, "shot", ShotIndex)
+
+
+def load_shot(path: Path) -> Shot:
+    """Read a shot; its clip points at the video where it is found from here.
+
+    It is looked for at its recorded place, which is relative to the shot, and beside the shot or
+    the bundle that holds it. The video itself is not opened, for a shot is useful without its
+    pixels; `decode` opens it only if it is the file whose digest was recorded.
 
     Raises:
         BundleError: the folder is no shot, or it is damaged or inconsistent.
     """
     path = Path(path)
     recover(path)
-    index = read_index(path / INDEX, "shot", ShotIndex)
+    index = read_shot_index(path)
     arrays = read_arrays(path, index.arrays)
     wanted = {"pts", *TRACK_ARRAYS, *PARAM_ARRAYS}
     if not wanted <= arrays.keys() <= wanted | {"identity"}:
@@ -203,14 +222,8 @@ def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Non
 
 
 def _clip_record(clip: Clip, final: Path) -> ClipRecord:
-    absolute = Path(clip.path).absolute()
-    try:
-        relative = Path(os.path.relpath(absolute, final.absolute().parent)).as_posix()
-    except ValueError:  # another drive
-        relative = absolute.name
     return ClipRecord(
-        relative=relative,
-        absolute=str(absolute),
+        relative=_relative(Path(clip.path).absolute(), final.absolute()),
         digest=clip.digest,
         size=clip.size,
         time_base=str(clip.time_base),
@@ -224,10 +237,49 @@ def _clip_record(clip: Clip, final: Path) -> ClipRecord:
     )
 
 
+def _relative(video: Path, shot: Path) -> str:
+    """Return how a shot names its video: relative, and without anybody's private folders."""
+    try:
+        shared = Path(os.path.commonpath([video, shot.parent]))
+    except ValueError:  # another drive
+        return video.name
+    # Where the two have no more in common than "/" or "/home", the way from one to the other would
+    # spell out the whole path, or whose folder it is: a bundle is given to others.
+    telling = shared == Path(shared.anchor) or shared.name in _PEOPLE
+    if telling and video.parent != shared:
+        return video.name
+    return Path(os.path.relpath(video, shot.parent)).as_posix()
+
+
+def _find(record: ClipRecord, shot: Path) -> Path:
+    """Return where a shot's video lies; where it should lie, if it is nowhere."""
+    recorded = Path(record.relative)
+    around = [shot.parent] if shot.name != INSIDE else [shot.parent, shot.parent.parent]
+    places = [] if recorded.is_absolute() else [Path(os.path.normpath(shot.parent / recorded))]
+    places += [folder / recorded.name for folder in around]
+    there = [place for place in dict.fromkeys(places) if _is_clip(place)]
+    if len(there) > 1:
+        # Names are no proof: of several, the recorded one is meant.
+        same = [place for place in there if place.is_file() and _same(place, record.digest)]
+        there = same or there
+    return (there or places)[0]
+
+
+def _is_clip(place: Path) -> bool:
+    """Tell files, folders and numbered patterns of pictures from pipes, devices and nothing."""
+    return place.is_file() or place.is_dir() or ("%" in place.name and place.parent.is_dir())
+
+
+def _same(place: Path, digest: str) -> bool:
+    try:
+        return sha256_of(place) == digest
+    except BundleError:
+        return False
+
+
 def _clip(record: ClipRecord, pts: np.ndarray[Any, Any], shot: Path) -> Clip:
-    beside = Path(os.path.normpath(shot.absolute().parent / record.relative))
     return Clip(
-        path=beside if beside.exists() else Path(record.absolute),
+        path=_find(record, shot.absolute()),
         digest=record.digest,
         size=record.size,
         pts=pts,

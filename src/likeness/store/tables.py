@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness.controls import ANGLES, GAZE, POSITION, Values, control_names, controls_of
+from likeness.controls import (
+    ANGLES,
+    GAZE,
+    POSITION,
+    Values,
+    clip_in,
+    control_names,
+    controls_of,
+    made_from,
+)
 from likeness.errors import BundleError
 from likeness.files import Sheet, open_sheet
 from likeness.outputs import atomic_file, cause_of
@@ -25,7 +34,8 @@ def write_table(shot: Shot, path: Path) -> None:
     """Write a shot's performance as CSV.
 
     Columns: frame (in the clip), seconds, observed (0 or 1), head angles in degrees, head position
-    in millimetres, gaze angles in degrees, then every expression weight under its name.
+    in millimetres, gaze angles in degrees, then every expression weight under its name, and an
+    empty one that names the clip by its sha256 (`controls.made_from`).
 
     Raises:
         BundleError: the file cannot be written.
@@ -41,10 +51,10 @@ def write_table(shot: Shot, path: Path) -> None:
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["frame", "seconds", "observed", *names])
+            writer.writerow(["frame", "seconds", "observed", *names, made_from(shot.clip.digest)])
             for i, row in enumerate(controls_of(shot.params)):
                 facts = [int(frames[i]), f"{seconds[i]:.6f}", int(shot.track.observed[i])]
-                writer.writerow([*facts, *map(_printed, row, decimals)])
+                writer.writerow([*facts, *map(_printed, row, decimals), ""])
     except OSError as error:
         raise BundleError(f"{path} cannot be written: {cause_of(error)}") from error
 
@@ -54,6 +64,7 @@ def read_table(path: Path) -> Mapping[str, Values]:
 
     Commas, semicolons (with decimal commas) and tabs part the fields; rows without content are
     skipped and counted in a warning.
+    The column that names a clip is left out; `provenance.motion.open_motion` reads it.
 
     Raises:
         BundleError: the file cannot be read, a row is too long, or a cell is no number.
@@ -68,7 +79,7 @@ def read_table(path: Path) -> Mapping[str, Values]:
     if not rows:
         raise _no_table(path, 1, different, len(header))
     values = np.stack(rows)
-    return {name: values[:, j] for j, name in enumerate(header)}
+    return {name: values[:, j] for j, name in enumerate(header) if not clip_in([name])}
 
 
 def _no_table(path: Path, lines: int, different: int, names: int) -> BundleError:

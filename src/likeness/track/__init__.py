@@ -68,6 +68,13 @@ def track(
     finally:
         reader.close()
     tracks = linker.finish(len(clip))
+    if not tracks and reader.refused:
+        raise TrackError(
+            f"no face was found in the {len(clip)} frames of {clip.path.name}: in {reader.refused} "
+            "of them something was read as a face, but otherwise in its mirror image, and no "
+            "better with the picture turned by 90, 180 or 270 degrees. Expected a face that is "
+            "seen from the front for a moment; crop the clip to the person"
+        )
     if not tracks:
         raise TrackError(
             f"no face was found in the {len(clip)} frames of {clip.path.name}; expected one that is"

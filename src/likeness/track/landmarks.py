@@ -27,6 +27,15 @@ class Face:
     landmarks: Floats
     """(478,3) x y z in pixels of the frame."""
     score: float
+    doubt: float | None = None
+    """Mean distance from what the mirror image was read as, in units of `size`; None is not known.
+    It tells faces from what a network makes up."""
+
+    @property
+    def size(self) -> float:
+        """Root of the area of the box, pixels."""
+        x0, y0, x1, y1 = self.box
+        return float(np.sqrt(max((x1 - x0) * (y1 - y0), 1.0)))
 
     @property
     def box(self) -> Floats:

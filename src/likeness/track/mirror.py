@@ -19,6 +19,8 @@ from likeness.types import Ints
 
 _SAME = 0.5
 """Least overlap of boxes that are one face in both pictures."""
+_NEAR = 0.1
+"""Least overlap of boxes that are readings of one place in the picture, agreed or not."""
 _MIDDLE = (*range(3), *range(4, 7), *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200)
 """Landmarks on the middle line of the face."""
 _SIDES = 248
@@ -87,6 +89,10 @@ class EvenReader(Reader):
 def _mean(face: Face, others: list[Face]) -> Face:
     """Average a face with the same one among others; alone, it stays as it is."""
     best = max(others, key=lambda other: iou(face.box, other.box), default=None)
-    if best is None or iou(face.box, best.box) < _SAME:
+    if best is None or iou(face.box, best.box) < _NEAR:
         return face
-    return replace(face, landmarks=(face.landmarks + best.landmarks) / 2)
+    apart = float(np.linalg.norm((face.landmarks - best.landmarks)[:, :2], axis=-1).mean())
+    doubted = replace(face, doubt=apart / face.size)
+    if iou(face.box, best.box) < _SAME:
+        return doubted
+    return replace(doubted, landmarks=(face.landmarks + best.landmarks) / 2)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import BundledReader, Reader, TaskReader
 from likeness.track.mirror import EvenReader
+from likeness.track.upright import UprightReader
 
 
-def open_reader(config: TrackConfig) -> Reader:
+def open_reader(config: TrackConfig) -> UprightReader:
     """Open the landmark backend that the settings name, with its mirror if they ask for it.
+
+    Faces are read whichever way up they stand.
 
     Raises:
         BackendError: the backend's library or model is not usable here.
     """
-    start = partial(TaskReader if config.backend == "task" else BundledReader, config)
-    return EvenReader(start) if config.even else start()
+    start: Callable[[], Reader] = partial(
+        TaskReader if config.backend == "task" else BundledReader, config
+    )
+    return UprightReader(EvenReader(start) if config.even else start(), start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from likeness.smoothing import smooth_signal
+from likeness.smoothing import smooth_seen
 from likeness.track.link import boxes_of
 from likeness.types import FaceTrack
 
@@ -21,6 +21,7 @@ def smooth_track(track: FaceTrack, strength: float = 1.0) -> FaceTrack:
     if strength <= 0 or len(track) < 5:
         return track
     # Points jitter by about 1.5 thousandths of the face's size; what is more than that is motion.
-    extent = float((track.boxes[:, 2:] - track.boxes[:, :2]).mean())
-    landmarks = smooth_signal(track.landmarks, strength, limit=_JITTER * extent)
+    boxes = track.boxes[track.observed] if track.observed.any() else track.boxes
+    extent = float((boxes[:, 2:] - boxes[:, :2]).mean())
+    landmarks = smooth_seen(track.landmarks, track.observed, strength, _JITTER * extent)
     return replace(track, landmarks=landmarks, boxes=boxes_of(landmarks))

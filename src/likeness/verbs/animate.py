@@ -23,7 +23,8 @@ from likeness.people import check_face, choose_person, face_like, find_people
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.report import RunReport
 from likeness.provenance.consent import Consent
-from likeness.provenance.permission import Permission, permit_synthesis, permit_training
+from likeness.provenance.motion import driven_by
+from likeness.provenance.permission import Permission, permit, permit_training
 from likeness.types import Clip, Progress, silent
 
 log = logging.getLogger(__name__)
@@ -79,13 +80,14 @@ def animate(
     config = config or AnimationConfig()
     began = time.monotonic()
     clip = open_clip(photo)
-    permission = permit_photo(clip, consents)
+    permit_photo(clip, consents)
     like = face_like(config.face)
     looking = config.analyze
     face = find_photo(clip, config.frame, config.face, looking.track, looking.fit, like)
     progress("photo", 1, 1)
     shot = choose_person(find_people(driver, config.analyze, progress), config.driver_face)
-    permission = permit_synthesis(permission.people, "animate", consents, shot.clip)
+    moved_by = driven_by(driver, shot.clip)
+    permission = permit("animate", consents, targets=(clip,), drivers=(moved_by,))
     plan = plan_animation(face, clip, shot, config.animate, config.audio == "driver")
     plan = replace(plan, settings=settings.to_json(config))
     for warning in plan.warnings:

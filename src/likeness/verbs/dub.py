@@ -27,6 +27,7 @@ from likeness.plan.performance import performance_of
 from likeness.plan.target import Target
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.motion import driven_by
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle
 from likeness.types import Progress, silent
@@ -98,7 +99,8 @@ def dub(
     heard = speaker.clip.path if speaker else speech
     sound = new_sound(heard)
     whose = speaker.clip if speaker else sound
-    permission = permit_synthesis(target.people, "dub", consents, whose)
+    driving = driven_by(speech, speaker.clip) if speaker else sound
+    permission = permit_synthesis(target.people, "dub", consents, driving)
     own = performance_of(target.shot, "target")
     if speaker:
         mouth = by_face(target, own, speaker, config.transfer)

@@ -13,7 +13,7 @@ import torch
 from likeness import config as settings
 from likeness.encode import EncodeConfig, MarkedFile
 from likeness.errors import ConfigError
-from likeness.fit.edit import Curve, Edit, EditConfig
+from likeness.fit.edit import Curve, Edit, EditConfig, motions_of
 from likeness.fit.transfer import TransferConfig
 from likeness.importers.arkit import performance_of_capture, read_arkit
 from likeness.methods.portrait.model import CPU
@@ -26,6 +26,7 @@ from likeness.plan.report import RunReport
 from likeness.plan.target import Target
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
+from likeness.provenance.motion import Motion, driven_by
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle
 from likeness.types import Clip, Progress, silent
@@ -87,17 +88,20 @@ def reenact(
     loaded = load_bundle(bundle)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
     # Before the driver is analyzed, which takes time; its own clip is looked at below.
-    permission = permit_synthesis(target.people, "reenact", consents)
+    moved_by: tuple[Clip | Motion, ...] = motions_of(edits)
+    permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     own, motion = performance_of(target.shot, "target"), None
     if driver is not None:
         motion, clip = _driver(driver, target, config, progress)
-        permission = permit_synthesis(target.people, "reenact", consents, clip)
+        moved_by = (driven_by(driver, clip), *moved_by)
+        permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     asked = Request(own, motion, _transfer(config, target, own, motion))
     asked = recipe.adapt(target, asked)
     plan = plan_reenactment(target, asked, edits, config=config.edit, audio=config.audio)
+    tables = [part.ingredient for part in motions_of(edits)]
     plan = replace(
         plan,
-        ingredients=(_ingredient(bundle), *plan.ingredients),
+        ingredients=(_ingredient(bundle), *plan.ingredients, *tables),
         settings={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
     )
     for warning in plan.warnings:
@@ -116,7 +120,7 @@ def _driver(
 ) -> tuple[Performance, Clip | None]:
     """Read who gives the motion, and the clip that shows them, if there is one."""
     if path.suffix.lower() == ".csv":
-        return performance_of_capture(read_arkit(path), target.params, path), None
+        return performance_of_capture(read_arkit(path), target.seen, path), None
     shot = choose_person(find_people(path, config.analyze, progress), config.face)
     return performance_of(shot, "driver"), shot.clip
 

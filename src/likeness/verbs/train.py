@@ -109,6 +109,6 @@ def train_portrait(
         shot=shot,
         preview=footage.bank.crops(np.array([len(footage.bank) // 2]))[0],
     )
-    save_bundle(bundle, output)
+    save_bundle(bundle, output, permission.sealed)
     remove_state(budget.folder)
     return bundle

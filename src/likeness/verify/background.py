@@ -14,6 +14,7 @@ import torch
 
 from likeness.metrics.regions import FACE_OVAL
 from likeness.types import Bools, Floats, Window
+from likeness.verify.coding import MOST, Coding, ColorCount, coding_of
 from likeness.verify.signal import NO_FACE, PICTURE, Curve, Scene, SignalReading, luma_of, ramp
 
 _STILL = 2.0 / 255
@@ -54,9 +55,11 @@ class BackgroundSignal:
         self._frames: list[int] = []
         self._levels: list[tuple[float, float]] = []
         self._before: tuple[int, Floats] | None = None
+        self._colors = ColorCount()
 
     def look(self, window: Window, frames: torch.Tensor) -> None:
         """Add the differences of each frame to the one before."""
+        self._colors.look(frames)
         for frame, luma in zip(window, luma_of(frames), strict=True):
             points = self._scene.landmarks(frame)
             before, self._before = self._before, None
@@ -103,7 +106,11 @@ class BackgroundSignal:
         self._levels.append((levels[0], levels[1]))
 
     def _judge(self, ratio: float, variance: Floats, known: Bools) -> SignalReading:
-        score = ramp(abs(ratio), _USUAL, _FAR)
+        score, coding = ramp(abs(ratio), _USUAL, _FAR), coding_of(self._scene.clip)
+        explained = ""
+        if coding.lossy or self._colors.few:
+            score = min(score, MOST)
+            explained = f" {_why(coding, self._colors.few)}" if score else ""
         more = "more" if ratio > 0 else "less"
         levels = 255 * _fewer(np.array(self._levels, np.float32))
         frames = _fewer(np.array(self._frames, np.float32)).astype(np.int64)
@@ -113,7 +120,7 @@ class BackgroundSignal:
             "background",
             _TITLE,
             score,
-            f"{said} than away from it (variance at equal brightness){verdict}",
+            f"{said} than away from it (variance at equal brightness){verdict}{explained}",
             _BLIND,
             {"octaves": ratio, "ring_share": float(known[1].mean())},
             (
@@ -129,6 +136,13 @@ class BackgroundSignal:
             "Temporal deviation of every pixel that stood still, white is one step of 8 bit; "
             "dark blue is what moved or belongs to the person.",
         )
+
+
+def _why(coding: Coding, few_colors: bool) -> str:
+    """Name what may have changed the flicker without anybody's doing."""
+    if coding.palette or few_colors:
+        return f"Dithering between few colors ({coding.name}) may have done it."
+    return f"{coding.name} may have done it: it freezes what moves little."
 
 
 def _zones(points: Floats, size: tuple[int, int]) -> tuple[Bools, Bools]:

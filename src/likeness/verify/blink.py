@@ -49,10 +49,10 @@ _BLIND = (
 
 @dataclass(frozen=True, eq=False)
 class Blinks:
-    """B blinks of one face."""
+    """B blinks of one face, in the N frames in which it was seen."""
 
     frames: Floats
-    """(B,2) first and last frame of each, fractions of a frame included, in the track."""
+    """(B,2) first and last frame of each, fractions of a frame included."""
     depth: Floats
     """(B,) largest closure, 1 is shut."""
     closure: Floats
@@ -76,12 +76,14 @@ class BlinkSignal:
         if len(scene.clip) == 1:
             return _without(PICTURE)
         rate = float(scene.clip.fps)
-        if rate < _SLOWEST_RATE or len(track) < 2 * rate:
+        # What was filled in between two sightings is no evidence of lids or of time.
+        seen = np.flatnonzero(track.observed)
+        if rate < _SLOWEST_RATE or len(seen) < 2 * rate:
             return _without(
                 f"blinks need 2 seconds of a face at {_SLOWEST_RATE:.0f} frames a second, found "
-                f"{len(track) / rate:.1f} s at {rate:.1f}"
+                f"{len(seen) / rate:.1f} s at {rate:.1f}"
             )
-        return _judge(scene, find_blinks(eye_openness(track.landmarks), rate), rate)
+        return _judge(scene, find_blinks(eye_openness(track.landmarks[seen]), rate), rate)
 
 
 def find_blinks(openness: Floats, rate: float) -> Blinks:
@@ -135,7 +137,9 @@ def _judge(scene: Scene, blinks: Blinks, rate: float) -> SignalReading:
     unusual = [name for name, part in parts.items() if part > 0]
     said = f"{_counted(count, complete)} in {60 * minutes:.1f} s"
     verdict = f"; the eyes close {' and '.join(unusual)}" if unusual else "; nothing unusual"
-    frames = np.arange(len(blinks.closure)) + scene.track.start
+    frames = np.arange(len(scene.track)) + scene.track.start
+    closure = np.full(len(frames), np.nan, np.float32)
+    closure[scene.track.observed] = blinks.closure
     return SignalReading(
         "blink",
         "Blinks",
@@ -152,7 +156,7 @@ def _judge(scene: Scene, blinks: Blinks, rate: float) -> SignalReading:
             Curve(
                 "How far the eyes are closed",
                 scene.seconds(frames),
-                {"closure": np.where(scene.track.observed, blinks.closure, np.nan)},
+                {"closure": closure},
                 ("seconds", "closure"),
                 over_time=True,
                 limits=(-0.05, 1.05),

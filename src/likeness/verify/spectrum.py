@@ -4,18 +4,20 @@ Networks that enlarge their pictures step by step leave periodic traces: isolate
 spectrum (Frank et al. 2020), and a wrong amount of high frequencies, seen in the azimuthal average
 of the power spectrum (Durall et al. 2020). Both are measured in tiles of the frame as it is coded,
 without resampling, and averaged over tiles and frames (Welch 1967): inside the face, and outside of
-head and body. Block codecs leave peaks too, but in both; what counts is what the face has more.
+head and body. Block codecs leave peaks too, mostly in both; what counts is what the face has more.
+Where the coding alone can leave such a peak (`coding`), it is a weak sign at most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from likeness.metrics.regions import FACE_OVAL, fill_convex
 from likeness.types import Bools, Floats, Window
+from likeness.verify.coding import MOST, Coding, ColorCount, coding_of, on_grid
 from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, luma_of, ramp
 
 _TILE = 32
@@ -30,6 +32,9 @@ _NEAR = 3
 """Bins on either side that a peak is compared with."""
 _USUAL, _FAR = 1.6, 5.0
 """Decibels by which the face's strongest peak stands out more than the same one elsewhere."""
+_USUAL_CODED, _FAR_CODED = 4.0, 8.0
+"""The same off the grid of a coder that works in blocks: 3.4 dB were found in textures that were
+only coded anew."""
 _BLIND = (
     "Sees regular traces of upsampling only. Compression, scaling and noise added afterward wipe "
     "them out, and generators that filter properly leave none; fine regular patterns (mesh, "
@@ -65,15 +70,17 @@ class SpectrumSignal:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._step = max(1, len(scene.clip) // _FRAMES)
+        self._chosen = _spread(scene)
         self._face = _Average(np.zeros((_TILE, _TILE), np.float32))
         self._rest = _Average(np.zeros((_TILE, _TILE), np.float32))
         ramp_up = np.hanning(_TILE + 1)[:_TILE]
         self._window = np.outer(ramp_up, ramp_up)
+        self._colors = ColorCount()
 
     def look(self, window: Window, frames: torch.Tensor) -> None:
         """Add the tiles of every so many frames."""
-        rows = [i for i, frame in enumerate(window) if frame % self._step == 0]
+        self._colors.look(frames)
+        rows = [i for i, frame in enumerate(window) if frame in self._chosen]
         for row in rows:
             points = self._scene.landmarks(window.start + row)
             if points is None:
@@ -92,7 +99,10 @@ class SpectrumSignal:
                 f"the face holds {self._face.tiles} tiles of {_TILE}x{_TILE} pixels, and at least "
                 f"{_LEAST} are needed; it is too small or the clip too short"
             )
-        return _judge(self._face, self._rest if self._rest.tiles >= _LEAST else None)
+        coding = coding_of(self._scene.clip)
+        if self._colors.few:
+            coding = replace(coding, palette=True)
+        return _judge(self._face, self._rest if self._rest.tiles >= _LEAST else None, coding)
 
     def _tiles(self, residual: Floats, mask: Bools, inside: bool) -> Floats:
         """Cut (n,s,s) windowed tiles that lie wholly inside, or wholly outside, of a mask."""
@@ -101,6 +111,15 @@ class SpectrumSignal:
         chosen = covered >= 0.9 if inside else covered == 0
         tiles: Floats = _blocks(residual[:height, :width])[chosen] * self._window
         return tiles
+
+
+def _spread(scene: Scene) -> frozenset[int]:
+    """Choose frames among those that show the face: others must change nothing."""
+    if scene.track is None:
+        return frozenset()
+    seen = np.flatnonzero(scene.track.observed)
+    step = max(1, len(seen) // _FRAMES)
+    return frozenset(int(row) + scene.track.start for row in seen[::step])
 
 
 def _blocks(picture: Floats) -> Floats:
@@ -165,15 +184,14 @@ def azimuthal_average(decibels: Floats) -> tuple[Floats, Floats]:
     return frequency[1:].astype(np.float32), (total / count)[1:].astype(np.float32)
 
 
-def _judge(face: _Average, rest: _Average | None) -> SignalReading:
+def _judge(face: _Average, rest: _Average | None, coding: Coding) -> SignalReading:
     level = face.decibels()
     rise = peaks_of(level)
     elsewhere = peaks_of(rest.decibels()) if rest is not None else _codec_peaks(rise)
     excess = rise - elsewhere
-    row, column = np.unravel_index(int(excess.argmax()), excess.shape)
+    score, explained, (row, column) = _scored(excess, elsewhere, coding)
     peak = float(excess[row, column])
     across, down = (abs(int(i) - _TILE // 2) / _TILE for i in (column, row))
-    score = ramp(peak, _USUAL, _FAR)
     where = f"{across:.3f} cycles per pixel across and {down:.3f} down"
     against = "more than its surroundings" if rest else "(there is too little background)"
     said = f"The face's strongest regular trace stands out by {peak:.1f} dB {against}"
@@ -185,7 +203,7 @@ def _judge(face: _Average, rest: _Average | None) -> SignalReading:
         "spectrum",
         _TITLE,
         score,
-        f"{said}, at {where}." if score else f"{said}; nothing unusual.",
+        f"{said}, at {where}.{explained}" if score else f"{said}; nothing unusual.",
         _BLIND,
         {
             "peak_db": peak,
@@ -206,6 +224,40 @@ def _judge(face: _Average, rest: _Average | None) -> SignalReading:
         "What the face's spectrum has more than its surroundings: white is "
         f"{_FAR:.0f} dB, the middle is frequency zero, the border half a cycle per pixel.",
     )
+
+
+def _scored(
+    excess: Floats, elsewhere: Floats, coding: Coding
+) -> tuple[float, str, tuple[int, int]]:
+    """Return the score, what explains it in words, and the bin that it stands on.
+
+    A peak that the coding explains scores `MOST` at the most. Off its grid a block coder leaves
+    lower ones, where it keeps a few waves of a texture and drops the rest: there more is asked for.
+    """
+    grid = on_grid(_TILE)
+    # Whatever the file is coded as now, a grid all over the picture was left by a coder before.
+    blocks = coding.blocks or float(elsewhere[grid].max()) >= _USUAL
+    explained = np.ones_like(grid) if coding.palette else _leaking(excess, grid) & blocks
+    free = np.where(explained, -np.inf, excess)
+    weak = min(ramp(float(excess.max()), _USUAL, _FAR), MOST)
+    ends = (_USUAL_CODED, _FAR_CODED) if blocks else (_USUAL, _FAR)
+    full = ramp(float(free.max()), *ends)
+    strongest = free if full > weak or not (blocks or coding.palette) else excess
+    row, column = (int(i) for i in np.unravel_index(int(strongest.argmax()), excess.shape))
+    if strongest is free:
+        return full, "", (row, column)
+    cause = "A palette and its dithering" if coding.palette else "The blocks of a coder"
+    named = f" ({coding.name})" if coding.lossy else ""
+    return weak, f" {cause}{named} may have left it.", (row, column)
+
+
+def _leaking(excess: Floats, grid: Bools) -> Bools:
+    """Add to a grid's bins those beside them that are lower: a window spreads a peak over both."""
+    from scipy.ndimage import maximum_filter
+
+    peaks = maximum_filter(np.where(grid, excess, -np.inf), 3, mode="wrap")
+    there: Bools = grid | (excess <= peaks)
+    return there
 
 
 def _codec_peaks(rise: Floats) -> Floats:

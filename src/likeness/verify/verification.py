@@ -13,7 +13,7 @@ import torch
 from likeness.decode import open_clip, read_marks, stream
 from likeness.decode.pictures import is_pictures, list_pictures
 from likeness.encode import read_essence
-from likeness.errors import MediaError, TrackError
+from likeness.errors import LikenessError, MediaError, TrackError
 from likeness.provenance import ManifestReading, read_manifest
 from likeness.provenance.reading import read_detached
 from likeness.provenance.signing import Content, detached_of
@@ -31,6 +31,11 @@ _CROP_SIDE = 144
 _MARGIN = 1.5
 """Side of a face crop over the larger side of the landmarks' box."""
 _DEFAULT = TrackConfig()
+_UNREADABLE = (
+    *(LikenessError, OSError, ValueError, TypeError, LookupError, AttributeError),
+    *(ArithmeticError, RecursionError, RuntimeError),
+)
+"""What text of a stranger can make readers raise. None of it says anything about the pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,13 +180,28 @@ def _crop(frame: torch.Tensor, points: Floats) -> torch.Tensor:
 
 
 def _read_manifest(path: Path, anchors: Sequence[str]) -> ManifestReading:
-    if path.is_file():
-        return read_manifest(path, anchors, marks=read_marks(path), essence=_essence(path))
-    # A folder or a numbered pattern: its manifest can only stand beside it.
-    beside = detached_of(path)
-    if not beside.is_file():
-        return ManifestReading()
-    return read_detached(Content(tuple(list_pictures(path)[0])), beside, anchors)
+    """Read what a file says of itself; whatever stands there, the pictures are still judged."""
+    try:
+        if path.is_file():
+            return read_manifest(path, anchors, marks=_marks(path), essence=_essence(path))
+        # A folder or a numbered pattern: its manifest can only stand beside it.
+        beside = detached_of(path)
+        if not beside.is_file():
+            return ManifestReading()
+        return read_detached(Content(tuple(list_pictures(path)[0])), beside, anchors)
+    except _UNREADABLE as error:
+        problem = (
+            f"What the file says of itself could not be read ({type(error).__name__}), so neither "
+            "a manifest nor the absence of one is proven."
+        )
+        return ManifestReading(problems=(problem,))
+
+
+def _marks(path: Path) -> Mapping[str, str]:
+    try:
+        return read_marks(path)
+    except _UNREADABLE:
+        return {}
 
 
 def _essence(path: Path) -> str | None:

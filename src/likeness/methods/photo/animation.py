@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from likeness.decode import stream
+from likeness.decode import find_stored, stream
 from likeness.errors import ConfigError
 from likeness.face3d.model import FaceModel
 from likeness.methods.photo.driver import DriverFrames, Wrinkles, driver_points, pixels_last
@@ -106,7 +106,7 @@ class Animation:
         self.motion: Motion = replace(motion, parted=parted)
         self._wrinkles: Wrinkles | None = None
         self._gain = np.ones(3, np.float32)
-        if driver.clip.path.exists():
+        if find_stored(driver.clip) is not None:
             with DriverFrames(driver.clip) as source:
                 self._gain = self._match(source)
                 if self.config.wrinkles > 0:
@@ -142,7 +142,7 @@ class Animation:
     def frames(self, length: int = 4) -> Iterator[tuple[Window, torch.Tensor]]:
         """Yield all frames in order, (n,3,h,w) per window."""
         first, clip = self.driver.track.start, self.driver.clip
-        if not clip.path.exists():
+        if find_stored(clip) is None:
             for start in range(0, len(self), length):
                 window = Window(start, min(start + length, len(self)))
                 yield window, self.draw(self.condition(list(window), None))

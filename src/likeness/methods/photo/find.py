@@ -23,6 +23,8 @@ from likeness.types import Clip, FaceParams, FaceTrack, Window
 
 _SMALL = 40
 """Faces narrower than this, in pixels, have no eyes to speak of."""
+_STANDING = 135
+"""Degrees of roll up to which a head stands or lies."""
 _BESIDE = 0.45
 """Faces narrower than this share of the largest stand in the background: nobody means them."""
 
@@ -62,11 +64,18 @@ def find_photo(
     reader = open_reader(track)
     try:
         faces = sorted(reader.read(image), key=lambda found: -_width(found))
+        if not faces and reader.refused:
+            raise TrackError(
+                f"no face was found in {clip.path.name}: something was read as one, but otherwise "
+                "in its mirror image, whichever way the picture is turned. Expected a face that is "
+                "seen from the front; crop the photo to the head"
+            )
     finally:
         reader.close()
     if nearest is not None and faces:
         face = str(nearest(picture, faces))
     chosen = _choose(faces, face, clip)
+    _expect_upright(chosen, clip)
     found = FaceTrack(
         start=frame,
         boxes=chosen.box[None],
@@ -75,6 +84,18 @@ def find_photo(
         observed=np.ones(1, bool),
     )
     return Photo(picture, found, _fitted(found, clip, fit))
+
+
+def _expect_upright(face: Face, clip: Clip) -> None:
+    """Refuse a head that stands on its crown: hair, neck and shadows would be made for another."""
+    points = face.landmarks[:, :2]
+    up = points[[33, 133, 263, 362]].mean(0) - points[[61, 291]].mean(0)
+    roll = float(np.degrees(np.arctan2(up[0], -up[1])))
+    if abs(roll) > _STANDING:
+        raise TrackError(
+            f"the face in {clip.path.name} is upside down (it is turned by {abs(roll):.0f} degrees)"
+            "; turn the picture by 180 degrees first"
+        )
 
 
 def _width(face: Face) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from likeness.errors import ConfigError, ContractError
 from likeness.face3d.camera import camera_points, pixels
 from likeness.face3d.model import FaceModel
+from likeness.fit.seen_range import seen_rows
 from likeness.fit.transfer import rest_frame
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.photo.layers import EYE_NAMES, IRIS_CENTERS
@@ -101,7 +102,7 @@ def move(driver: Shot, photo: FaceParams, config: MotionConfig) -> Motion:
             f"driver was fitted with face model {params.model!r}, photo with {photo.model!r}; "
             "expected the same; track the driver again"
         )
-    rest = rest_frame(params)
+    rest = rest_frame(params, driver.track.observed)
     rotation, held = _turn(params, photo, rest, config)
     expression = config.expression * (params.expression - params.expression[rest])
     full = photo.expression[0] + expression
@@ -158,10 +159,11 @@ def bound(values: Floats, limit: Floats | np.float32) -> Floats:
 def _lids(driver: Shot, rest: int, share: float) -> Floats:
     """(M,2) openness over openness at rest, shut made wholly shut."""
     openness = eye_openness(driver.track.landmarks)
-    usual = np.median(openness[driver.track.observed], 0)
+    seen = openness[seen_rows(len(openness), driver.track.observed)]
+    usual = np.median(seen, 0)
     # A rest frame in the middle of a blink would make every other frame a stare.
     own = np.maximum(np.maximum(openness[rest], 0.7 * usual), _SHUT + 0.05)
-    shut = np.minimum(np.percentile(openness, 0.5, axis=0), _SHUT)
+    shut = np.minimum(np.percentile(seen, 0.5, axis=0), _SHUT)
     ratio = (openness - shut) / (own - shut)
     ratio = np.where(ratio < 1, (ratio - _ALL_SHUT) / (1 - _ALL_SHUT), ratio)
     return np.asarray(np.clip(1 + share * (ratio - 1), 0, 1.3), np.float32)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from likeness.decode import find_stored
 from likeness.errors import MediaError
 from likeness.methods.photo.animation import AnimateConfig, Photo, fitted_picture
 from likeness.methods.photo.motion import move
@@ -35,7 +36,7 @@ def plan_animation(
         ContractError: photo and driver were fitted with different face models.
     """
     performance = performance_of(driver, "driver")
-    there = driver.clip.path.exists()
+    there = find_stored(driver.clip) is not None
     heard = sound and there and performance.timeline.sound is not None
     timeline = performance.timeline if heard else silenced(performance.timeline)
     picture, _ = fitted_picture(photo.picture, config.max_side)

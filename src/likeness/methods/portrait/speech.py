@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from likeness import config as settings
+from likeness.decode import find_stored
 from likeness.decode.sound import read_sound
 from likeness.errors import BundleError, ConfigError, MediaError
 from likeness.face3d.model import FaceModel
@@ -198,11 +199,11 @@ def heard_in(shot: Shot) -> tuple[Floats, Floats]:
         "dubbing by sound learns the mouth from the target's own speech: give a clip in which the "
         "dubbing actor's face is seen instead, or train the portrait on a clip with speech"
     )
-    if not clip.path.exists():
+    if find_stored(clip) is None:
         raise MediaError(f"{clip.path} is gone; put it back where it was: {otherwise}")
     if not clip.audio:
         raise MediaError(f"{clip.path.name} has no sound, and {otherwise}")
-    samples = read_sound(clip.path, since=int(clip.pts[0]) * clip.time_base)
+    samples = read_sound(clip, since=int(clip.pts[0]) * clip.time_base)
     spoken = float(voiced(samples).mean() * len(samples) / RATE) if len(samples) else 0.0
     if spoken < _LEAST_VOICE:
         raise MediaError(

@@ -12,6 +12,7 @@ from likeness.controls import Values
 from likeness.decode.sound import SPEECH_RATE, read_sound
 from likeness.errors import MediaError
 from likeness.fit.parts import mouth_columns
+from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import TransferConfig, transfer
 from likeness.methods.portrait.speech import SpeechTraining, speech_of, spoken
 from likeness.plan.dub import Mouth
@@ -51,7 +52,8 @@ def by_sound(
     expression[:, columns] = spoken(network, samples, shown)
     wanted: FaceParams = replace(own.params, expression=expression)
     how = TransferConfig(mode="mouth", absolute=True)
-    moved = transfer(wanted, target.params, how, own.params)
+    seen = Seen(None, target.observed)
+    moved = transfer(wanted, target.params, how, own.params, seen=seen)
     nothing = np.zeros(len(own), np.bool_)
     return Mouth(moved, nothing, len(samples) / SPEECH_RATE, Fraction(0), None)
 

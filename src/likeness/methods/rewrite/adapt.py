@@ -11,7 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from likeness.decode import find_stored
 from likeness.decode.sound import read_sound
+from likeness.decode.stored import exists
 from likeness.errors import ConfigError, MediaError
 from likeness.fit.deformation import DeformationTransfer
 from likeness.fit.resample import resample
@@ -67,7 +69,7 @@ def adapt_obama(target: Target, asked: Request) -> Request:
 
 def _check(target: Target, asked: Request) -> None:
     clip = target.shot.clip
-    if not clip.path.exists():
+    if find_stored(clip) is None:
         raise MediaError(
             f"{clip.path} is gone, and {target.method} changes that clip's own frames; put it "
             "back there, or train another preset"
@@ -82,7 +84,7 @@ def _check(target: Target, asked: Request) -> None:
 
 def _speech(driver: Performance) -> Clip | Sound | None:
     sound = driver.timeline.sound
-    return sound if sound is not None and sound.audio and sound.path.exists() else None
+    return sound if sound is not None and sound.audio and exists(sound) else None
 
 
 def _retimed(target: Target, asked: Request, driver: Performance, sound: Clip | Sound) -> Request:
@@ -101,7 +103,8 @@ def _retimed(target: Target, asked: Request, driver: Performance, sound: Clip | 
 
 def power(driver: Performance, sound: Clip | Sound) -> Floats:
     """Return (N,) the mean square of the samples under each frame of a speaker's timeline."""
-    samples = read_sound(sound.path, _RATE)
+    first = int(driver.timeline.pts[0]) * driver.timeline.time_base
+    samples = read_sound(sound, _RATE, since=first)
     squares = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     edges = np.append(driver.seconds, driver.seconds[-1] + driver.lasting)
     at = (edges * _RATE).astype(np.int64).clip(0, len(samples))
