@@ -194,7 +194,10 @@ def _facts(path: Path) -> tuple[int, bool]:
     """
     try:
         with Image.open(path) as picture:
-            size, found = picture.size, picture.getexif().get(_ORIENTATION, 1)
+            # A picture too large is not asked further; and PNG's own reader of EXIF would decode.
+            size = picture.size
+            fits = size[0] * size[1] <= LARGEST_PIXELS
+            found = Image.Image.getexif(picture).get(_ORIENTATION, 1) if fits else 1
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         many = re.search(r"[0-9]+", str(error))
         raise MediaError(
