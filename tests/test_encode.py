@@ -185,7 +185,7 @@ def test_pixel_aspect_and_size(tmp_path):
         tmp_path / "o.mp4", like=like, manifest=MANIFEST, config=EncodeConfig(size=(32, 96))
     ) as video:
         video.append(smooth(1, (32, 96)))
-    copy = open_clip(tmp_path / "o.mp4")
+    copy = open_clip(tmp_path / "o.mp4", square=False)
     assert (copy.size, copy.pixel_aspect) == ((32, 96), Fraction(64, 45))
 
 

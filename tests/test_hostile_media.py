@@ -12,6 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -354,3 +355,27 @@ print(sound.audio[0].channels, len(samples), round(float(samples[500:1000].mean(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout.split()) == (0, ["8", "1365", "0.25"]), run.stderr
+
+
+@pytest.mark.parametrize("size", [1, 8, 12, 16, 20, 21, 24])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF"])
+def test_what_is_cut_off_in_its_first_bytes(tmp_path, kind, size):
+    path = tmp_path / "a.webp"
+    Image.new("RGBA" if kind == "WEBP" else "RGB", (9, 9)).save(path, format=kind)
+    path.write_bytes(path.read_bytes()[:size])
+    for reader in (open_clip, read_sound):
+        with pytest.raises(MediaError):
+            reader(path)
+
+
+def test_the_default_track_is_heard(tmp_path):
+    path = tmp_path / "a.mka"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=16000, layout="mono") for _ in "ab"]
+        streams[0].disposition = 0
+        streams[1].disposition = 1
+        for value, stream_ in zip((3000, 9000), streams, strict=True):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 1600), value, np.int16), layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 16000, 0, Fraction(1, 16000)
+            container.mux(stream_.encode(frame))
+    assert float(read_sound(path).mean()) == pytest.approx(9000 / 32768, rel=1e-3)

@@ -22,7 +22,7 @@ def picture_of(path: Path) -> torch.Tensor:
 
 
 def reference(picture: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -182,3 +182,33 @@ def test_an_animated_png_is_a_clip(tmp_path, frames):
     assert (len(clip), clip.size) == (4, (48, 64))
     read = torch.cat([part for _, part in stream(clip)])
     assert torch.allclose(read[3], reference(frames(4)[3]), atol=1e-6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp", "a.avif"])
+def test_orientation_in_every_format(tmp_path, frames, name, orientation):
+    from PIL import Image, ImageOps
+
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    picture = Image.fromarray(frames(1)[0])
+    how = {"a.webp": {"lossless": True}, "a.avif": {"quality": 95}}.get(name, {})
+    try:
+        picture.save(tmp_path / name, exif=exif, **how)
+    except OSError:
+        pytest.skip("this build of Pillow does not write it")
+    picture.getexif()[0x112] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(picture))
+    assert open_clip(tmp_path / name).size == expected.shape[:2]
+    assert psnr(picture_of(tmp_path / name), reference(expected)) > 28
+
+
+def test_an_animated_avif_is_a_clip(tmp_path, frames):
+    from PIL import Image, features
+
+    if not features.check("avif"):
+        pytest.skip("this build of Pillow has no AVIF")
+    pictures = [Image.fromarray(p) for p in frames(4)]
+    path = tmp_path / "moving.avif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40)
+    assert (len(open_clip(path)), open_clip(path).size) == (4, (48, 64))

@@ -111,7 +111,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the stream of moving pictures that a player would show, ready to decode.
 
     Covers, previews and tiles are left aside; among several, one marked as default goes before
-    others, then the larger picture, then the first.
+    others, then the larger picture, then the longer, then the first.
 
     Raises:
         MediaError: There is none, nobody here knows its codec, or its pictures are too large.
@@ -138,10 +138,10 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _prominence(stream: VideoStream) -> tuple[bool, int, int]:
+def _prominence(stream: VideoStream) -> tuple[bool, int, int, int]:
     context = stream.codec_context
     default = bool(stream.disposition & Disposition.default)
-    return default, context.width * context.height, -stream.index
+    return default, context.width * context.height, stream.frames, -stream.index
 
 
 def frames_of(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

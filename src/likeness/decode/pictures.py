@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import stat
-import warnings
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -147,7 +146,7 @@ def read_picture(path: Path) -> Picture:
         head = file.read(64)
     if is_heif(head):
         return _read_heif(path)
-    if head[8:16] == b"WEBPVP8X" and head[20] & 2:
+    if head[8:16] == b"WEBPVP8X" and len(head) > 20 and head[20] & 2:
         raise MediaError(
             f"{path} is an animated WebP, which cannot be decoded; expected one picture or a "
             "video; convert it to .mp4 or .gif first"
@@ -194,12 +193,12 @@ def _facts(path: Path) -> tuple[int, bool]:
         MediaError: The picture is too large.
     """
     try:
-        with warnings.catch_warnings():
-            # Its own limit lies above ours.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                size, found = picture.size, picture.getexif().get(_ORIENTATION, 1)
-    except Image.DecompressionBombError as error:
+        with Image.open(path) as picture:
+            # A picture too large is not asked further; and PNG's own reader of EXIF would decode.
+            size = picture.size
+            fits = size[0] * size[1] <= LARGEST_PIXELS
+            found = Image.Image.getexif(picture).get(_ORIENTATION, 1) if fits else 1
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         many = re.search(r"[0-9]+", str(error))
         raise MediaError(
             f"{path} says that its picture has {many.group() if many else 'too many'} pixels, "

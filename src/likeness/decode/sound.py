@@ -16,6 +16,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
 
 from likeness.channels import plain_channels
 from likeness.decode.container import NO_PICTURE, open_container
@@ -86,7 +87,7 @@ def clock_start(container: InputContainer) -> Fraction:
 def read_sound(
     source: Path | str | Clip | Sound, rate: int = SPEECH_RATE, since: Fraction | None = None
 ) -> Floats:
-    """Decode the first audio track as mono.
+    """Decode the audio track that a player would play as mono.
 
     Args:
         source: path of a sound file or clip; or a clip or sound as it was recorded, whose file must
@@ -119,12 +120,16 @@ def read_sound(
 
 
 def _first_track(container: InputContainer, path: Path) -> AudioStream:
-    """Return the first audio track that can be decoded, if its rate and channels are sound."""
-    for stream in container.streams.audio:
-        context = stream.codec_context
-        if context is not None:
-            check_sound(context.sample_rate, plain_channels(context), path)
-            return stream
+    """Return the track that a player would play, if its rate and channels are those of a recording.
+
+    Among those that can be decoded, one marked as default goes before others, then the first.
+    """
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    if known:
+        chosen = next((s for s in known if s.disposition & Disposition.default), known[0])
+        context = chosen.codec_context
+        check_sound(context.sample_rate, plain_channels(context), path)
+        return chosen
     found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
     raise MediaError(
         f"{path} holds no sound that can be decoded (found: {found}); expected a sound file such "
