@@ -65,6 +65,17 @@ def peak_rss_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+def load_average() -> float | None:
+    """Return how many threads of all processes have wanted a core in the last minute, on average.
+
+    None where the system does not tell. A measurement begun above a few tenths was not alone.
+    """
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+
+
 def _quota(root: Path) -> float:
     """Cores' worth of time that control groups grant; the largest int where they set no limit."""
     granted: list[float] = []

@@ -21,6 +21,7 @@ from likeness.errors import ConfigError
 
 COMMANDS = [
     ["animate"],
+    ["bench"],
     ["consent", "check"],
     ["consent", "new"],
     ["consent", "revoke"],
@@ -126,6 +127,18 @@ def test_tables_show_nested_facts(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[3].endswith("(30 in all)")
     assert lines[4].split() == ["n", "none"]
     assert lines[5:] == ["shots", "  0", "    start  3"]
+
+
+def test_rows_of_numbers_are_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"decode": {"ms": 1.5, "frames": 10}, "encode": {"ms": 12.25, "frames": 9}}
+    answer({"stages": rows, "mixed": {"a": {"x": 1}, "b": {"y": 2}}}, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "stages       ms  frames",
+        "  decode    1.5      10",
+        "  encode  12.25       9",
+    ]
+    assert lines[3:] == ["mixed", "  a", "    x  1", "  b", "    y  2"]
 
 
 def test_progress_as_json_lines() -> None:

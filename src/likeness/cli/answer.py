@@ -48,7 +48,7 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 
 def print_table(facts: Mapping[str, Any]) -> None:
-    """Print names and values below each other, nested ones indented."""
+    """Print names and values below each other, nested ones indented, rows of numbers as columns."""
     for line in _lines(to_json(facts), ""):
         print(printable(line))
 
@@ -96,11 +96,38 @@ def _lines(facts: Mapping[str, Any], indent: str) -> list[str]:
     for name, value in facts.items():
         if isinstance(value, list) and any(isinstance(item, dict) for item in value):
             value = {str(i): item for i, item in enumerate(value)}
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and _is_grid(value):
+            lines += _columns(name, value, indent)
+        elif isinstance(value, dict) and value:
             lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
         else:
             lines.append(f"{indent}{name:<{width}}{_text(value)}")
     return lines
+
+
+def _is_grid(facts: Mapping[str, Any]) -> bool:
+    """Tell whether all values are rows of numbers under the same names."""
+    rows = list(facts.values())
+    return len(rows) > 1 and all(
+        isinstance(row, dict)
+        and bool(row)
+        and row.keys() == rows[0].keys()
+        and all(type(cell) in (int, float) for cell in row.values())
+        for row in rows
+    )
+
+
+def _columns(name: str, rows: Mapping[str, Mapping[str, Any]], indent: str) -> list[str]:
+    heads = list(next(iter(rows.values())))
+    first = max(len(name), *(len(row) + 2 for row in rows)) + 2
+    cells = [[_text(row[head]) for head in heads] for row in rows.values()]
+    widths = [max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True)]
+    labels = [name, *(f"  {row}" for row in rows)]
+    return [
+        f"{indent}{label:<{first}}"
+        + "".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))
+        for label, line in zip(labels, [heads, *cells], strict=True)
+    ]
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from likeness.cli import (
     animate,
+    bench,
     consent,
     demo,
     doctor,
@@ -60,6 +61,7 @@ def build() -> App:
     app.command(evaluate.app)
     app.command(verify.verify, help_epilogue=verify.EXAMPLE)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)
+    app.command(bench.bench, help_epilogue=bench.EXAMPLE)
     app.command(models.app)
     app.command(export.export, help_epilogue=export.EXAMPLE)
     app.command(consent.app)
