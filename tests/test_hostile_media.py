@@ -343,11 +343,19 @@ def test_channels_in_an_order_of_their_own(tmp_path, name):
 import gc
 from pathlib import Path
 from likeness.decode.sound import open_sound, read_sound
-from likeness.encode.sound import recode
+import torch
+from fractions import Fraction
+import numpy as np
+from likeness.encode import encode
+from likeness.provenance import Manifest
+from likeness.types import Clip, Timeline
 path = Path({str(path)!r})
 sound = open_sound(path)
 samples = read_sound(path)
-recode(sound, path.parent, ".mp4")
+timeline = Timeline(np.arange(3), Fraction(1, 25), 1, sound)
+like = Clip(path.with_name("none.mp4"), "", (64, 64), np.arange(3), Fraction(1, 25), 1)
+with encode(path.with_name("coded.mp4"), like, Manifest("coded", "dub"), timeline) as video:
+    video.append(torch.rand(3, 3, 64, 64))
 gc.collect()
 print(sound.audio[0].channels, len(samples), round(float(samples[500:1000].mean()), 3))
 """

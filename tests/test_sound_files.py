@@ -15,7 +15,7 @@ import torch
 from likeness.decode import open_clip
 from likeness.decode.sound import has_pictures, open_sound, read_sound
 from likeness.encode import encode
-from likeness.encode.sound import can_copy, recode
+from likeness.encode.containers import can_copy
 from likeness.errors import MediaError
 from likeness.provenance.manifest import Manifest
 from likeness.types import Timeline
@@ -59,14 +59,20 @@ def test_facts_and_samples_of_a_sound_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_sound_that_is_coded_anew_stays_at_its_moments(tmp_path: Path, suffix: str) -> None:
+def test_sound_that_is_coded_anew_stays_at_its_moments(
+    plain_clip: Path, tmp_path: Path, suffix: str
+) -> None:
     sound = open_sound(clicks(tmp_path / "clicks.wav"))
     assert not can_copy(sound, suffix)
     assert can_copy(sound, ".mkv")
     assert can_copy(sound, ".mov")
-    coded = recode(sound, tmp_path, suffix)
-    assert can_copy(coded, suffix)
-    assert moments(read_sound(coded.path)) == pytest.approx((0.5005, 1.2505), abs=2e-3)
+    output = tmp_path / f"coded{suffix}"
+    like = replace(open_clip(plain_clip), path=tmp_path / "nothing beside.mp4")
+    timeline = Timeline(np.arange(50), Fraction(1, 25), 1, sound)
+    with encode(output, like, Manifest(title="coded", action="dub"), timeline) as video:
+        video.append(torch.zeros(50, 3, *like.size))
+    assert can_copy(open_sound(output), suffix)
+    assert moments(read_sound(output)) == pytest.approx((0.5005, 1.2505), abs=2e-3)
 
 
 def test_sound_of_a_clip_is_read_in_its_own_time(plain_clip: Path) -> None:

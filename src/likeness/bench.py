@@ -11,7 +11,7 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,9 +24,8 @@ from threadpoolctl import threadpool_limits
 from likeness.actor import Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
 from likeness.composite import composite
-from likeness.decode.shown import stream_shown
-from likeness.encode import EncodeConfig
-from likeness.encode.sinks import Job, VideoSink
+from likeness.decode.reordered import stream_reordered
+from likeness.encode import encode
 from likeness.errors import ConfigError, ContractError
 from likeness.fit import fit
 from likeness.fit.transfer import TransferConfig
@@ -38,12 +37,11 @@ from likeness.plan.performance import performance_of
 from likeness.plan.plan import Plan
 from likeness.plan.reenactment import Request, plan_reenactment
 from likeness.plan.target import Target
-from likeness.provenance.credentials import load_credentials
 from likeness.provenance.manifest import COMPOSITE, Manifest
 from likeness.provenance.watermark import Stamp, Watermark
 from likeness.store import load_bundle, load_face_model
 from likeness.track import track
-from likeness.types import Clip, Method, Progress, Shot, check, silent
+from likeness.types import Clip, Method, Progress, Shot, Timeline, check, silent
 from likeness.verbs.reenact import reenact
 from likeness.verbs.train import train_reenact
 
@@ -104,10 +102,11 @@ class StageClock:
     def __init__(self) -> None:
         self._wall: dict[str, float] = {}
         self._cpu: dict[str, float] = {}
+        self._last: dict[str, tuple[float, float]] = {}
 
     @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """Book what happens inside on a stage.
+    def time(self, stage: str, without: str | None = None) -> Iterator[None]:
+        """Book what happens inside on a stage; `without` what was booked last on another.
 
         Wall time ends with the block. CPU time is the whole process's, until threads that the stage
         has started are at rest.
@@ -116,6 +115,10 @@ class StageClock:
         yield
         wall = time.perf_counter() - wall
         cpu = (_at_rest() if stage in _THREADED else time.process_time()) - cpu
+        if without is not None:
+            less = self._last[without]
+            wall, cpu = wall - less[0], cpu - less[1]
+        self._last[stage] = wall, cpu
         self._wall[stage] = self._wall.get(stage, 0.0) + wall
         self._cpu[stage] = self._cpu.get(stage, 0.0) + cpu
 
@@ -276,18 +279,20 @@ def _draw(
     count: int,
     progress: Progress = silent,
 ) -> None:
-    """Draw, mark, code and sign `count` frames, one stage after the other; keep nothing.
+    """Draw, mark, code and sign `count` frames, one stage after the other.
 
-    What `pipeline.render` does on all cores is done by hand here. The file never gets its name.
+    What `pipeline.render` does on all cores is done by hand here. A frame is marked twice, once by
+    itself, so that what marking takes can be told from what coding takes.
     """
     if plan.stream is None or plan.shown is None:
         raise ContractError("the plan decodes nothing, expected the target's clip beneath")
     manifest = Manifest(output.name, plan.action, digital_source_type=COMPOSITE)
     embedder = Watermark(Stamp.of(manifest).payload()).embedder(plan.like.size)
-    job = Job(plan.like, manifest, plan.timeline, EncodeConfig(), plan.like.size)
-    sink = VideoSink(output, job)
-    try:
-        frames = stream_shown(plan.stream, plan.shown[:count], _WINDOW)
+    line = plan.timeline
+    part = Timeline(line.pts[:count], line.time_base, line.last_duration, line.sound)
+    with ExitStack() as opened:
+        video = opened.enter_context(encode(output, plan.like, manifest, part))
+        frames = stream_reordered(plan.stream, plan.shown[:count], _WINDOW)
         done = 0
         while done < count:
             with clock.time("decode"):
@@ -299,20 +304,13 @@ def _draw(
             with clock.time("composite"):
                 painted = composite(decoded, layer)
             with clock.time("mark"):
-                marked = embedder.embed(painted)
-            with clock.time("encode"):
-                for index, picture in zip(window, marked, strict=True):
-                    sink.write(picture, index)
+                embedder.embed(painted)
+            with clock.time("encode", without="mark"):
+                video.append(painted)
             done = window.stop
             progress("stages", done, count)
-        with clock.time("encode"):
-            sink.finish()
         with clock.time("sign"):
-            beside = sink.sign(manifest, load_credentials())
-        if beside is not None:
-            beside.discard()
-    finally:
-        sink.discard()
+            opened.close()
 
 
 def _at_rest() -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,8 @@ def render(
             output.append(painted)
             progress("synthesize", window.stop, len(plan))
     where = output.signed.where if output.signed else "embedded"
-    return RunReport.of(plan, sink.location, where, time.monotonic() - began, peak_rss_mb())
+    report = RunReport.of(plan, sink.location, where, time.monotonic() - began, peak_rss_mb())
+    return replace(report, warnings=(*report.warnings, *output.notes))
 
 
 def _painted(

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from likeness.cli.options import LongOptions, Output, analysis, consents, foreseen, settings
+from likeness.cli.options import (
+    LongOptions,
+    Output,
+    analysis,
+    consents,
+    foreseen,
+    prove_video,
+    settings,
+)
 from likeness.cli.progress import show_progress
 
 EXAMPLE = """Examples:
@@ -57,6 +65,7 @@ def animate(
     from likeness.verbs.animate import AnimationConfig, permit_photo
     from likeness.verbs.animate import animate as run
 
+    prove_video(output, (photo, driver, *consent), options)
     motion = None if pose is None else {"pose": pose}
     config = AnimationConfig(
         frame,

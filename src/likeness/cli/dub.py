@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
+from likeness.cli.options import (
+    LongOptions,
+    Output,
+    analysis,
+    consents,
+    device,
+    foreseen,
+    prove_video,
+    settings,
+)
 from likeness.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -70,6 +79,7 @@ def dub(
         settings(EncodeConfig, "encode", options),
     )
     records = consents(consent)
+    prove_video(output, (bundle, speech, *consent), options)
     if options.dry_run:
         plan = {"bundle": bundle, "speech": speech, "output": output, "by": config.by}
         return {"plan": {**plan, "consent": _consent(bundle, records)}, "settings": config}

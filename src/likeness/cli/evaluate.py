@@ -8,7 +8,13 @@ from typing import Any
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions, consents, device, foreseen
+from likeness.cli.options import (
+    LongOptions,
+    consents,
+    device,
+    foreseen,
+    prove_files,
+)
 from likeness.cli.progress import show_progress
 
 app = App(name="evaluate", help="Measure a portrait, or one video against another.")
@@ -44,6 +50,7 @@ def self_(
     from likeness.verbs.evaluate import evaluate_self, permit_pictures
 
     outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
+    prove_files((sheet, report), (bundle, clip, *consent), options)
     records = consents(consent)
     if options.dry_run:
         asked = {"consent": foreseen(lambda: permit_pictures(bundle, records))} if outputs else {}
@@ -87,6 +94,7 @@ def pair(
     from likeness.verbs.evaluate import evaluate_pair
 
     outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
+    prove_files((sheet, report), (output, reference), options)
     if options.dry_run:
         return {"plan": {"output": output, "reference": reference, **outputs}}
     with show_progress(options.progress) as progress:

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from likeness.cli.options import Options, Output, consents
+from likeness.cli.options import (
+    Options,
+    Output,
+    consents,
+    prove_files,
+)
 from likeness.config import to_json
 
 EXAMPLE = "Example: likeness export anna_as_ben.bundle -o anna_as_ben.dfm"
@@ -34,6 +39,7 @@ def export(
     from likeness.export import export as write
     from likeness.store import load_bundle
 
+    prove_files((output,), (bundle, *consent), options)
     records = consents(consent)
     facts: Mapping[str, Any] = to_json(write(load_bundle(bundle), output, consents=records))
     return facts

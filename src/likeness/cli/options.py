@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -103,6 +103,42 @@ def consents(paths: tuple[Path, ...]) -> tuple[Consent, ...]:
     from likeness.provenance.consent import load_consent
 
     return tuple(load_consent(path) for path in paths)
+
+
+def prove_video(
+    output: Path,
+    inputs: Iterable[Path | None],
+    options: Options,
+    others: Iterable[Path | None] = (),
+) -> None:
+    """Prove before any work that a video can be written and destroys nothing that is read.
+
+    Args:
+        output: the video, picture or pictures.
+        inputs: everything the command was given to read; None was left out.
+        options: their settings file is read, too.
+        others: what is written besides.
+
+    Raises:
+        MediaError: it can't; the message tells the cause and what to do.
+    """
+    from likeness.encode import inputs_of, prove_place
+
+    read = inputs_of((*inputs, options.config))
+    prove_place(output, read, others=[path for path in others if path])
+
+
+def prove_files(
+    outputs: Iterable[Path | None], inputs: Iterable[Path | None], options: Options
+) -> None:
+    """The same for outputs that are no video: bundles, shots, tables, pages."""
+    from likeness.encode import inputs_of
+    from likeness.outputs import check_outputs, prove_room
+
+    written = [path for path in outputs if path]
+    for path in written:
+        prove_room(path, [path.name])
+    check_outputs(written, inputs_of((*inputs, options.config)))
 
 
 def foreseen(ask: Callable[[], Permission]) -> Any:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, settings
+from likeness.cli.options import (
+    LongOptions,
+    Output,
+    analysis,
+    consents,
+    device,
+    foreseen,
+    prove_video,
+    settings,
+)
 from likeness.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -77,6 +86,7 @@ def reenact(
     from likeness.store import read_bundle_index
     from likeness.verbs.reenact import reenact as run
 
+    prove_video(output, (bundle, driver, motion.edits, *consent), options)
     config, records = _config(motion, options), consents(consent)
     changes = _changes(motion)
     if options.dry_run:

@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from likeness.cli.options import LongOptions, Output, analysis
+from likeness.cli.options import (
+    LongOptions,
+    Output,
+    analysis,
+    prove_files,
+)
 from likeness.cli.progress import show_progress
 from likeness.config import to_json
 from likeness.types import Clip, Shot
@@ -47,6 +52,7 @@ def track(
     config = analysis(options)
     opened = open_clip(clip)
     outputs = {"output": output, "overlay": overlay, "csv": csv, "arkit": arkit}
+    prove_files(outputs.values(), (clip,), options)
     if options.dry_run:
         return {"plan": outputs, "frames": len(opened), "settings": to_json(config)}
     with show_progress(options.progress) as progress:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
-from likeness.cli.options import LongOptions, Output, analysis, consents, device, foreseen, table
+from likeness.cli.options import (
+    LongOptions,
+    Output,
+    analysis,
+    consents,
+    device,
+    foreseen,
+    prove_files,
+    table,
+)
 from likeness.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -53,6 +62,7 @@ def reenact(
     from likeness.provenance.permission import permit_training
     from likeness.verbs.train import train_reenact
 
+    prove_files((output,), (target, *consent), options)
     flags = {"minutes": minutes, "preset": preset, "holdout": holdout, "size": size}
     config = _settings({**flags, "seed": options.seed}, options)
     looking = analysis(options)

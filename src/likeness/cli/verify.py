@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from likeness.cli.answer import printable
-from likeness.cli.options import LongOptions, settings
+from likeness.cli.options import (
+    LongOptions,
+    prove_files,
+    settings,
+)
 from likeness.cli.progress import show_progress
 from likeness.errors import ConfigError
 
@@ -49,6 +53,7 @@ def verify(
         from likeness.provenance import trust_anchors
 
         anchors += trust_anchors()
+    prove_files((report,), (file, *trust), options)
     if options.dry_run:
         return {"plan": {"file": file, "report": report}, "roots": len(anchors)}
     from likeness.verify import verify_file, write_report

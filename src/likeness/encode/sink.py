@@ -39,6 +39,8 @@ class MarkedFile:
 
     output: Path
     config: EncodeConfig = field(default_factory=EncodeConfig)
+    inputs: tuple[Path, ...] = ()
+    """Everything that is read for it and must not be overwritten."""
 
     @property
     def title(self) -> str:
@@ -54,4 +56,4 @@ class MarkedFile:
         self, manifest: Manifest, like: Clip, timeline: Timeline
     ) -> AbstractContextManager[Encoder]:
         """Open the file under a hidden name; it appears when whole."""
-        return encode(self.output, like, manifest, timeline, self.config)
+        return encode(self.output, like, manifest, timeline, self.config, inputs=self.inputs)

@@ -34,6 +34,7 @@ from likeness.errors import MediaError
 from likeness.media_names import ffmpeg_name
 from likeness.outputs import cause_of
 from likeness.provenance.credentials import Credentials
+from likeness.provenance.digests import expect_content
 from likeness.provenance.manifest import PENDING, Manifest
 from likeness.types import Clip, Timeline
 
@@ -71,6 +72,10 @@ class VideoSink:
         try:
             self._container = self._open_output()
             self._video = self._add_video(codec, coder)
+            sound = job.timeline.sound
+            if sound is not None and sound.audio and sound.digest:
+                # Sound is copied from a file that a record may have named long ago.
+                expect_content(sound.path, sound.digest)
             beside = beside_of(job.like, job.timeline)
             self._tracks = Tracks(self._open, beside, self._container, file.suffix.lower())
             self._first = self._set_clock()

@@ -16,6 +16,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from likeness.channels import plain_channels
 from likeness.encode.containers import (
     TIMECODE,
     coding_for,
@@ -85,7 +86,12 @@ class Tracks:
         if beside is None:
             return
         self._source = opened.enter_context(
-            av.open(ffmpeg_name(beside.path), "r", container_options={"protocol_whitelist": "file"})
+            av.open(
+                ffmpeg_name(beside.path),
+                "r",
+                container_options={"protocol_whitelist": "file"},
+                metadata_errors="replace",
+            )
         )
         self._add_sound(beside)
         if beside.words:
@@ -119,6 +125,7 @@ class Tracks:
             except ValueError as error:
                 log.debug("%s is not copied: %s", track.codec, error)
         if copy is None:
+            plain_channels(found.codec_context)
             coding = coding_for(track, found.codec_context.layout.name, self._suffix)
             recoder = Recoder(found, self._output, coding)
             self._recoders[found.index] = recoder

@@ -13,7 +13,7 @@ import torch
 
 from likeness import config as settings
 from likeness.decode import open_clip
-from likeness.encode import EncodeConfig, MarkedFile
+from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
@@ -78,7 +78,8 @@ def animate(
         MediaError, FitError: an input is not usable.
     """
     config = config or AnimationConfig()
-    began = time.monotonic()
+    began, read = time.monotonic(), inputs_of((photo, driver))
+    prove_place(output, read)
     clip = open_clip(photo)
     permit_photo(clip, consents)
     like = face_like(config.face)
@@ -94,7 +95,7 @@ def animate(
         log.warning("%s", warning)
     bundle = photo_bundle(face, clip, config.animate, permission.people)
     method = recipe_of(bundle, "animate").open(bundle, plan, torch.device("cpu"))
-    report = render(plan, [method], permission, MarkedFile(output, config.encode), progress)
+    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
     return replace(report, seconds=time.monotonic() - began)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 
 from likeness import config as settings
-from likeness.encode import EncodeConfig, MarkedFile
+from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
 from likeness.errors import ConfigError
 from likeness.fit.transfer import TransferConfig
 from likeness.methods.portrait.model import CPU
@@ -89,7 +88,8 @@ def dub(
         BundleError, TrackError, FitError, ConfigError: an input is not usable.
     """
     config = config or DubConfig()
-    began = time.monotonic()
+    began, read = time.monotonic(), inputs_of((bundle, speech))
+    prove_place(output, read)
     loaded = load_bundle(bundle)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
     # Before the speaker is analyzed, which takes time; their own consent is looked at below.
@@ -108,12 +108,11 @@ def dub(
         mouth = by_sound(target, own, speech, config.speech, progress)
     by = Ingredient("driver" if speaker else "sound", heard.name, whose.digest if whose else "")
     used = Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json"))
-    with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
-        laid, how = lay(sound, output, Path(folder))
-        plan = plan_dub(target, own, mouth, laid, (used, own.ingredient, by))
-        plan = replace(plan, settings=settings.to_json(config))
-        method = recipe.open(loaded, plan, device)
-        report = render(plan, [method], permission, MarkedFile(output, config.encode), progress)
+    laid, how = lay(sound, output)
+    plan = plan_dub(target, own, mouth, laid, (used, own.ingredient, by))
+    plan = replace(plan, settings=settings.to_json(config))
+    method = recipe.open(loaded, plan, device)
+    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
     there = how != "none"
     offset = measure_sync(output, target.square, speaker, progress) if there else None
     told = reported(report, own, mouth, sound, how, offset)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from likeness.decode.sound import has_pictures, open_sound
-from likeness.encode.sound import can_copy, recode
+from likeness.encode.containers import can_copy
+from likeness.encode.place import is_pictures
 from likeness.errors import MediaError, TrackError
 from likeness.metrics.sound import Offset
 from likeness.people import choose_person, find_people
@@ -75,13 +76,11 @@ def new_sound(speech: Path) -> Sound | None:
         return None
 
 
-def lay(sound: Sound | None, output: Path, folder: Path) -> tuple[Sound | None, Laid]:
-    """Bring a sound into a form that the output can hold; what is coded anew lies in `folder`."""
-    if sound is None or output.suffix.lower() not in (".mp4", ".mov", ".m4v", ".mkv", ".webm"):
+def lay(sound: Sound | None, output: Path) -> tuple[Sound | None, Laid]:
+    """Tell how a sound comes into an output: as it is where players take it, else coded anew."""
+    if sound is None or is_pictures(output):
         return None, "none"
-    if can_copy(sound, output.suffix):
-        return sound, "copied"
-    return recode(sound, folder, output.suffix), "coded anew"
+    return sound, "copied" if can_copy(sound, output.suffix) else "coded anew"
 
 
 def reported(

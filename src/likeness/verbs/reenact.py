@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from likeness import config as settings
-from likeness.encode import EncodeConfig, MarkedFile
+from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
 from likeness.errors import ConfigError
 from likeness.fit.edit import Curve, Edit, EditConfig, motions_of
 from likeness.fit.transfer import TransferConfig
@@ -84,7 +84,8 @@ def reenact(
         BundleError, MediaError, TrackError, FitError, ConfigError: an input is not usable.
     """
     config = config or ReenactConfig()
-    began = time.monotonic()
+    began, read = time.monotonic(), inputs_of((bundle, driver))
+    prove_place(output, read)
     loaded = load_bundle(bundle)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
     # Before the driver is analyzed, which takes time; its own clip is looked at below.
@@ -107,7 +108,7 @@ def reenact(
     for warning in plan.warnings:
         _LOG.warning("%s", warning)
     method = recipe.open(loaded, plan, device)
-    report = render(plan, [method], permission, MarkedFile(output, config.encode), progress)
+    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
     return replace(report, seconds=time.monotonic() - began)
 
 
