@@ -26,8 +26,8 @@ def portrait() -> Portrait:
         made.still.uniform_()
         made.canvas.normal_()
         # Large enough that corrections, scores and gains matter.
-        made.flow.weight.normal_(0, 0.5)
-        made.head.weight.normal_(0, 0.1)
+        made.unet.flow.weight.normal_(0, 0.5)
+        made.unet.head.weight.normal_(0, 0.1)
     return made.eval()
 
 
@@ -83,7 +83,7 @@ def test_large_portraits_are_drawn_in_small_parts(
         return inner(self, *told)
 
     monkeypatch.setattr(PortraitCPU, "_draw", counted)
-    monkeypatch.setattr(portrait_cpu, "_TOLD_BYTES", 2 * 4 * draw._channels * 32**2)
+    monkeypatch.setattr(portrait_cpu, "_TOLD_BYTES", 2 * 4 * portrait.config.told * 16**2)
     parts = draw(keyframes, maps, code)
     assert lengths == [2, 2, 1]
     assert torch.allclose(whole, parts, atol=1 / 255)
@@ -93,8 +93,8 @@ def test_a_portrait_is_carried_to_another_size(portrait: Portrait) -> None:
     ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
     larger = Portrait(PortraitConfig(128, 3, 20, (8, 16, 24)))
     larger.load_state_dict(at_size({**portrait.state_dict(), "plate": ramp}, 128))
-    assert torch.equal(larger.stem.weight, portrait.stem.weight)
-    assert larger.canvas.shape[-1] == 64
+    assert torch.equal(larger.unet.stem.weight, portrait.unet.stem.weight)
+    assert larger.canvas.shape[-1] == 32
     assert (functional.avg_pool2d(larger.plate, 2) - ramp).abs().max() < 0.005
     same = at_size(portrait.state_dict(), 64)
     assert all(torch.equal(same[k], v) for k, v in portrait.state_dict().items())

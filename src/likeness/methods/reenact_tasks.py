@@ -38,7 +38,7 @@ class FastConfig:
     apart: int = 25
     """Keyframes this many frames around the wanted one are not offered in training: at run time the
     nearest keyframe is rarely a neighbor in time."""
-    widths: tuple[int, ...] = (24, 48, 96, 128, 160)
+    widths: tuple[int, ...] = (32, 64, 96, 128)
     learning_rate: float = 7e-4
     betas: tuple[float, float] = (0.9, 0.99)
     constant: bool = False

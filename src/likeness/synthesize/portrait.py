@@ -3,9 +3,9 @@
 Ours. The idea that a face is best drawn from real pixels of the same face is as old as video
 rewriting; the guides are those of Deep Video Portraits (Kim 2018), section 5.1; learned correction
 of a geometric warp follows motion-transfer networks such as First Order Motion (Siarohin 2019).
-Unlike the paper's renderer nothing has to be remembered that a keyframe shows: a small U-Net at
-half resolution answers, per pixel, how to correct each warp, how much of each warped keyframe and
-of the background plate to take, and what to add.
+Unlike the paper's renderer nothing has to be remembered that a keyframe shows: a small U-Net at a
+quarter of the resolution (`portrait_unet`) answers, per pixel, how much of each warped keyframe and
+of the background plate to take and what to add, and per 4x4 pixels how to correct each warp.
 
 Input: keyframes (N,K,3,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
 and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
@@ -13,7 +13,6 @@ and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), uncli
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from likeness.synthesize.portrait_unet import CELL, UNet
 from likeness.types import check
 
 GUIDES = 9
@@ -48,32 +48,23 @@ class PortraitConfig:
     """Warped keyframes per frame."""
     code: int = 96
     """Numbers that describe the wanted face beside the pictures."""
-    widths: tuple[int, ...] = (24, 48, 96, 128, 160)
-    """Channels per level, the first at half resolution."""
-    canvas: int = 8
-    """Channels of the learned picture that remembers what stands still."""
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    """Channels per level, the first at a quarter of the resolution."""
+    canvas: int = 16
+    """Channels of the learned picture that remembers what stands still, one pixel per cell."""
     decision: float = 3.0
     """How much more decidedly fine detail is taken from one picture than coarse color; 1 blends
     both alike, which blurs where two warps disagree by a pixel."""
+
+    @property
+    def told(self) -> int:
+        """Channels that the network is told per cell: keyframes, validity, plate, guides, canvas."""
+        return (3 * self.keyframes + 3) * CELL**2 + self.keyframes + 4 * GUIDES + self.canvas
 
     def limited(self, wish: Tensor) -> Tensor:
         """Return corrections in crop pixels from wished ones in FLOW_UNIT."""
         reach = FLOW_LIMIT * FLOW_UNIT * self.size
         return reach * torch.tanh(wish / FLOW_LIMIT)
-
-
-class Residual(nn.Module):
-    """x + conv(silu(conv(silu(x)))), starting near the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N,width,h,w) to the same shape."""
-        answer: Tensor = x + self.second(functional.silu(self.first(functional.silu(x))))
-        return answer
 
 
 class Portrait(nn.Module):
@@ -87,34 +78,11 @@ class Portrait(nn.Module):
         check(config.size % 32 == 0, f"portrait size is {config.size}, expected a multiple of 32")
         self.config = config
         self.precision = torch.bfloat16
-        half, k, widths = config.size // 2, config.keyframes, config.widths
+        k, cells = config.keyframes, config.size // CELL
         self.register_buffer("plate", torch.zeros(1, 3, config.size, config.size))
         self.register_buffer("still", torch.zeros(1, 1, config.size, config.size))
-        self.canvas = nn.Parameter(torch.zeros(1, config.canvas, half, half))
-        channels = k * (12 + 1) + 12 + GUIDES + config.canvas
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
-        pairs = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairs)
-        self.encode = nn.ModuleList(Residual(width) for width in widths[1:])
-        self.style = nn.Sequential(
-            nn.Linear(config.code, 128), nn.SiLU(), nn.Linear(128, 2 * widths[-1] + 2 * widths[-2])
-        )
-        self.up = nn.ModuleList(nn.Conv2d(b + a, a, 3, padding=1) for a, b in reversed(pairs))
-        self.decode = nn.ModuleList(Residual(width) for width in reversed(widths[1:-1]))
-        self.flow = nn.Conv2d(widths[1], 2 * k, 3, padding=1)
-        self.head = nn.Conv2d(widths[0], 4 * (k + 1 + 3 + 1), 3, padding=1)
-        self._initialize()
-
-    def _initialize(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=0.5)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-            if isinstance(module, Residual):
-                module.second.weight.data.mul_(0.1)
-        # The first answer is the plain blend of the geometric warps: already a face.
-        nn.init.normal_(self.flow.weight, 0, 1e-3)
-        nn.init.normal_(self.head.weight, 0, 3e-3)
+        self.canvas = nn.Parameter(torch.zeros(1, config.canvas, cells, cells))
+        self.unet = UNet(config.told, config.widths, config.code, k + 5, 2 * k)
 
     def exact(self) -> Portrait:
         """Return a copy that computes in float32 throughout: for export and for comparison."""
@@ -130,7 +98,7 @@ class Portrait(nn.Module):
         """Draw N frames, and tell how far the warps wanted to be corrected.
 
         Returns:
-            rgb (N,3,S,S), and the corrections (N,2K,h,w) in FLOW_UNIT before they are limited.
+            rgb (N,3,S,S), and the corrections (N,2K,q,q) in FLOW_UNIT before they are limited.
             Training keeps them small: a limited correction that has run to its limit passes no
             gradient back, and all warps would stay wrong forever.
         """
@@ -144,10 +112,10 @@ class Portrait(nn.Module):
             warped = sample(pictures, full)
         seen = torch.cat(
             [
-                functional.pixel_unshuffle(warped * 2 - 1, 2).reshape(n, -1, *maps.shape[2:]),
-                valid,
-                functional.pixel_unshuffle(self.plate * 2 - 1, 2).expand(n, -1, -1, -1),
-                guides * 2 - 1,
+                functional.pixel_unshuffle((warped * 2 - 1).reshape(n, -1, size, size), CELL),
+                functional.avg_pool2d(valid, 2),
+                functional.pixel_unshuffle(self.plate * 2 - 1, CELL).expand(n, -1, -1, -1),
+                functional.pixel_unshuffle(guides * 2 - 1, 2),
                 self.canvas.expand(n, -1, -1, -1),
             ],
             1,
@@ -158,7 +126,7 @@ class Portrait(nn.Module):
             self.config.limited(wish), size=(size, size), mode="bilinear"
         )
         corrected = sample(pictures, full + correction.reshape(n * k, 2, size, size))
-        answer = antialias(functional.pixel_shuffle(answer.float(), 2))
+        answer = antialias(functional.pixel_shuffle(answer.float(), CELL))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
         # but with nearly all where nothing ever moved: there it is exact and cannot swim. A head
@@ -191,39 +159,18 @@ class Portrait(nn.Module):
         """Run the U-Net alone.
 
         Args:
-            x: (N,C,h,w) everything it is told, at half resolution.
+            x: (N,C,q,q) everything it is told, a cell of 4x4 pixels per place.
             code: (N,D).
 
         Returns:
-            (N,4(K+5),h,w) scores, residual and gain of each of four pixels, and (N,2K,h,w)
+            (N,16(K+5),q,q) scores, residual and gain of each pixel of a cell, and (N,2K,q,q)
             corrections before rate and limit.
         """
         # Half precision where the time goes; positions and colors stay float32.
         narrow = self.precision is not torch.float32
         with torch.autocast(x.device.type, self.precision, enabled=narrow):
-            return self._unet(x, code)
-
-    def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.stem(x.contiguous(memory_format=torch.channels_last))
-        a, b = self.config.widths[-1], self.config.widths[-2]
-        scale_a, shift_a, scale_b, shift_b = self.style(code)[..., None, None].split(
-            [a, a, b, b], 1
-        )
-        skips = [h]
-        for level, (down, encode) in enumerate(zip(self.down, self.encode, strict=True)):
-            h = encode(down(functional.silu(h)) if level == 0 else down(h))
-            if level == len(self.down) - 2:
-                h = h * (1 + scale_b) + shift_b
-            skips.append(h)
-        h = skips.pop() * (1 + scale_a) + shift_a
-        correction = h
-        for level, up in enumerate(self.up):
-            h = functional.interpolate(h, scale_factor=2, mode="nearest")
-            h = up(torch.cat([h, skips.pop()], 1))
-            if level < len(self.decode):
-                h = self.decode[level](h)
-                correction = h
-        return self.head(functional.silu(h)), self.flow(correction)
+            answer: tuple[Tensor, Tensor] = self.unet(x, code)
+            return answer
 
 
 def trusted(flow: Tensor) -> Tensor:
@@ -255,13 +202,24 @@ def at_size(weights: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
         weights: state of a `Portrait`.
         size: side of the crop; a multiple of 32.
     """
-    sides = {"plate": size, "still": size, "canvas": size // 2}
+    sides = {"plate": size, "still": size, "canvas": size // CELL}
     resized = dict(weights)
     for name, side in sides.items():
         resized[name] = functional.interpolate(
             weights[name], size=(side, side), mode="bilinear", align_corners=False, antialias=True
         )
     return resized
+
+
+def outdated(weights: Mapping[str, Tensor]) -> str | None:
+    """Say in words why weights can't be those of a portrait of today; None where they can."""
+    if "unet.stem.weight" in weights:
+        return None
+    return (
+        "the portrait was trained by an earlier version, whose network worked at half of the "
+        "resolution; expected one at a quarter of it. Train the portrait again with `likeness "
+        "train reenact`"
+    )
 
 
 def _blur(pictures: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, REACH, Portrait
+from likeness.synthesize.portrait_unet import CELL
 from likeness.types import Floats, Ints
 
 _NEGLIGIBLE = 5e-4
@@ -32,22 +33,20 @@ class PortraitCPU:
 
     def __init__(self, portrait: Portrait) -> None:
         self.portrait = portrait
-        size = portrait.config.size
-        k = portrait.config.keyframes
         with torch.inference_mode():
-            plate = functional.pixel_unshuffle(portrait.plate * 2 - 1, 2)
+            plate = functional.pixel_unshuffle(portrait.plate * 2 - 1, CELL)
             fixed = torch.cat([plate, portrait.canvas], 1)[0].permute(1, 2, 0)
         self._fixed = fixed.contiguous().numpy()
-        """(h,w,12+canvas) what every frame is told alike, plate then canvas."""
+        """(q,q,48+canvas) what every frame is told alike, plate then canvas."""
         self._plate = np.ascontiguousarray(portrait.plate[0].permute(1, 2, 0).numpy())
         self._still = portrait.still[0, 0].contiguous().numpy()
-        self._channels = 13 * k + self._fixed.shape[2] + GUIDES
-        self._half = size // 2
+        self._size = portrait.config.size
+        self._cells = self._size // CELL
 
     def __call__(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         """Draw N frames; shapes as `Portrait.forward`."""
         # Large portraits in small parts: what the network is told takes most of the memory.
-        part = max(1, _TOLD_BYTES // (4 * self._channels * self._half**2))
+        part = max(1, _TOLD_BYTES // (4 * self.portrait.config.told * self._cells**2))
         if len(keyframes) <= part:
             return self._draw(keyframes, maps, code)
         pieces = zip(keyframes.split(part), maps.split(part), code.split(part), strict=True)
@@ -55,16 +54,16 @@ class PortraitCPU:
 
     def _draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         n, k = keyframes.shape[:2]
-        half = self._half
+        size, cells = self._size, self._cells
         planes = keyframes.contiguous().numpy()
         # Four numbers a pixel, the last unused: a pixel's colors are then read and weighed at once.
-        pictures = np.zeros((n, k, 2 * half, 2 * half, 4), np.float32)
+        pictures = np.zeros((n, k, size, size, 4), np.float32)
         guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
         motion = maps[:, GUIDES:].unflatten(1, (k, 3))
         flow = motion[:, :, :2].contiguous().numpy()
         valid = motion[:, :, 2].contiguous().numpy()
-        told = np.empty((n, half, half, self._channels), np.float32)
-        answer = np.empty((n, 2 * half, 2 * half, 3), np.float32)
+        told = np.empty((n, cells, cells, self.portrait.config.told), np.float32)
+        answer = np.empty((n, size, size, 3), np.float32)
         for i in range(n):
             _interleave(planes[i], pictures[i])
             _tell(pictures[i], flow[i], valid[i], guides[i], self._fixed, told[i])
@@ -84,10 +83,10 @@ class PortraitCPU:
         """(S,S,3): both bands blended, sharpened by the gain, completed by the residual."""
         import cv2
 
-        size = 2 * self._half
+        size = self._size
         coarse = np.empty((size, size, 3), np.float32)
         decided = np.empty((size, size, 3), np.float32)
-        wanted = np.empty((size, size, scores.shape[2] // 4), np.float32)
+        wanted = np.empty((size, size, scores.shape[2] // CELL**2), np.float32)
         _shuffle(scores, wanted)
         edge = cv2.BORDER_REPLICATE
         cv2.sepFilter2D(wanted, -1, _UNDOTTED, _UNDOTTED, wanted, borderType=edge)
@@ -113,12 +112,12 @@ def _interleave(planes: Floats, pictures: Floats) -> None:  # pragma: no cover -
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _shuffle(scores: Floats, wanted: Floats) -> None:  # pragma: no cover - compiled
-    """(h,w,4C) to (2h,2w,C): what four neighboring pixels are told apart."""
+    """(q,q,16C) to (4q,4q,C): what the pixels of a cell are told apart."""
     for row in range(wanted.shape[0]):
         for column in range(wanted.shape[1]):
-            sub = (row & 1) * 2 + (column & 1)
+            sub = (row & 3) * 4 + (column & 3)
             for c in range(wanted.shape[2]):
-                wanted[row, column, c] = scores[row >> 1, column >> 1, 4 * c + sub]
+                wanted[row, column, c] = scores[row >> 2, column >> 2, 16 * c + sub]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -185,9 +184,8 @@ def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover
 def _tell(
     pictures: Floats, flow: Floats, valid: Floats, guides: Floats, fixed: Floats, told: Floats
 ) -> None:  # pragma: no cover - compiled
-    """Warp K keyframes (K,S,S,4) and lay out (h,w,C) what the network is told."""
-    count, half = len(pictures), flow.shape[2]
-    size = 2 * half
+    """Warp K keyframes (K,S,S,4) and lay out (q,q,C) what the network is told of each cell."""
+    count, size = len(pictures), 2 * flow.shape[2]
     dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
     two, one = np.float32(2), np.float32(1)
     for row in range(size):
@@ -197,24 +195,31 @@ def _tell(
             for column in range(size):
                 x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
                 red, green, blue = _color(pictures[k], x, y)
-                place = told[row >> 1, column >> 1]
-                at = 12 * k + (row & 1) * 2 + (column & 1)
+                place = told[row >> 2, column >> 2]
+                at = 48 * k + (row & 3) * 4 + (column & 3)
                 place[at] = two * red - one
-                place[at + 4] = two * green - one
-                place[at + 8] = two * blue - one
-    first = 12 * count
+                place[at + 16] = two * green - one
+                place[at + 32] = two * blue - one
+    channels = guides.shape[2]
+    first = 48 * count
     plate = first + count
-    rest = plate + 12 + guides.shape[2]
-    for y in range(half):
-        for x in range(half):
+    drawn = plate + 48
+    rest = drawn + 4 * channels
+    for y in range(len(told)):
+        for x in range(len(told)):
+            place = told[y, x]
             for k in range(count):
-                told[y, x, first + k] = valid[k, y, x]
-            for c in range(12):
-                told[y, x, plate + c] = fixed[y, x, c]
-            for c in range(guides.shape[2]):
-                told[y, x, plate + 12 + c] = 2 * guides[y, x, c] - 1
-            for c in range(12, fixed.shape[2]):
-                told[y, x, rest + c - 12] = fixed[y, x, c]
+                above = valid[k, 2 * y, 2 * x] + valid[k, 2 * y, 2 * x + 1]
+                below = valid[k, 2 * y + 1, 2 * x] + valid[k, 2 * y + 1, 2 * x + 1]
+                place[first + k] = np.float32(0.25) * (above + below)
+            for c in range(48):
+                place[plate + c] = fixed[y, x, c]
+            for sub in range(4):
+                guide = guides[2 * y + (sub >> 1), 2 * x + (sub & 1)]
+                for c in range(channels):
+                    place[drawn + 4 * c + sub] = two * guide[c] - one
+            for c in range(48, fixed.shape[2]):
+                place[rest + c - 48] = fixed[y, x, c]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
