@@ -299,7 +299,8 @@ class Condition:
     map_names: tuple[str, ...]
     """A name for each of the C channels."""
     keyframes: torch.Tensor | None = None
-    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
+    """(N,K,C,h,w) in [0,1]: pictures of the target to draw from, RGB or layers of color times
+    coverage and coverage."""
     target: torch.Tensor | None = None
     """(N,3,h,w) RGB in [0,1]: the decoded crop."""
     code: torch.Tensor | None = None

@@ -16,8 +16,8 @@ from likeness.methods.reenact_tasks import (
     PIX2PIX,
     FastConfig,
     PaperConfig,
-    background,
     rarity,
+    stillness,
 )
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.store import load_bundle
@@ -139,7 +139,8 @@ def test_rare_frames_are_drawn_more_often() -> None:
 def test_the_wall_is_still_and_the_person_is_not(actor_shot: Shot, tmp_path: Path) -> None:
     crop = portrait_crop(actor_shot.track, actor_shot.clip.size, 64)
     bank = fill_bank(actor_shot.clip, crop, np.arange(48), tmp_path / "crops")
-    plate, still = background(bank)
-    assert plate.shape == (1, 3, 64, 64)
+    plate = bank.raw(np.arange(48)).median(0).values.float() / 255
+    still = stillness(bank, plate)
+    assert still.shape == (1, 1, 64, 64)
     assert still[0, 0, :6, :6].mean() > 0.5
     assert still[0, 0, 28:40, 28:36].mean() < 0.2

@@ -36,7 +36,7 @@ def test_compiled_and_torch_draw_the_same(portrait: Portrait) -> None:
     portrait = portrait.exact()
     random = torch.Generator().manual_seed(5)
     # Smooth pictures: in white noise a thousandth of a pixel is already a visible difference.
-    small = torch.rand((6, 3, 16, 16), generator=random)
+    small = torch.rand((6, 4, 16, 16), generator=random)
     keyframes = functional.interpolate(small, size=64, mode="bicubic").unflatten(0, (2, 3))
     maps = torch.rand((2, GUIDES + 9, 32, 32), generator=random)
     # Ways of several pixels, also out of the picture.
@@ -55,7 +55,7 @@ def test_compiled_and_torch_draw_the_same(portrait: Portrait) -> None:
 
 def test_a_window_of_any_length_draws_the_same(portrait: Portrait) -> None:
     random = torch.Generator().manual_seed(6)
-    keyframes = torch.rand((3, 3, 3, 64, 64), generator=random)
+    keyframes = torch.rand((3, 3, 4, 64, 64), generator=random)
     maps = torch.rand((3, GUIDES + 9, 32, 32), generator=random)
     code = torch.randn((3, 20), generator=random)
     draw = PortraitCPU(portrait)
@@ -70,7 +70,7 @@ def test_large_portraits_are_drawn_in_small_parts(
     portrait: Portrait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = torch.Generator().manual_seed(7)
-    keyframes = torch.rand((5, 3, 3, 64, 64), generator=random)
+    keyframes = torch.rand((5, 3, 4, 64, 64), generator=random)
     maps = torch.rand((5, GUIDES + 9, 32, 32), generator=random)
     code = torch.randn((5, 20), generator=random)
     draw = PortraitCPU(portrait)

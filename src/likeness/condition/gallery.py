@@ -39,7 +39,8 @@ class Gallery:
     """The target's kept frames, with what the face does in them."""
 
     pictures: torch.Tensor
-    """(G,3,h,w) uint8, sharpened as `compensated` does: a quarter of the memory of floats."""
+    """(G,4,h,w) uint8 layers (`matte.layered`): color times coverage, sharpened as `compensated`
+    does, and coverage. A quarter of the memory of floats."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     visibility: Floats
@@ -59,7 +60,7 @@ class Gallery:
         return len(self.times)
 
     def floats(self, chosen: Ints) -> torch.Tensor:
-        """(N,K,3,h,w) in [0,1]: the pictures of (N,K) keyframes."""
+        """(N,K,4,h,w) in [0,1]: the layers of (N,K) keyframes."""
         pictures = torch.empty((*chosen.shape, *self.pictures.shape[1:]))
         for place, keyframe in zip(pictures.flatten(0, 1), chosen.ravel(), strict=True):
             torch.div(self.pictures[keyframe], 255, out=place)

@@ -15,6 +15,7 @@ from likeness.composite import soft_rectangle
 from likeness.condition.conditioner import PortraitConditioner, Underlay, select
 from likeness.condition.crop import cut
 from likeness.condition.gallery import Gallery
+from likeness.condition.matte import Layers
 from likeness.condition.mesh import PortraitMesh
 from likeness.errors import BundleError
 from likeness.geometry import whole_square
@@ -191,8 +192,13 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitModel:
         return PortraitModel(*known, editor=editor)
     kept = bundle.networks["gallery"].tensors
     times = kept["times"].numpy()
-    gallery = conditioner.gallery(select(bundle.shot.params, times), kept["pictures"], times)
     generator = build(bundle.networks["generator"], recipe.network)
+    layers = None
+    if isinstance(generator, Portrait):
+        layers = Layers(kept["mattes"], generator.plate[0])
+    gallery = conditioner.gallery(
+        select(bundle.shot.params, times), kept["pictures"], times, layers
+    )
     generator = prepared(generator, torch.float32).to(device)
     compiled = None
     if isinstance(generator, Portrait) and device.type == "cpu":

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.gallery import KEYFRAMES, Features, Gallery, distances
+from likeness.condition.matte import Layers
 from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscriminator
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
@@ -25,7 +26,7 @@ GuideImages = Literal["color", "correspondence", "gaze"]
 GUIDE_CHANNELS: Mapping[GuideImages, int] = {"color": 3, "correspondence": 6, "gaze": 9}
 """Guide channels up to and including each of the three guide images."""
 _NOISE = 0.03
-"""Departure from the median, in [0,1], that noise and compression cause on a still wall."""
+"""Departure from the plate, in [0,1], that noise and compression cause on a still wall."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Material:
     rows: Ints
     """(M,) frame of the shot behind each row of the bank."""
     device: torch.device
+    layers: Layers | None = None
+    """What separates the keyframes of the gallery; the fast portrait needs it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +166,9 @@ class FastTask:
         self.generator = Portrait(
             PortraitConfig(conditioner.side, KEYFRAMES, code, tuple(config.widths))
         )
-        plate, still = background(material.bank)
-        self.generator.plate.copy_(plate)
-        self.generator.still.copy_(still)
+        assert material.layers is not None  # noqa: S101 - made for this task
+        self.generator.plate.copy_(material.layers.plate)
+        self.generator.still.copy_(stillness(material.bank, material.layers.plate))
         self.discriminator: nn.Module | None = None
         if config.adversarial > 0:
             self.discriminator = PatchDiscriminator(LIGHT)
@@ -286,26 +289,24 @@ def _place(device: torch.device, *modules: nn.Module | None) -> None:
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def background(bank: FrameBank, count: int = 96) -> tuple[Tensor, Tensor]:
-    """Find what stands still in a bank.
+def stillness(bank: FrameBank, plate: Tensor, count: int = 96) -> Tensor:
+    """Find where nothing but the plate is ever seen.
 
     Args:
         bank: crops of one fixed square.
+        plate: (3,h,w) the background.
         count: frames to look at, spread over the bank.
 
     Returns:
-        plate (1,3,h,w): the median, background wherever the person is away half of the time;
-        still (1,1,h,w) in [0,1]: 1 where no frame departs from the median by more than a camera's
-        noise, 0 where something passes.
+        (1,1,h,w) in [0,1]: 1 where no frame departs from the plate by more than a camera's noise,
+        0 where something passes.
     """
     rows = np.linspace(0, len(bank) - 1, min(count, len(bank))).astype(np.int64)
     frames = bank.raw(rows)
-    plate = frames.median(0).values.float() / 255
     # The 95th percentile: a hand that passes once is no reason to redraw the wall ever after.
     departure = torch.zeros(plate.shape[1:])
     for line in range(plate.shape[1]):
         row = (frames[:, :, line].float() / 255 - plate[:, line]).abs().mean(1)
         departure[line] = row.quantile(0.95, dim=0)
     smooth = functional.avg_pool2d(departure[None, None], 5, 1, 2, count_include_pad=False)
-    still = torch.exp(-((smooth / _NOISE) ** 2))
-    return plate[None], still
+    return torch.exp(-((smooth / _NOISE) ** 2))

@@ -17,6 +17,7 @@ from likeness import config as settings
 from likeness.condition import pick_keyframes, portrait_crop
 from likeness.condition.body import Bodies
 from likeness.condition.conditioner import PortraitConditioner, select
+from likeness.condition.matte import separate
 from likeness.decode import Decoder
 from likeness.errors import BundleError, ConfigError, TrackError
 from likeness.methods.editors import EditorConfig, make_editor
@@ -38,6 +39,7 @@ from likeness.store import has_state, save_bundle
 from likeness.synthesize.portrait import at_size
 from likeness.training.data import FrameBank, fill_bank
 from likeness.training.loop import LoopConfig
+from likeness.training.mattes import cut_out
 from likeness.training.phases import Phase, train_phases
 from likeness.types import (
     Bundle,
@@ -160,9 +162,8 @@ def train_portrait(
     run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
     bank = fill_bank(shot.clip, crop, rows + first, run.crops, progress)
     if isinstance(config.recipe, FastConfig | PaperConfig):
-        keyframes = config.fast.keyframes
         material = _material(
-            conditioner, shot, bank, rows, keyframes, device or torch.device("cpu")
+            conditioner, shot, bank, rows, config, device or torch.device("cpu")
         )
         networks, learned = _learn(material, shot, train_frames, config, run, progress)
     else:
@@ -313,16 +314,19 @@ def _material(
     shot: Shot,
     bank: FrameBank,
     rows: Ints,
-    keyframes: int,
+    config: ReenactTraining,
     device: torch.device,
 ) -> Material:
     params = select(shot.params, rows)
     picked = pick_keyframes(
-        conditioner.describe(params), keyframes, _bodies(conditioner, params, bank)
+        conditioner.describe(params), config.fast.keyframes, _bodies(conditioner, params, bank)
     )
-    pictures = bank.raw(picked)
-    gallery = conditioner.gallery(select(shot.params, rows[picked]), pictures, rows[picked])
-    return Material(conditioner, gallery, bank, shot.params, rows, device)
+    pictures, kept = bank.raw(picked), select(params, picked)
+    layers = None
+    if config.preset == "fast":
+        layers = separate(pictures, cut_out(bank, picked), conditioner.outlines(kept))
+    gallery = conditioner.gallery(kept, pictures, rows[picked], layers)
+    return Material(conditioner, gallery, bank, shot.params, rows, device, layers)
 
 
 def _bodies(conditioner: PortraitConditioner, params: FaceParams, bank: FrameBank) -> Bodies:
@@ -346,8 +350,9 @@ def _sized(material: Material, shot: Shot, train_frames: Ints, side: int) -> Mat
     )
     bank = bank.shrunk(side)
     pictures = bank.raw(np.searchsorted(material.rows, times))
-    gallery = smaller.gallery(select(shot.params, times), pictures, times)
-    return replace(material, conditioner=smaller, gallery=gallery, bank=bank)
+    layers = None if material.layers is None else material.layers.shrunk(side)
+    gallery = smaller.gallery(select(shot.params, times), pictures, times, layers)
+    return replace(material, conditioner=smaller, gallery=gallery, bank=bank, layers=layers)
 
 
 def _kept(material: Material) -> Weights:
@@ -355,6 +360,8 @@ def _kept(material: Material) -> Weights:
     times = material.gallery.times
     pictures = material.bank.raw(np.searchsorted(material.rows, times))
     tensors = {"pictures": pictures, "times": torch.from_numpy(times)}
+    if material.layers is not None:
+        tensors["mattes"] = material.layers.mattes
     return Weights("gallery", {}, tensors)
 
 

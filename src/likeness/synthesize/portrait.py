@@ -7,7 +7,10 @@ Unlike the paper's renderer nothing has to be remembered that a keyframe shows: 
 quarter of the resolution (`portrait_unet`) answers, per pixel, how much of each warped keyframe and
 of the background plate to take and what to add, and per 4x4 pixels how to correct each warp.
 
-Input: keyframes (N,K,3,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
+Keyframes are layers, color times coverage and coverage: what moves is the person alone, over a plate
+that stands still.
+
+Input: keyframes (N,K,4,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
 and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
 """
 
@@ -109,7 +112,7 @@ class Portrait(nn.Module):
         pictures = keyframes.flatten(0, 1)
         full = functional.interpolate(flow, size=(size, size), mode="bilinear")
         with torch.no_grad():
-            warped = sample(pictures, full)
+            warped = self.over_plate(sample(pictures, full))
         seen = torch.cat(
             [
                 functional.pixel_unshuffle((warped * 2 - 1).reshape(n, -1, size, size), CELL),
@@ -126,6 +129,7 @@ class Portrait(nn.Module):
             self.config.limited(wish), size=(size, size), mode="bilinear"
         )
         corrected = sample(pictures, full + correction.reshape(n * k, 2, size, size))
+        corrected = self.over_plate(corrected)
         answer = antialias(functional.pixel_shuffle(answer.float(), CELL))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
@@ -137,6 +141,10 @@ class Portrait(nn.Module):
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
         return blended + residual, wish
+
+    def over_plate(self, layers: Tensor) -> Tensor:
+        """Lay (M,4,S,S) color times coverage and coverage over the plate: (M,3,S,S)."""
+        return layers[:, :3] + (1 - layers[:, 3:]) * self.plate
 
     def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
         """Blend K pictures x_k and the plate in two bands, as Burt and Adelson's spline does.
@@ -228,7 +236,7 @@ def _blur(pictures: Tensor) -> Tensor:
 
 
 def sample(pictures: Tensor, flow: Tensor) -> Tensor:
-    """Sample (M,3,S,S) pictures at each pixel's position plus its flow (M,2,S,S) in pixels."""
+    """Sample (M,C,S,S) pictures at each pixel's position plus its flow (M,2,S,S) in pixels."""
     size = pictures.shape[-1]
     centers = torch.arange(size, dtype=flow.dtype, device=flow.device) + 0.5
     x, y = flow[:, 0] + centers, flow[:, 1] + centers[:, None]

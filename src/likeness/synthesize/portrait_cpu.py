@@ -56,8 +56,8 @@ class PortraitCPU:
         n, k = keyframes.shape[:2]
         size, cells = self._size, self._cells
         planes = keyframes.contiguous().numpy()
-        # Four numbers a pixel, the last unused: a pixel's colors are then read and weighed at once.
-        pictures = np.zeros((n, k, size, size, 4), np.float32)
+        # Four numbers a pixel lie together: they are read and weighed at once.
+        pictures = np.empty((n, k, size, size, 4), np.float32)
         guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
         motion = maps[:, GUIDES:].unflatten(1, (k, 3))
         flow = motion[:, :, :2].contiguous().numpy()
@@ -66,7 +66,7 @@ class PortraitCPU:
         answer = np.empty((n, size, size, 3), np.float32)
         for i in range(n):
             _interleave(planes[i], pictures[i])
-            _tell(pictures[i], flow[i], valid[i], guides[i], self._fixed, told[i])
+            _tell(pictures[i], flow[i], valid[i], guides[i], (self._plate, self._fixed), told[i])
         with torch.inference_mode():
             shown = torch.from_numpy(told).permute(0, 3, 1, 2)
             wanted, correction = self.portrait.infer(shown, code)
@@ -101,7 +101,7 @@ class PortraitCPU:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _interleave(planes: Floats, pictures: Floats) -> None:  # pragma: no cover - compiled
-    """(K,3,S,S) to (K,S,S,4), whose last number stays."""
+    """(K,4,S,S) to (K,S,S,4)."""
     count, colors, height, width = planes.shape
     for k in range(count):
         for row in range(height):
@@ -150,7 +150,7 @@ def _doubled(half: Floats, row: int, out: Floats) -> None:  # pragma: no cover -
 @njit(cache=True, nogil=True, fastmath=True)
 def _color(
     picture: Floats, x: np.float32, y: np.float32
-) -> tuple[np.float32, np.float32, np.float32]:  # pragma: no cover - compiled
+) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # pragma: no cover - compiled
     """Sample (S,S,4) bilinearly, in pixels from the first pixel's center; edges repeat."""
     last = len(picture) - 1
     x = min(max(x, np.float32(0)), np.float32(last))
@@ -166,6 +166,7 @@ def _color(
         w00 * p00[0] + w01 * p01[0] + w10 * p10[0] + w11 * p11[0],
         w00 * p00[1] + w01 * p01[1] + w10 * p10[1] + w11 * p11[1],
         w00 * p00[2] + w01 * p01[2] + w10 * p10[2] + w11 * p11[2],
+        w00 * p00[3] + w01 * p01[3] + w10 * p10[3] + w11 * p11[3],
     )
 
 
@@ -182,9 +183,15 @@ def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _tell(
-    pictures: Floats, flow: Floats, valid: Floats, guides: Floats, fixed: Floats, told: Floats
+    pictures: Floats,
+    flow: Floats,
+    valid: Floats,
+    guides: Floats,
+    same: tuple[Floats, Floats],
+    told: Floats,
 ) -> None:  # pragma: no cover - compiled
     """Warp K keyframes (K,S,S,4) and lay out (q,q,C) what the network is told of each cell."""
+    plate, fixed = same
     count, size = len(pictures), 2 * flow.shape[2]
     dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
     two, one = np.float32(2), np.float32(1)
@@ -194,16 +201,17 @@ def _tell(
             _doubled(flow[k, 1], row, dy)
             for column in range(size):
                 x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
-                red, green, blue = _color(pictures[k], x, y)
+                red, green, blue, coverage = _color(pictures[k], x, y)
+                wall, through = plate[row, column], one - coverage
                 place = told[row >> 2, column >> 2]
                 at = 48 * k + (row & 3) * 4 + (column & 3)
-                place[at] = two * red - one
-                place[at + 16] = two * green - one
-                place[at + 32] = two * blue - one
+                place[at] = two * (red + through * wall[0]) - one
+                place[at + 16] = two * (green + through * wall[1]) - one
+                place[at + 32] = two * (blue + through * wall[2]) - one
     channels = guides.shape[2]
     first = 48 * count
-    plate = first + count
-    drawn = plate + 48
+    behind = first + count
+    drawn = behind + 48
     rest = drawn + 4 * channels
     for y in range(len(told)):
         for x in range(len(told)):
@@ -213,7 +221,7 @@ def _tell(
                 below = valid[k, 2 * y + 1, 2 * x] + valid[k, 2 * y + 1, 2 * x + 1]
                 place[first + k] = np.float32(0.25) * (above + below)
             for c in range(48):
-                place[plate + c] = fixed[y, x, c]
+                place[behind + c] = fixed[y, x, c]
             for sub in range(4):
                 guide = guides[2 * y + (sub >> 1), 2 * x + (sub & 1)]
                 for c in range(channels):
@@ -314,26 +322,30 @@ def _mix(
             priors[count] = np.exp(np.float32(PLATE_LIMIT) * (2 * still[row, column] * trust - 1))
             _weigh(wanted[row, column], priors, decision, soft, hard)
             wall = plate[row, column]
-            a, b = soft[count], hard[count]
-            coarse_red, coarse_green, coarse_blue = a * wall[0], a * wall[1], a * wall[2]
-            red, green, blue = b * wall[0], b * wall[1], b * wall[2]
+            through, showing = soft[count], hard[count]
+            coarse_red, coarse_green = np.float32(0), np.float32(0)
+            coarse_blue, red = np.float32(0), np.float32(0)
+            green, blue = np.float32(0), np.float32(0)
             for k in range(count):
                 a, b = soft[k], hard[k]
                 if a < _NEGLIGIBLE and b < _NEGLIGIBLE:
                     continue
                 x, y = np.float32(column) + dx[k, column], np.float32(row) + dy[k, column]
-                one, two, three = _color(pictures[k], x, y)
+                one, two, three, coverage = _color(pictures[k], x, y)
+                through += a * (1 - coverage)
+                showing += b * (1 - coverage)
                 coarse_red += a * one
                 coarse_green += a * two
                 coarse_blue += a * three
                 red += b * one
                 green += b * two
                 blue += b * three
-            coarse[row, column, 0] = coarse_red
-            coarse[row, column, 1] = coarse_green
-            coarse[row, column, 2] = coarse_blue
-            decided[row, column, 0], decided[row, column, 1] = red, green
-            decided[row, column, 2] = blue
+            coarse[row, column, 0] = coarse_red + through * wall[0]
+            coarse[row, column, 1] = coarse_green + through * wall[1]
+            coarse[row, column, 2] = coarse_blue + through * wall[2]
+            decided[row, column, 0] = red + showing * wall[0]
+            decided[row, column, 1] = green + showing * wall[1]
+            decided[row, column, 2] = blue + showing * wall[2]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
