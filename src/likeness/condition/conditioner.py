@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from likeness import geometry
 from likeness.condition.body import Bodies, bodies, choose_body_keyframes
 from likeness.condition.gallery import (
     KEYFRAMES,
@@ -17,6 +18,7 @@ from likeness.condition.gallery import (
     compensated,
     distances,
     features,
+    turned,
 )
 from likeness.condition.matte import Layers, layered
 from likeness.condition.mesh import PortraitMesh
@@ -139,6 +141,7 @@ class PortraitConditioner:
         params: FaceParams,
         body_keyframes: Ints | Underlay,
         banned: Bools | None = None,
+        turns: Floats | None = None,
     ) -> Condition:
         """Tell the fast generator about N frames: guides, flow to keyframes, keyframes, code.
 
@@ -147,6 +150,7 @@ class PortraitConditioner:
             params: what the face shall do.
             body_keyframes: (N,) keyframes that lend the body, or the frames that are painted over.
             banned: as in `choose_keyframes`.
+            turns: (N,K,2,3) similarities that move the keyframes before they are used.
         """
         half = self.side // 2
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
@@ -162,6 +166,9 @@ class PortraitConditioner:
             pictures[:, -1, :3], pictures[:, -1, 3] = compensated(body_keyframes.pictures), 1
             vertices[:, -1] = below.vertices[..., :2]
             visibility[:, -1] = facing(self.mesh, below)
+        if turns is not None:
+            pictures = turned(pictures.flatten(0, 1), turns.reshape(-1, 2, 3)).view_as(pictures)
+            vertices = geometry.apply(turns, vertices)
         motion = np.empty((len(params), 3 * KEYFRAMES, half, half), np.float32)
         for n, coverage in enumerate(coverages):
             flow, valid = displacements(

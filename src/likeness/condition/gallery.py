@@ -83,6 +83,27 @@ def compensated(pictures: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(sharp.clip(0, 1, sharp))
 
 
+def turned(pictures: torch.Tensor, turns: Floats) -> torch.Tensor:
+    """Move pictures (M,C,h,w) by similarities (M,2,3) in pixels; edges repeat."""
+    import cv2
+
+    moved = torch.empty_like(pictures)
+    for out, picture, turn in zip(moved, pictures, turns, strict=True):
+        # OpenCV counts from the first pixel's center, positions from the corner.
+        centered = turn.astype(np.float64)
+        centered[:, 2] += centered[:, :2].sum(1) * 0.5 - 0.5
+        shown = cv2.warpAffine(
+            np.ascontiguousarray(picture.permute(1, 2, 0).numpy()),
+            centered,
+            picture.shape[:0:-1],
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        shown = shown.clip(0, 1).reshape(*picture.shape[1:], -1)
+        out[:] = torch.from_numpy(shown).permute(2, 0, 1)
+    return moved
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """What N faces do, in units of visible steps."""

@@ -18,6 +18,7 @@ from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscrimi
 from likeness.synthesize.portrait import Portrait, PortraitConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.training import losses
+from likeness.training.augment import random_turns
 from likeness.training.data import FrameBank
 from likeness.training.loop import Losses
 from likeness.types import Condition, FaceParams, Floats, Ints
@@ -39,6 +40,8 @@ class FastConfig:
     apart: int = 25
     """Keyframes this many frames around the wanted one are not offered in training: at run time the
     nearest keyframe is rarely a neighbor in time."""
+    turned: float = 0.5
+    """Share of the draws whose keyframes are turned, shifted and scaled a little."""
     widths: tuple[int, ...] = (32, 64, 96, 128)
     learning_rate: float = 7e-4
     betas: tuple[float, float] = (0.9, 0.99)
@@ -187,7 +190,10 @@ class FastTask:
         unlike = conditioner.bodies(params, real).apart(gallery.bodies)
         unlike += self.config.pose * distances(conditioner.describe(params).pose, gallery.pose)
         body_keyframes = np.where(banned, unlike + 1e9, unlike).argmin(1)
-        condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned)
+        turns = random_turns(
+            random, len(chosen), KEYFRAMES, conditioner.side, self.config.turned
+        )
+        condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned, turns)
         return PortraitSample(condition, real, region_weights(conditioner, params))
 
     def losses(self, sample: PortraitSample, progress: float) -> Losses:

@@ -186,7 +186,7 @@ def trusted(flow: Tensor) -> Tensor:
 
     1 - min_k |way_k| / (REACH S), not below 0: nothing new happens where one keyframe already fits.
     """
-    nearest = flow.norm(dim=2).amin(1, keepdim=True)
+    nearest = flow.square().sum(2).amin(1, keepdim=True).sqrt()
     trust: Tensor = (1 - nearest / (REACH * flow.shape[-1])).clamp(min=0)
     return trust
 
