@@ -24,10 +24,16 @@ _DOUBT = 0.025
 """How far around the person nothing is taken for background, in sides of the crop: loose hair."""
 _STIR = 0.10
 """Departure from the plate, in [0,1], that tells a background that moves from a noisy one."""
+_UNSTEADY, _OFTEN = 0.8, 0.1
+"""Below the first a place is not steady; hidden by a person in a larger share than the second of
+the keyframes, it is near one."""
 _MISSED = 0.5
 """A segmentation that covers less of the face than this has not found the person."""
-_SAME = (0.02, 0.07)
-"""Differences from the plate up to the first are none, from the second on somebody is there."""
+_NOISE = 0.07
+"""Departures from the plate up to this are no person."""
+_SHARE = (0.15, 0.85)
+"""Share of the departure beside it from which on a pixel of the outline is partly and wholly of the
+person."""
 _OTHER = (0.12, 0.25)
 """Differences from the plate that make a strand of hair beside the outline a part of the person."""
 _STRAND = 0.03
@@ -110,7 +116,11 @@ def complete_plate(pictures: torch.Tensor, mattes: torch.Tensor) -> Plate:
         apart = np.abs(colors - middle).mean(1)
         spread[line] = _quantile(apart.astype(np.int16), hidden[:, line], 0.75) / 255
     steady = np.asarray(np.exp(-((cv2.blur(spread, (5, 5)) / _STIR) ** 2)), np.float32)
-    known = (seen >= min(_SAMPLES, len(pictures))).astype(np.float32)
+    # What changes close to a person is more likely loose hair than a wall that moves.
+    hair = (steady < _UNSTEADY) & (hidden.mean(0) > _OFTEN)
+    hair = cv2.dilate(hair.astype(np.uint8), kernel) > 0
+    steady[hair] = 1
+    known = ((seen >= min(_SAMPLES, len(pictures))) & ~hair).astype(np.float32)
     return Plate(fill_holes(picture, known), steady)
 
 
@@ -135,12 +145,14 @@ def refine_mattes(pictures: torch.Tensor, mattes: torch.Tensor, plate: Plate) ->
     refined = torch.empty_like(mattes)
     for out, picture, matte in zip(refined, pictures, mattes.numpy(), strict=True):
         colors = picture.permute(1, 2, 0).numpy().astype(np.float32) / 255
-        apart = cv2.GaussianBlur(np.abs(colors - plate.picture).max(2), (0, 0), 0.7)
+        apart = cv2.GaussianBlur(np.abs(colors - plate.picture).max(2), (0, 0), 0.5)
+        # Where half of the person shows, a picture departs by half of what it does further in.
+        share = apart / np.maximum(cv2.dilate(apart, core), _NOISE)
         coverage = matte.astype(np.float32) / 255
         near, inner = cv2.dilate(coverage, kernel), cv2.erode(coverage, core)
         strands = np.minimum(near, _step(apart, *_OTHER))
         # Inside, skin may look like the wall; only the outline is asked.
-        coverage = np.maximum(coverage * np.maximum(_step(apart, *_SAME), inner), strands)
+        coverage = np.maximum(coverage * np.maximum(_step(share, *_SHARE), inner), strands)
         coverage = 1 - (1 - coverage) * plate.steady
         out[:] = torch.from_numpy((coverage * 255 + 0.5).astype(np.uint8))
     return refined
