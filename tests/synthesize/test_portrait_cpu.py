@@ -48,6 +48,8 @@ def test_compiled_and_torch_draw_the_same(portrait: Portrait) -> None:
     with torch.inference_mode():
         exact = portrait(keyframes, maps, code).numpy()
     fast = PortraitCPU(portrait)(keyframes, maps, code).numpy()
+    told = PortraitCPU(portrait).tell(keyframes, maps)
+    assert (told - portrait.tell(keyframes, maps)).abs().max() < 1e-4
     assert fast.shape == exact.shape
     difference = np.abs(fast - exact)
     assert difference.max() < 0.1 / 255

@@ -16,6 +16,7 @@ from likeness.condition.gallery import KEYFRAMES, Features, Gallery, distances
 from likeness.condition.matte import Layers
 from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscriminator
 from likeness.synthesize.portrait import Portrait, PortraitConfig
+from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.training import losses
 from likeness.training.augment import random_turns
@@ -112,11 +113,14 @@ class PortraitSample:
     """(N,3,h,w) RGB in [0,1]."""
     weight: Tensor
     """(N,1,h,w) importance of each pixel, mean one."""
+    told: Tensor | None = None
+    """What the fast portrait's network is told of the condition, made ahead."""
 
     def to(self, device: torch.device) -> PortraitSample:
         """Return the sample with its pixels on another device."""
         condition = self.condition.to(device)
-        return PortraitSample(condition, self.real.to(device), self.weight.to(device))
+        told = None if self.told is None else self.told.to(device)
+        return PortraitSample(condition, self.real.to(device), self.weight.to(device), told)
 
 
 def rarity(described: Features, seed: int = 0) -> Floats:
@@ -172,6 +176,8 @@ class FastTask:
         assert material.layers is not None  # noqa: S101 - made for this task
         self.generator.plate.copy_(material.layers.plate)
         self.generator.still.copy_(stillness(material.bank, material.layers.plate))
+        # Compiled, and while the step before is still running: half of a step's pixels.
+        self._teller = PortraitCPU(self.generator)
         self.discriminator: nn.Module | None = None
         if config.adversarial > 0:
             self.discriminator = PatchDiscriminator(LIGHT)
@@ -194,7 +200,9 @@ class FastTask:
             random, len(chosen), KEYFRAMES, conditioner.side, self.config.turned
         )
         condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned, turns)
-        return PortraitSample(condition, real, region_weights(conditioner, params))
+        assert condition.keyframes is not None  # noqa: S101 - set by from_keyframes
+        told = self._teller.tell(condition.keyframes, condition.maps)
+        return PortraitSample(condition, real, region_weights(conditioner, params), told)
 
     def losses(self, sample: PortraitSample, progress: float) -> Losses:
         """E = L1 + detail * Laplacian pyramid, plus a hinge discriminator late in training."""
@@ -203,7 +211,7 @@ class FastTask:
         keyframes, code = condition.keyframes, condition.code
         assert keyframes is not None  # noqa: S101 - `sample` sets both
         assert code is not None  # noqa: S101
-        drawn, wish = self.generator.draw(keyframes, condition.maps, code)
+        drawn, wish = self.generator.draw(keyframes, condition.maps, code, sample.told)
         loss = losses.l1(drawn, real, sample.weight)
         loss = loss + self.config.correction * wish.square().mean()
         loss = loss + self.config.detail * losses.laplacian_pyramid(drawn, real, sample.weight, 2)

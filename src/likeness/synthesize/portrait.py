@@ -97,8 +97,17 @@ class Portrait(nn.Module):
         """Draw N frames; see the head of this file for shapes."""
         return self.draw(keyframes, maps, code)[0]
 
-    def draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, keyframes: Tensor, maps: Tensor, code: Tensor, told: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw N frames, and tell how far the warps wanted to be corrected.
+
+        Args:
+            keyframes: as `forward`, like maps and code.
+            maps: see keyframes.
+            code: see keyframes.
+            told: what `tell` answers or `PortraitCPU.tell`, which needs no network and can be made
+                ahead; the canvas in it is replaced.
 
         Returns:
             rgb (N,3,S,S), and the corrections (N,2K,q,q) in FLOW_UNIT before they are limited.
@@ -107,22 +116,14 @@ class Portrait(nn.Module):
         """
         n, k = keyframes.shape[:2]
         size = self.config.size
-        guides, motion = maps[:, :GUIDES], maps[:, GUIDES:].unflatten(1, (k, 3))
+        motion = maps[:, GUIDES:].unflatten(1, (k, 3))
         flow, valid = motion[:, :, :2].flatten(0, 1), motion[:, :, 2]
         pictures = keyframes.flatten(0, 1)
         full = functional.interpolate(flow, size=(size, size), mode="bilinear")
-        with torch.no_grad():
-            warped = self.over_plate(sample(pictures, full))
-        seen = torch.cat(
-            [
-                functional.pixel_unshuffle((warped * 2 - 1).reshape(n, -1, size, size), CELL),
-                functional.avg_pool2d(valid, 2),
-                functional.pixel_unshuffle(self.plate * 2 - 1, CELL).expand(n, -1, -1, -1),
-                functional.pixel_unshuffle(guides * 2 - 1, 2),
-                self.canvas.expand(n, -1, -1, -1),
-            ],
-            1,
-        )
+        if told is None:
+            told = self.tell(keyframes, maps)
+        canvas = self.canvas.expand(n, -1, -1, -1)
+        seen = torch.cat([told[:, : self.config.told - self.config.canvas], canvas], 1)
         answer, correction = self.infer(seen, code)
         wish = correction.float() * FLOW_RATE
         correction = functional.interpolate(
@@ -141,6 +142,27 @@ class Portrait(nn.Module):
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
         return blended + residual, wish
+
+    def tell(self, keyframes: Tensor, maps: Tensor) -> Tensor:
+        """Lay out what the network is told, (N,told,q,q), each cell's pixels as channels."""
+        n, k = keyframes.shape[:2]
+        size = self.config.size
+        motion = maps[:, GUIDES:].unflatten(1, (k, 3))
+        with torch.no_grad():
+            full = functional.interpolate(
+                motion[:, :, :2].flatten(0, 1), size=(size, size), mode="bilinear"
+            )
+            warped = self.over_plate(sample(keyframes.flatten(0, 1), full))
+            return torch.cat(
+                [
+                    functional.pixel_unshuffle((warped * 2 - 1).reshape(n, -1, size, size), CELL),
+                    functional.avg_pool2d(motion[:, :, 2], 2),
+                    functional.pixel_unshuffle(self.plate * 2 - 1, CELL).expand(n, -1, -1, -1),
+                    functional.pixel_unshuffle(maps[:, :GUIDES] * 2 - 1, 2),
+                    self.canvas.expand(n, -1, -1, -1),
+                ],
+                1,
+            )
 
     def over_plate(self, layers: Tensor) -> Tensor:
         """Lay (M,4,S,S) color times coverage and coverage over the plate: (M,3,S,S)."""

@@ -52,21 +52,32 @@ class PortraitCPU:
         pieces = zip(keyframes.split(part), maps.split(part), code.split(part), strict=True)
         return torch.cat([self._draw(*piece) for piece in pieces])
 
-    def _draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
+    def tell(self, keyframes: Tensor, maps: Tensor) -> Tensor:
+        """Lay out what the network is told, (N,told,q,q); shapes as `Portrait.forward`."""
+        told, _ = self._tell(keyframes, maps)
+        return torch.from_numpy(told).permute(0, 3, 1, 2)
+
+    def _tell(self, keyframes: Tensor, maps: Tensor) -> tuple[Floats, Floats]:
+        """(N,q,q,told) what the network is told, and (N,K,S,S,4) the keyframes it was told of."""
         n, k = keyframes.shape[:2]
         size, cells = self._size, self._cells
         planes = keyframes.contiguous().numpy()
         # Four numbers a pixel lie together: they are read and weighed at once.
         pictures = np.empty((n, k, size, size, 4), np.float32)
         guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
-        motion = maps[:, GUIDES:].unflatten(1, (k, 3))
-        flow = motion[:, :, :2].contiguous().numpy()
-        valid = motion[:, :, 2].contiguous().numpy()
+        flow, valid = _motion(maps, k)
         told = np.empty((n, cells, cells, self.portrait.config.told), np.float32)
-        answer = np.empty((n, size, size, 3), np.float32)
+        same = (self._plate, self._fixed)
         for i in range(n):
             _interleave(planes[i], pictures[i])
-            _tell(pictures[i], flow[i], valid[i], guides[i], (self._plate, self._fixed), told[i])
+            _tell(pictures[i], flow[i], valid[i], guides[i], same, told[i])
+        return told, pictures
+
+    def _draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
+        n, k = keyframes.shape[:2]
+        told, pictures = self._tell(keyframes, maps)
+        flow, valid = _motion(maps, k)
+        answer = np.empty((n, self._size, self._size, 3), np.float32)
         with torch.inference_mode():
             shown = torch.from_numpy(told).permute(0, 3, 1, 2)
             wanted, correction = self.portrait.infer(shown, code)
@@ -97,6 +108,12 @@ class PortraitCPU:
         answer = np.asarray(cv2.blur(coarse, (5, 5), borderType=edge), np.float32)
         _complete(decided, low, wanted, answer)
         return answer
+
+
+def _motion(maps: Tensor, keyframes: int) -> tuple[Floats, Floats]:
+    """(N,K,2,h,w) flow and (N,K,h,w) validity."""
+    motion = maps[:, GUIDES:].unflatten(1, (keyframes, 3))
+    return motion[:, :, :2].contiguous().numpy(), motion[:, :, 2].contiguous().numpy()
 
 
 @njit(cache=True, nogil=True, fastmath=True)
