@@ -34,7 +34,11 @@ def scene(count: int = 12, span: float = 36.0) -> tuple[torch.Tensor, torch.Tens
         pictures.append(matte * np.array([0.1, 0.05, 0.05]) + (1 - matte) * wall())
         mattes.append(matte[..., 0])
         outlines.append(np.stack([x + 6 * np.cos(angles), 32 + 6 * np.sin(angles)], 1))
-    return _bytes(np.stack(pictures)).permute(0, 3, 1, 2), _bytes(np.stack(mattes)), np.stack(outlines)
+    return (
+        _bytes(np.stack(pictures)).permute(0, 3, 1, 2),
+        _bytes(np.stack(mattes)),
+        np.stack(outlines),
+    )
 
 
 def _bytes(values: Floats) -> torch.Tensor:

@@ -21,8 +21,9 @@ from likeness.methods.reenact_tasks import (
 )
 from likeness.methods.reenact_train import ReenactTraining, train_portrait
 from likeness.store import load_bundle
+from likeness.synthesize.portrait import Portrait
 from likeness.training.data import fill_bank
-from likeness.types import Bundle, Shot, Window
+from likeness.types import Bundle, Shot, Weights, Window
 
 SMALL = ReenactTraining(
     size=64,
@@ -51,6 +52,43 @@ def test_a_saved_portrait_draws_what_it_drew(trained: tuple[Path, Bundle]) -> No
     again = after.draw(after.condition(after.shot.params, window))
     assert drawn.shape == (3, 3, 64, 64)
     torch.testing.assert_close(drawn, again, atol=1e-5, rtol=0)
+
+
+def test_a_portrait_of_the_earlier_network_asks_to_be_trained_again(
+    trained: tuple[Path, Bundle],
+) -> None:
+    _, bundle = trained
+    # As they were: no cells, and no part called unet.
+    config = {"size": 64, "keyframes": 5, "widths": [8, 8, 8, 8, 8], "canvas": 8}
+    before = Weights("portrait", config, {"stem.weight": torch.zeros(8, 94, 3, 3)})
+    networks = {**bundle.networks, "generator": before}
+    with pytest.raises(BundleError, match=r"earlier version.*Train the portrait again"):
+        open_portrait(replace(bundle, networks=networks))
+    kept = bundle.networks["gallery"]
+    tensors = {name: value for name, value in kept.tensors.items() if name != "mattes"}
+    networks = {**bundle.networks, "gallery": replace(kept, tensors=tensors)}
+    with pytest.raises(BundleError, match="lack their mattes"):
+        open_portrait(replace(bundle, networks=networks))
+
+
+def test_what_stands_behind_the_head_does_not_move_with_it(
+    trained: tuple[Path, Bundle],
+) -> None:
+    portrait = open_portrait(trained[1])
+    gallery = portrait.gallery
+    assert gallery is not None
+    coverage = gallery.pictures[:, 3].float() / 255
+    # The actor stands in the middle; the upper corners are wall in every keyframe.
+    assert coverage[:, 20:40, 26:38].min() > 0.9
+    assert coverage[:, :8, :8].max() < 0.1
+    assert isinstance(portrait.generator, Portrait)
+    plate = portrait.generator.plate[0]
+    told = portrait.condition(portrait.shot.params, Window(30, 36))
+    assert told.keyframes is not None
+    flow = told.maps[:, 9:11, :4, :4]
+    assert flow.abs().max() < 64
+    corner = portrait.draw(told)[:, :, :6, :6]
+    assert (corner - plate[:, :6, :6]).abs().max() < 0.1
 
 
 def test_windows_do_not_change_the_picture(trained: tuple[Path, Bundle]) -> None:

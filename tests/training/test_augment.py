@@ -16,7 +16,10 @@ def test_turned_pictures_and_turned_places_agree() -> None:
     spots = [np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / 18) for x, y in places]
     moved = turned(torch.from_numpy(np.stack(spots)[:, None].astype(np.float32)), turns)[:, 0]
     weight = moved / moved.sum((1, 2), keepdim=True)
-    centers = np.stack([(weight * torch.from_numpy(xs)).sum((1, 2)), (weight * torch.from_numpy(ys)).sum((1, 2))], 1)
+    centers = np.stack(
+        [(weight * torch.from_numpy(xs)).sum((1, 2)), (weight * torch.from_numpy(ys)).sum((1, 2))],
+        1,
+    )
     expected = geometry.apply(turns, places[:, None])[:, 0]
     assert np.abs(centers - expected).max() < 0.1
     assert np.abs(expected - places).max() > 1

@@ -195,6 +195,8 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitModel:
     generator = build(bundle.networks["generator"], recipe.network)
     layers = None
     if isinstance(generator, Portrait):
+        if "mattes" not in kept:
+            raise BundleError("the bundle's keyframes lack their mattes; train it again")
         layers = Layers(kept["mattes"], generator.plate[0])
     gallery = conditioner.gallery(
         select(bundle.shot.params, times), kept["pictures"], times, layers

@@ -196,9 +196,7 @@ class FastTask:
         unlike = conditioner.bodies(params, real).apart(gallery.bodies)
         unlike += self.config.pose * distances(conditioner.describe(params).pose, gallery.pose)
         body_keyframes = np.where(banned, unlike + 1e9, unlike).argmin(1)
-        turns = random_turns(
-            random, len(chosen), KEYFRAMES, conditioner.side, self.config.turned
-        )
+        turns = random_turns(random, len(chosen), KEYFRAMES, conditioner.side, self.config.turned)
         condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned, turns)
         assert condition.keyframes is not None  # noqa: S101 - set by from_keyframes
         told = self._teller.tell(condition.keyframes, condition.maps)

@@ -162,9 +162,7 @@ def train_portrait(
     run = _Run(output / "resume", settings.digest(config, shot.clip.digest), resume)
     bank = fill_bank(shot.clip, crop, rows + first, run.crops, progress)
     if isinstance(config.recipe, FastConfig | PaperConfig):
-        material = _material(
-            conditioner, shot, bank, rows, config, device or torch.device("cpu")
-        )
+        material = _material(conditioner, shot, bank, rows, config, device or torch.device("cpu"))
         networks, learned = _learn(material, shot, train_frames, config, run, progress)
     else:
         footage = Footage(conditioner, select(shot.params, rows), bank, rows)

@@ -7,8 +7,8 @@ Unlike the paper's renderer nothing has to be remembered that a keyframe shows: 
 quarter of the resolution (`portrait_unet`) answers, per pixel, how much of each warped keyframe and
 of the background plate to take and what to add, and per 4x4 pixels how to correct each warp.
 
-Keyframes are layers, color times coverage and coverage: what moves is the person alone, over a plate
-that stands still.
+Keyframes are layers, color times coverage and coverage: what moves is the person alone, over a
+plate that stands still.
 
 Input: keyframes (N,K,4,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
 and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
@@ -61,7 +61,7 @@ class PortraitConfig:
 
     @property
     def told(self) -> int:
-        """Channels that the network is told per cell: keyframes, validity, plate, guides, canvas."""
+        """Channels per cell that the network is told: keyframes, validity, plate, guides, canvas."""
         return (3 * self.keyframes + 3) * CELL**2 + self.keyframes + 4 * GUIDES + self.canvas
 
     def limited(self, wish: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from likeness.track.detect import Image
 from likeness.track.matte import at_edges, person_likelihoods
 from likeness.training.data import FrameBank
 from likeness.types import Floats, Ints
@@ -46,6 +47,6 @@ def _around(bank: FrameBank, row: int) -> list[int]:
     return [row, *(other for other in beside if abs(bank.times[other] - bank.times[row]) == 1)]
 
 
-def _images(bank: FrameBank, rows: list[int]) -> Iterator[np.ndarray]:
+def _images(bank: FrameBank, rows: list[int]) -> Iterator[Image]:
     for row in rows:
         yield np.ascontiguousarray(bank.raw(np.array([row]))[0].permute(1, 2, 0).numpy())
