@@ -30,6 +30,8 @@ VARIANTS = {
     "body of the keyframe nearest in pose": replace(FULL, fast=FastConfig(pose=1e6)),
     "neighbors in time offered": replace(FULL, fast=FastConfig(apart=0)),
     "with a patch discriminator": replace(FULL, fast=FastConfig(adversarial=0.01)),
+    "keyframes in one piece": replace(FULL, fast=FastConfig(layers=False)),
+    "keyframes never turned": replace(FULL, fast=FastConfig(turned=0)),
     "paper": replace(FULL, preset="paper"),
 }
 COLUMNS = (

@@ -41,6 +41,8 @@ class FastConfig:
     apart: int = 25
     """Keyframes this many frames around the wanted one are not offered in training: at run time the
     nearest keyframe is rarely a neighbor in time."""
+    layers: bool = True
+    """Cut the person out of the keyframes; without, walls are warped with the head."""
     turned: float = 0.5
     """Share of the draws whose keyframes are turned, shifted and scaled a little."""
     widths: tuple[int, ...] = (32, 64, 96, 128)

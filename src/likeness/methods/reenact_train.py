@@ -322,7 +322,8 @@ def _material(
     pictures, kept = bank.raw(picked), select(params, picked)
     layers = None
     if config.preset == "fast":
-        layers = separate(pictures, cut_out(bank, picked), conditioner.outlines(kept))
+        mattes = cut_out(bank, picked) if config.fast.layers else torch.zeros_like(pictures[:, 0])
+        layers = separate(pictures, mattes, conditioner.outlines(kept))
     gallery = conditioner.gallery(kept, pictures, rows[picked], layers)
     return Material(conditioner, gallery, bank, shot.params, rows, device, layers)
 
