@@ -52,7 +52,7 @@ def test_compiled_and_torch_draw_the_same(portrait: Portrait) -> None:
     assert (told - portrait.tell(keyframes, maps)).abs().max() < 1e-4
     assert fast.shape == exact.shape
     difference = np.abs(fast - exact)
-    assert difference.max() < 0.1 / 255
+    assert difference.max() < 0.2 / 255
 
 
 def test_a_window_of_any_length_draws_the_same(portrait: Portrait) -> None:

@@ -37,6 +37,8 @@ FLOW_RATE = 0.25
 """Units per one of the network's answer; slows corrections down against everything else."""
 PLATE_LIMIT = 5.0
 """Logarithm of how far a pixel's stillness speaks for or against the background plate."""
+OUTLINE = 2.5
+"""Logarithm of how much more the keyframe that lends the body weighs where coverages are apart."""
 REACH = 1 / 16
 """Sides of the crop: where all warps come from farther away, stillness is not to be trusted."""
 
@@ -61,8 +63,14 @@ class PortraitConfig:
 
     @property
     def told(self) -> int:
-        """Channels per cell that the network is told: keyframes, validity, plate, guides, canvas."""
-        return (3 * self.keyframes + 3) * CELL**2 + self.keyframes + 4 * GUIDES + self.canvas
+        """Channels per cell that the network is told, in the order of `Portrait.tell`."""
+        pixels = 3 * self.keyframes + 3 + 1
+        return pixels * CELL**2 + self.keyframes + 4 * GUIDES + self.canvas
+
+    @property
+    def parting(self) -> slice:
+        """Those of the channels that tell how far coverages are apart, pixel by pixel."""
+        return slice(self.told - self.canvas - CELL**2, self.told - self.canvas)
 
     def limited(self, wish: Tensor) -> Tensor:
         """Return corrections in crop pixels from wished ones in FLOW_UNIT."""
@@ -140,8 +148,19 @@ class Portrait(nn.Module):
         still = self.still * trusted(full.unflatten(0, (n, k)))
         plate = PLATE_LIMIT * (2 * still - 1)
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
-        blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
+        # Two outlines blended are two outlines seen. Where one keyframe shows the person and another
+        # the wall, the one that lends the body, which seldom changes, draws the line at first.
+        apart = functional.pixel_shuffle(told[:, self.config.parting], CELL)
+        prior = prior + OUTLINE * apart * self.drawer
+        blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain, apart)
         return blended + residual, wish
+
+    @property
+    def drawer(self) -> Tensor:
+        """(1,K+1,1,1): 1 for the keyframe that lends the body, the last before the plate."""
+        k = self.config.keyframes
+        chosen = torch.arange(k + 1, device=self.plate.device) == k - 1
+        return chosen.to(self.plate.dtype)[None, :, None, None]
 
     def tell(self, keyframes: Tensor, maps: Tensor) -> Tensor:
         """Lay out what the network is told, (N,told,q,q), each cell's pixels as channels."""
@@ -152,13 +171,16 @@ class Portrait(nn.Module):
             full = functional.interpolate(
                 motion[:, :, :2].flatten(0, 1), size=(size, size), mode="bilinear"
             )
-            warped = self.over_plate(sample(keyframes.flatten(0, 1), full))
+            layers = sample(keyframes.flatten(0, 1), full)
+            warped, coverage = self.over_plate(layers), layers[:, 3].unflatten(0, (n, k))
+            apart = coverage.amax(1, keepdim=True) - coverage.amin(1, keepdim=True)
             return torch.cat(
                 [
                     functional.pixel_unshuffle((warped * 2 - 1).reshape(n, -1, size, size), CELL),
                     functional.avg_pool2d(motion[:, :, 2], 2),
                     functional.pixel_unshuffle(self.plate * 2 - 1, CELL).expand(n, -1, -1, -1),
                     functional.pixel_unshuffle(maps[:, :GUIDES] * 2 - 1, 2),
+                    functional.pixel_unshuffle(apart, CELL),
                     self.canvas.expand(n, -1, -1, -1),
                 ],
                 1,
@@ -168,16 +190,20 @@ class Portrait(nn.Module):
         """Lay (M,4,S,S) color times coverage and coverage over the plate: (M,3,S,S)."""
         return layers[:, :3] + (1 - layers[:, 3:]) * self.plate
 
-    def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
+    def _blend(
+        self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor, apart: Tensor
+    ) -> Tensor:
         """Blend K pictures x_k and the plate in two bands, as Burt and Adelson's spline does.
 
-        coarse = B(sum_k w_k x_k), w = softmax(s + p); fine = (1 + g) (1 - B)(sum_k v_k x_k),
-        v = softmax(decision * s + p), with B a blur; answer = coarse + fine.
+        coarse = B(sum_k w_k x_k), w = softmax(c s + p); fine = (1 + g) (1 - B)(sum_k v_k x_k),
+        v = softmax(decision * s + p), with B a blur; answer = coarse + fine. c is 1, but grows to
+        `decision` where coverages are apart: an outline is in one place or in another.
         """
         n = pictures.shape[0]
         candidates = torch.cat([pictures, self.plate.expand(n, -1, -1, -1)[:, None]], 1)
         blends = []
-        for sharpness in (1.0, self.config.decision):
+        decision = self.config.decision
+        for sharpness in (1 + (decision - 1) * apart, decision):
             weights = (sharpness * scores + prior).softmax(1)
             blends.append((weights[:, :, None] * candidates).sum(1))
         decided = blends[1]
@@ -214,13 +240,13 @@ def trusted(flow: Tensor) -> Tensor:
 
 
 def antialias(pixels: Tensor) -> Tensor:
-    """Smooth (N,C,S,S) by [1 2 1]/4 along both axes, edges repeated.
+    """Smooth (N,C,S,S) by [1 2 2 2 1]/8 along both axes, edges repeated.
 
-    The filter passes no checkerboard. Without it the loss of local contrast is served by dots along
-    outlines that cannot be placed.
+    The filter passes no pattern that repeats from cell to cell or within one. Without it the loss
+    of local contrast is served by dots along outlines that cannot be placed.
     """
-    padded = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
-    return functional.avg_pool2d(functional.avg_pool2d(padded, 2, 1), 2, 1)
+    padded = functional.pad(pixels, (2, 2, 2, 2), mode="replicate")
+    return functional.avg_pool2d(functional.avg_pool2d(padded, CELL, 1), 2, 1)
 
 
 def at_size(weights: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:

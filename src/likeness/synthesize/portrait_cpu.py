@@ -16,13 +16,13 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
-from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, REACH, Portrait
+from likeness.synthesize.portrait import FLOW_RATE, GUIDES, OUTLINE, PLATE_LIMIT, REACH, Portrait
 from likeness.synthesize.portrait_unet import CELL
 from likeness.types import Floats, Ints
 
 _NEGLIGIBLE = 5e-4
 """Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
-_UNDOTTED = np.array([1, 2, 1], np.float32) / 4
+_UNDOTTED = np.array([1, 2, 2, 2, 1], np.float32) / 8
 """The filter of `portrait.antialias` along one axis."""
 _TOLD_BYTES = 48 * 2**20
 """Most memory for what the network is told at once: eight frames at 256, two at 512."""
@@ -85,11 +85,17 @@ class PortraitCPU:
             moves = moved.unflatten(1, (k, 2)).contiguous().numpy()
             scores = wanted.float().permute(0, 2, 3, 1).contiguous().numpy()
         for i in range(n):
-            answer[i] = self._blend(pictures[i], flow[i], moves[i], valid[i], scores[i])
+            parting = told[i, :, :, self.portrait.config.parting]
+            warps = (flow[i], moves[i], valid[i])
+            answer[i] = self._blend(pictures[i], warps, scores[i], parting)
         return torch.from_numpy(answer).permute(0, 3, 1, 2)
 
     def _blend(
-        self, pictures: Floats, flow: Floats, moves: Floats, valid: Floats, scores: Floats
+        self,
+        pictures: Floats,
+        warps: tuple[Floats, Floats, Floats],
+        scores: Floats,
+        parting: Floats,
     ) -> Floats:
         """(S,S,3): both bands blended, sharpened by the gain, completed by the residual."""
         import cv2
@@ -102,8 +108,8 @@ class PortraitCPU:
         edge = cv2.BORDER_REPLICATE
         cv2.sepFilter2D(wanted, -1, _UNDOTTED, _UNDOTTED, wanted, borderType=edge)
         decision = self.portrait.config.decision
-        fixed = (self._plate, self._still)
-        _mix(pictures, flow, moves, valid, wanted, fixed, decision, coarse, decided)
+        fixed = (self._plate, self._still, parting)
+        _mix(pictures, *warps, wanted, fixed, decision, coarse, decided)
         low = np.asarray(cv2.blur(decided, (5, 5), borderType=edge), np.float32)
         answer = np.asarray(cv2.blur(coarse, (5, 5), borderType=edge), np.float32)
         _complete(decided, low, wanted, answer)
@@ -211,8 +217,11 @@ def _tell(
     plate, fixed = same
     count, size = len(pictures), 2 * flow.shape[2]
     dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
+    least, most = np.empty(size, np.float32), np.empty(size, np.float32)
     two, one = np.float32(2), np.float32(1)
+    apart = told.shape[2] - (fixed.shape[2] - 48) - 16
     for row in range(size):
+        least[:], most[:] = one, np.float32(0)
         for k in range(count):
             _doubled(flow[k, 0], row, dx)
             _doubled(flow[k, 1], row, dy)
@@ -225,11 +234,16 @@ def _tell(
                 place[at] = two * (red + through * wall[0]) - one
                 place[at + 16] = two * (green + through * wall[1]) - one
                 place[at + 32] = two * (blue + through * wall[2]) - one
+                least[column] = min(least[column], coverage)
+                most[column] = max(most[column], coverage)
+        for column in range(size):
+            at = apart + (row & 3) * 4 + (column & 3)
+            told[row >> 2, column >> 2, at] = most[column] - least[column]
     channels = guides.shape[2]
     first = 48 * count
     behind = first + count
     drawn = behind + 48
-    rest = drawn + 4 * channels
+    rest = apart + 16
     for y in range(len(told)):
         for x in range(len(told)):
             place = told[y, x]
@@ -275,21 +289,25 @@ def _shortest(dx: Floats, dy: Floats, length: Floats) -> None:  # pragma: no cov
 def _weigh(
     scores: Floats,
     priors: Floats,
+    apart: float,
     decision: float,
     soft: Floats,
     hard: Floats,
 ) -> None:  # pragma: no cover - compiled
-    """Write softmax(4 s + log p) and softmax(decision * 4 s + log p) of a pixel's candidates.
+    """Write softmax(c 4 s + log p) and softmax(decision * 4 s + log p) of a pixel's candidates.
 
-    Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
+    c grows from 1 to `decision` where coverages are `apart`. Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
     """
     most = scores[0]
     for k in range(1, len(priors)):
         most = max(most, scores[k])
     sum_soft, sum_hard = np.float32(0), np.float32(0)
+    sharp = np.float32(1 + (decision - 1) * apart)
     for k in range(len(priors)):
         e = np.exp(np.float32(4) * (scores[k] - most))
         soft[k], hard[k] = priors[k] * e, priors[k] * _power(e, decision)
+        if apart > 0:
+            soft[k] = priors[k] * np.exp(np.float32(4) * sharp * (scores[k] - most))
         sum_soft += soft[k]
         sum_hard += hard[k]
     sum_soft, sum_hard = np.float32(1) / sum_soft, np.float32(1) / sum_hard
@@ -305,13 +323,13 @@ def _mix(
     moves: Floats,
     valid: Floats,
     wanted: Floats,
-    fixed: tuple[Floats, Floats],
+    fixed: tuple[Floats, Floats, Floats],
     decision: float,
     coarse: Floats,
     decided: Floats,
 ) -> None:  # pragma: no cover - compiled
     """Blend K corrected warps and the plate, softly and decidedly, into two (S,S,3) pictures."""
-    plate, still = fixed
+    plate, still, parting = fixed
     count, size = len(pictures), pictures.shape[1]
     dx, dy = np.empty((count, size), np.float32), np.empty((count, size), np.float32)
     visibility, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
@@ -337,7 +355,9 @@ def _mix(
                 priors[k] = visibility[k, column] + np.float32(1e-3)
             trust = max(np.float32(0), 1 - nearest[column] / (REACH * size))
             priors[count] = np.exp(np.float32(PLATE_LIMIT) * (2 * still[row, column] * trust - 1))
-            _weigh(wanted[row, column], priors, decision, soft, hard)
+            apart = parting[row >> 2, column >> 2, (row & 3) * 4 + (column & 3)]
+            priors[count - 1] *= np.exp(np.float32(OUTLINE) * apart)
+            _weigh(wanted[row, column], priors, apart, decision, soft, hard)
             wall = plate[row, column]
             through, showing = soft[count], hard[count]
             coarse_red, coarse_green = np.float32(0), np.float32(0)
