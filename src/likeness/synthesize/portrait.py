@@ -148,7 +148,7 @@ class Portrait(nn.Module):
         still = self.still * trusted(full.unflatten(0, (n, k)))
         plate = PLATE_LIMIT * (2 * still - 1)
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
-        # Two outlines blended are two outlines seen. Where one keyframe shows the person and another
+        # Two outlines blended are two outlines seen. Where one keyframe has the person and another
         # the wall, the one that lends the body, which seldom changes, draws the line at first.
         apart = functional.pixel_shuffle(told[:, self.config.parting], CELL)
         prior = prior + OUTLINE * apart * self.drawer

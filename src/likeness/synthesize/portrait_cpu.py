@@ -296,7 +296,8 @@ def _weigh(
 ) -> None:  # pragma: no cover - compiled
     """Write softmax(c 4 s + log p) and softmax(decision * 4 s + log p) of a pixel's candidates.
 
-    c grows from 1 to `decision` where coverages are `apart`. Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
+    c grows from 1 to `decision` where coverages are `apart`. Priors are factors here:
+    softmax(s + log p) is p exp(s), brought to the sum one.
     """
     most = scores[0]
     for k in range(1, len(priors)):
