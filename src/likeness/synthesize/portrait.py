@@ -35,8 +35,12 @@ FLOW_LIMIT = 8.0
 
 FLOW_RATE = 0.25
 """Units per one of the network's answer; slows corrections down against everything else."""
-PLATE_LIMIT = 5.0
-"""Logarithm of how far a pixel's stillness speaks for or against the background plate."""
+PLATE_MOST, PLATE_LEAST = 5.0, -9.0
+"""Logarithms of what the bare plate weighs where nothing else was ever seen, and elsewhere: there
+even a keyframe that did not see the place is the better guess."""
+FADE = 0.25
+"""Share of fine detail that may be taken away: a network that can't tell where hair lies would blur
+it all, and layers that stand over a plate are sharp already."""
 OUTLINE = 2.5
 """Logarithm of how much more the keyframe that lends the body weighs where coverages are apart."""
 REACH = 1 / 16
@@ -141,12 +145,13 @@ class Portrait(nn.Module):
         corrected = self.over_plate(corrected)
         answer = antialias(functional.pixel_shuffle(answer.float(), CELL))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
+        gain = torch.where(gain < 0, FADE * torch.tanh(gain / FADE), gain)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
         # but with nearly all where nothing ever moved: there it is exact and cannot swim. A head
         # that goes farther than any keyframe's gets to places where nothing had moved before.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
         still = self.still * trusted(full.unflatten(0, (n, k)))
-        plate = PLATE_LIMIT * (2 * still - 1)
+        plate = PLATE_LEAST + (PLATE_MOST - PLATE_LEAST) * still
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
         # Two outlines blended are two outlines seen. Where one keyframe has the person and another
         # the wall, the one that lends the body, which seldom changes, draws the line at first.

@@ -16,7 +16,16 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
-from likeness.synthesize.portrait import FLOW_RATE, GUIDES, OUTLINE, PLATE_LIMIT, REACH, Portrait
+from likeness.synthesize.portrait import (
+    FADE,
+    FLOW_RATE,
+    GUIDES,
+    OUTLINE,
+    PLATE_LEAST,
+    PLATE_MOST,
+    REACH,
+    Portrait,
+)
 from likeness.synthesize.portrait_unet import CELL
 from likeness.types import Floats, Ints
 
@@ -355,7 +364,8 @@ def _mix(
             for k in range(count):
                 priors[k] = visibility[k, column] + np.float32(1e-3)
             trust = max(np.float32(0), 1 - nearest[column] / (REACH * size))
-            priors[count] = np.exp(np.float32(PLATE_LIMIT) * (2 * still[row, column] * trust - 1))
+            bare = (PLATE_MOST - PLATE_LEAST) * still[row, column] * trust
+            priors[count] = np.exp(np.float32(PLATE_LEAST + bare))
             apart = parting[row >> 2, column >> 2, (row & 3) * 4 + (column & 3)]
             priors[count - 1] *= np.exp(np.float32(OUTLINE) * apart)
             _weigh(wanted[row, column], priors, apart, decision, soft, hard)
@@ -395,7 +405,8 @@ def _complete(
     for row in range(len(answer)):
         for column in range(answer.shape[1]):
             last = wanted[row, column]
-            gain = 1 + last[first + 3]
+            gain = last[first + 3]
+            gain = 1 + (gain if gain >= 0 else FADE * np.tanh(gain / np.float32(FADE)))
             for c in range(3):
                 fine = decided[row, column, c] - low[row, column, c]
                 answer[row, column, c] += gain * fine + last[first + c]
