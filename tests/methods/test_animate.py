@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.condition.conditioner import select
+from likeness.condition.matte import fill_holes
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, ContractError
 from likeness.face3d.camera import camera_points, pixels
@@ -19,7 +20,7 @@ from likeness.fit.transfer import rest_frame
 from likeness.methods.animate import AnimateConfig, Animation, Photo, fitted_picture
 from likeness.methods.animate_mesh import PhotoMesh
 from likeness.methods.animate_motion import Head, Motion, MotionConfig, bound, move
-from likeness.methods.animate_photo import fill_holes, one_body, polygon
+from likeness.methods.animate_photo import one_body, polygon
 from likeness.methods.animate_plain import plain_warp
 from likeness.methods.animate_residual import Residual
 from likeness.metrics.image import psnr

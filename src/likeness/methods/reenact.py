@@ -190,17 +190,8 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitModel:
             bundle.people,
         )
         return PortraitModel(*known, editor=editor)
-    kept = bundle.networks["gallery"].tensors
-    times = kept["times"].numpy()
     generator = build(bundle.networks["generator"], recipe.network)
-    layers = None
-    if isinstance(generator, Portrait):
-        if "mattes" not in kept:
-            raise BundleError("the bundle's keyframes lack their mattes; train it again")
-        layers = Layers(kept["mattes"], generator.plate[0])
-    gallery = conditioner.gallery(
-        select(bundle.shot.params, times), kept["pictures"], times, layers
-    )
+    gallery = _gallery(bundle, bundle.shot, conditioner, generator)
     generator = prepared(generator, torch.float32).to(device)
     compiled = None
     if isinstance(generator, Portrait) and device.type == "cpu":
@@ -217,6 +208,19 @@ def open_portrait(bundle: Bundle, device: torch.device = CPU) -> PortraitModel:
         device,
         compiled,
     )
+
+
+def _gallery(
+    bundle: Bundle, shot: Shot, conditioner: PortraitConditioner, generator: nn.Module
+) -> Gallery:
+    """Make the keyframes of a bundle ready, for the fast portrait as layers over its plate."""
+    kept = bundle.networks["gallery"].tensors
+    times, layers = kept["times"].numpy(), None
+    if isinstance(generator, Portrait):
+        if "mattes" not in kept:
+            raise BundleError("the bundle's keyframes lack their mattes; train it again")
+        layers = Layers(kept["mattes"], generator.plate[0])
+    return conditioner.gallery(select(shot.params, times), kept["pictures"], times, layers)
 
 
 @dataclass(frozen=True, eq=False)

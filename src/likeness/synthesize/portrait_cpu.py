@@ -26,8 +26,16 @@ from likeness.synthesize.portrait import (
     REACH,
     Portrait,
 )
+from likeness.synthesize.portrait_sampling import (
+    add_enlarged,
+    color,
+    doubled,
+    interleave,
+    shortest,
+    taps_at,
+)
 from likeness.synthesize.portrait_unet import CELL
-from likeness.types import Floats, Ints
+from likeness.types import Floats
 
 _NEGLIGIBLE = 5e-4
 """Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
@@ -78,7 +86,7 @@ class PortraitCPU:
         told = np.empty((n, cells, cells, self.portrait.config.told), np.float32)
         same = (self._plate, self._fixed)
         for i in range(n):
-            _interleave(planes[i], pictures[i])
+            interleave(planes[i], pictures[i])
             _tell(pictures[i], flow[i], valid[i], guides[i], same, told[i])
         return told, pictures
 
@@ -132,17 +140,6 @@ def _motion(maps: Tensor, keyframes: int) -> tuple[Floats, Floats]:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _interleave(planes: Floats, pictures: Floats) -> None:  # pragma: no cover - compiled
-    """(K,4,S,S) to (K,S,S,4)."""
-    count, colors, height, width = planes.shape
-    for k in range(count):
-        for row in range(height):
-            for column in range(width):
-                for c in range(colors):
-                    pictures[k, row, column, c] = planes[k, c, row, column]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
 def _shuffle(scores: Floats, wanted: Floats) -> None:  # pragma: no cover - compiled
     """(q,q,16C) to (4q,4q,C): what the pixels of a cell are told apart."""
     for row in range(wanted.shape[0]):
@@ -150,56 +147,6 @@ def _shuffle(scores: Floats, wanted: Floats) -> None:  # pragma: no cover - comp
             sub = (row & 3) * 4 + (column & 3)
             for c in range(wanted.shape[2]):
                 wanted[row, column, c] = scores[row >> 2, column >> 2, 16 * c + sub]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _taps(place: float, size: int) -> tuple[int, int, np.float32]:  # pragma: no cover - compiled
-    """Two pixels around a position (corner origin) and the weight of the second; edges repeat."""
-    centered = min(max(place - 0.5, 0.0), size - 1.0)
-    first = int(centered)
-    return first, min(first + 1, size - 1), np.float32(centered - first)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _doubled(half: Floats, row: int, out: Floats) -> None:  # pragma: no cover - compiled
-    """Write row `row` of a (h,w) map at twice its size, bilinearly, to (2w,)."""
-    count, width = half.shape
-    first = max((row - 1) >> 1, 0)
-    second = min(((row - 1) >> 1) + 1, count - 1)
-    down = np.float32(0.25 if row & 1 else 0.75)
-    quarter, most = np.float32(0.25), np.float32(0.75)
-    above, below = half[first], half[second]
-    here = (1 - down) * above[0] + down * below[0]
-    before = here
-    for x in range(width):
-        x1 = min(x + 1, width - 1)
-        after = (1 - down) * above[x1] + down * below[x1]
-        out[2 * x] = quarter * before + most * here
-        out[2 * x + 1] = most * here + quarter * after
-        before, here = here, after
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _color(
-    picture: Floats, x: np.float32, y: np.float32
-) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # pragma: no cover - compiled
-    """Sample (S,S,4) bilinearly, in pixels from the first pixel's center; edges repeat."""
-    last = len(picture) - 1
-    x = min(max(x, np.float32(0)), np.float32(last))
-    y = min(max(y, np.float32(0)), np.float32(last))
-    x0, y0 = int(x), int(y)
-    right, down = x - np.float32(x0), y - np.float32(y0)
-    x1, y1 = min(x0 + 1, last), min(y0 + 1, last)
-    w11 = right * down
-    w01, w10 = right - w11, down - w11
-    w00 = np.float32(1) - right - w10
-    p00, p01, p10, p11 = picture[y0, x0], picture[y0, x1], picture[y1, x0], picture[y1, x1]
-    return (
-        w00 * p00[0] + w01 * p01[0] + w10 * p10[0] + w11 * p11[0],
-        w00 * p00[1] + w01 * p01[1] + w10 * p10[1] + w11 * p11[1],
-        w00 * p00[2] + w01 * p01[2] + w10 * p10[2] + w11 * p11[2],
-        w00 * p00[3] + w01 * p01[3] + w10 * p10[3] + w11 * p11[3],
-    )
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -232,11 +179,11 @@ def _tell(
     for row in range(size):
         least[:], most[:] = one, np.float32(0)
         for k in range(count):
-            _doubled(flow[k, 0], row, dx)
-            _doubled(flow[k, 1], row, dy)
+            doubled(flow[k, 0], row, dx)
+            doubled(flow[k, 1], row, dy)
             for column in range(size):
                 x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
-                red, green, blue, coverage = _color(pictures[k], x, y)
+                red, green, blue, coverage = color(pictures[k], x, y)
                 wall, through = plate[row, column], one - coverage
                 place = told[row >> 2, column >> 2]
                 at = 48 * k + (row & 3) * 4 + (column & 3)
@@ -268,30 +215,6 @@ def _tell(
                     place[drawn + 4 * c + sub] = two * guide[c] - one
             for c in range(48, fixed.shape[2]):
                 place[rest + c - 48] = fixed[y, x, c]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _add_enlarged(
-    small: Floats, row: int, line: Floats, taps: tuple[Ints, Ints, Floats], out: Floats
-) -> None:  # pragma: no cover - compiled
-    """Add row `row` of a (q,q) map, bilinearly enlarged, to (S,); `line` (q,) is scratch."""
-    above, below, down = _taps((row + 0.5) * (len(small) / len(out)), len(small))
-    for x in range(len(line)):
-        line[x] = small[above, x] + down * (small[below, x] - small[above, x])
-    left, right, aside = taps
-    for column in range(len(out)):
-        first = line[left[column]]
-        out[column] += first + aside[column] * (line[right[column]] - first)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _shortest(dx: Floats, dy: Floats, length: Floats) -> None:  # pragma: no cover - compiled
-    """Write the length of the shortest of K flows (K,S) at each of S pixels."""
-    for column in range(len(length)):
-        least = dx[0, column] ** 2 + dy[0, column] ** 2
-        for k in range(1, len(dx)):
-            least = min(least, dx[k, column] ** 2 + dy[k, column] ** 2)
-        length[column] = np.sqrt(least)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -347,19 +270,19 @@ def _mix(
     aside, nearest = np.empty(size, np.float32), np.empty(size, np.float32)
     for column in range(size):
         place = (column + 0.5) * (len(line) / size)
-        left[column], right[column], aside[column] = _taps(place, len(line))
+        left[column], right[column], aside[column] = taps_at(place, len(line))
     taps = (left, right, aside)
     priors = np.empty(count + 1, np.float32)
     soft, hard = np.empty(count + 1, np.float32), np.empty(count + 1, np.float32)
     for row in range(size):
         for k in range(count):
-            _doubled(flow[k, 0], row, dx[k])
-            _doubled(flow[k, 1], row, dy[k])
-            _doubled(valid[k], row, visibility[k])
-        _shortest(dx, dy, nearest)
+            doubled(flow[k, 0], row, dx[k])
+            doubled(flow[k, 1], row, dy[k])
+            doubled(valid[k], row, visibility[k])
+        shortest(dx, dy, nearest)
         for k in range(count):
-            _add_enlarged(moves[k, 0], row, line, taps, dx[k])
-            _add_enlarged(moves[k, 1], row, line, taps, dy[k])
+            add_enlarged(moves[k, 0], row, line, taps, dx[k])
+            add_enlarged(moves[k, 1], row, line, taps, dy[k])
         for column in range(size):
             for k in range(count):
                 priors[k] = visibility[k, column] + np.float32(1e-3)
@@ -379,7 +302,7 @@ def _mix(
                 if a < _NEGLIGIBLE and b < _NEGLIGIBLE:
                     continue
                 x, y = np.float32(column) + dx[k, column], np.float32(row) + dy[k, column]
-                one, two, three, coverage = _color(pictures[k], x, y)
+                one, two, three, coverage = color(pictures[k], x, y)
                 through += a * (1 - coverage)
                 showing += b * (1 - coverage)
                 coarse_red += a * one
