@@ -12,6 +12,7 @@ from likeness.synthesize.portrait import (
     Portrait,
     PortraitConfig,
     at_size,
+    sample_layers,
     trusted,
 )
 from likeness.synthesize.portrait_cpu import PortraitCPU
@@ -120,3 +121,30 @@ def test_stillness_is_trusted_where_one_warp_hardly_moves() -> None:
     assert torch.allclose(trust[0, 0, 1:, :32], torch.tensor(0.5))
     assert torch.allclose(trust[0, 0, 1:, 32:], torch.tensor(0.25))
     assert (trust[0, 0, 0] == 0).all()
+
+
+def test_hair_at_the_upper_edge_is_not_drawn_out_but_a_body_at_the_lower_is() -> None:
+    layers = torch.ones(1, 4, 16, 16)
+    flow = torch.zeros(1, 2, 16, 16)
+    flow[:, 1, :8] = -10.0
+    flow[:, 1, 8:] = 10.0
+    drawn = sample_layers(layers, flow)
+    assert (drawn[:, :, :8] == 0).all()
+    assert (drawn[:, :, 8:] == 1).all()
+    assert torch.equal(sample_layers(layers, flow * 0), layers)
+
+
+def test_one_keyframe_draws_the_outline_where_coverages_are_apart() -> None:
+    plain = Portrait(PortraitConfig(64, 3, 20, (8, 16, 24))).eval()
+    with torch.no_grad():
+        plain.plate.fill_(0.2)
+        plain.unet.head.weight.zero_()
+        plain.unet.flow.weight.zero_()
+    keyframes = torch.zeros(1, 3, 4, 64, 64)
+    keyframes[:, 2, :, :, :32] = 1  # the keyframe that lends the body shows somebody on the left
+    maps = torch.zeros(1, GUIDES + 9, 32, 32)
+    maps[:, GUIDES + 2 :: 3] = 1
+    drawn = PortraitCPU(plain)(keyframes, maps, torch.zeros(1, 20))
+    # An even blend of the three would show (1 + 2 * 0.2) / 3.
+    assert drawn[0, :, 20:40, 8:24].min() > 0.85
+    assert (drawn[0, :, 20:40, 44:] - 0.2).abs().max() < 1e-3

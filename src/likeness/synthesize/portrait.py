@@ -141,7 +141,7 @@ class Portrait(nn.Module):
         correction = functional.interpolate(
             self.config.limited(wish), size=(size, size), mode="bilinear"
         )
-        corrected = sample(pictures, full + correction.reshape(n * k, 2, size, size))
+        corrected = sample_layers(pictures, full + correction.reshape(n * k, 2, size, size))
         corrected = self.over_plate(corrected)
         answer = antialias(functional.pixel_shuffle(answer.float(), CELL))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
@@ -176,7 +176,7 @@ class Portrait(nn.Module):
             full = functional.interpolate(
                 motion[:, :, :2].flatten(0, 1), size=(size, size), mode="bilinear"
             )
-            layers = sample(keyframes.flatten(0, 1), full)
+            layers = sample_layers(keyframes.flatten(0, 1), full)
             warped, coverage = self.over_plate(layers), layers[:, 3].unflatten(0, (n, k))
             apart = coverage.amax(1, keepdim=True) - coverage.amin(1, keepdim=True)
             return torch.cat(
@@ -286,6 +286,16 @@ def outdated(weights: Mapping[str, Tensor]) -> str | None:
 def _blur(pictures: Tensor) -> Tensor:
     """Mean over 5x5 pixels, edges repeated."""
     return functional.avg_pool2d(functional.pad(pictures, (2, 2, 2, 2), mode="replicate"), 5, 1)
+
+
+def sample_layers(layers: Tensor, flow: Tensor) -> Tensor:
+    """Sample (M,4,S,S) layers as `sample` does; above the upper edge there is nobody.
+
+    At the lower edge a body goes on, and to repeat the edge is right. Hair that touches the upper
+    one would be drawn out into streaks, which stay behind when the head goes down.
+    """
+    rows = torch.arange(layers.shape[-1], dtype=flow.dtype, device=flow.device)[:, None]
+    return sample(layers, flow) * (flow[:, 1:] + rows + 1).clamp(0, 1)
 
 
 def sample(pictures: Tensor, flow: Tensor) -> Tensor:
