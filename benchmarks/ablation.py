@@ -31,6 +31,8 @@ VARIANTS = {
     "body of the keyframe nearest in pose": replace(FULL, method=FastConfig(pose=1e6)),
     "neighbors in time offered": replace(FULL, method=FastConfig(apart=0)),
     "with a patch discriminator": replace(FULL, method=FastConfig(adversarial=0.01)),
+    "keyframes in one piece": replace(FULL, method=FastConfig(layers=False)),
+    "keyframes never turned": replace(FULL, method=FastConfig(turned=0)),
     "paper": replace(FULL, preset="paper", method=None),
 }
 COLUMNS = (

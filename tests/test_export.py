@@ -57,7 +57,7 @@ def answers(path: Path, **given: torch.Tensor) -> list[np.ndarray[Any, Any]]:
         (
             "portrait",
             {"size": 32, "widths": [4, 8, 12]},
-            {"keyframes": (3, 4, 3, 32, 32), "maps": (3, 21, 16, 16), "code": (3, 96)},
+            {"keyframes": (3, 4, 4, 32, 32), "maps": (3, 21, 16, 16), "code": (3, 96)},
         ),
         ("spacetime", {"size": 32, "window": 2, "width": 4}, {"maps": (3, 18, 32, 32)}),
     ],

@@ -124,7 +124,7 @@ def _portrait(network: nn.Module, draw: _Draw) -> Export:
     shape = network.config
     side, half, count = shape.size, shape.size // 2, shape.keyframes
     given = {
-        "keyframes": draw(2, count, 3, side, side),
+        "keyframes": draw(2, count, 4, side, side),
         "maps": draw(2, GUIDES + 3 * count, half, half),
         "code": draw(2, shape.code),
     }

@@ -32,7 +32,7 @@ from likeness.synthesize.onnx_swap import (
     OnnxSwap,
     OnnxSwapConfig,
 )
-from likeness.synthesize.portrait import Portrait, PortraitConfig
+from likeness.synthesize.portrait import Portrait, PortraitConfig, outdated
 from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.simswap import SimSwap, SimSwapConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
@@ -94,6 +94,9 @@ def build(weights: Weights, expected: str | None = None) -> nn.Module:
             f"found network {weights.network!r}, expected "
             f"{repr(expected) if expected else 'one of ' + ', '.join(NETWORKS)}"
         )
+    reason = outdated(weights.tensors) if weights.network == "portrait" else None
+    if reason is not None:
+        raise BundleError(reason)
     network_class, config_class = NETWORKS[weights.network]
     check_settings(weights.network, weights.config)
     try:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from likeness import geometry
 from likeness.condition.body import Bodies, bodies, choose_body_keyframes
 from likeness.condition.gallery import (
     KEYFRAMES,
@@ -17,7 +18,9 @@ from likeness.condition.gallery import (
     compensated,
     distances,
     features,
+    turned,
 )
+from likeness.condition.matte import Layers, layered
 from likeness.condition.mesh import PortraitMesh
 from likeness.condition.paint import GUIDE_NAMES, lit_colors, paint
 from likeness.condition.warp import displacements, facing
@@ -106,13 +109,20 @@ class PortraitConditioner:
         code = np.concatenate([2 * params.expression, described.pose / 3, gaze], 1)
         return np.asarray(np.clip(code, -_CODE_LIMIT, _CODE_LIMIT), np.float32)
 
-    def gallery(self, params: FaceParams, pictures: torch.Tensor, times: Ints) -> Gallery:
+    def gallery(
+        self,
+        params: FaceParams,
+        pictures: torch.Tensor,
+        times: Ints,
+        layers: Layers | None = None,
+    ) -> Gallery:
         """Keep frames as keyframes.
 
         Args:
             params: what the target does in the G frames.
             pictures: (G,3,h,w) uint8 crops, as they rest on disk.
             times: (G,) their indices in the clip.
+            layers: what separates them; without, each keyframe is one layer that covers all.
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         described = self.describe(params)
@@ -121,7 +131,13 @@ class PortraitConditioner:
         for begin in range(0, len(pictures), _KEPT_AT_ONCE):
             some = np.arange(begin, min(begin + _KEPT_AT_ONCE, len(pictures)))
             shown = pictures[begin : begin + len(some)].float() / 255
-            sharpened.append((compensated(shown) * 255 + 0.5).to(torch.uint8))
+            if layers is None:
+                kept = torch.cat([compensated(shown), torch.ones_like(shown[:, :1])], 1)
+            else:
+                kept = layered(
+                    compensated(shown), layers.mattes[torch.from_numpy(some)] / 255, layers.plate
+                )
+            sharpened.append((kept * 255 + 0.5).to(torch.uint8))
             around.append(self.bodies(select(params, some), shown))
         return Gallery(
             torch.cat(sharpened),
@@ -133,6 +149,11 @@ class PortraitConditioner:
             Bodies.joined(around),
             times,
         )
+
+    def outlines(self, params: FaceParams) -> Floats:
+        """(N,P,2) the face's oval in crop pixels."""
+        posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
+        return posed.vertices[:, self.mesh.model.regions["face_oval"], :2]
 
     def bodies(self, params: FaceParams, pictures: torch.Tensor) -> Bodies:
         """Describe what (N,3,h,w) frames in [0,1] show around the heads that `params` tell of."""
@@ -150,6 +171,7 @@ class PortraitConditioner:
         params: FaceParams,
         body_keyframes: Ints | Underlay,
         banned: Bools | None = None,
+        turns: Floats | None = None,
     ) -> KeyframeCondition:
         """Tell the fast generator about N frames: guides, flow to keyframes, keyframes, code.
 
@@ -158,6 +180,7 @@ class PortraitConditioner:
             params: what the face shall do.
             body_keyframes: (N,) keyframes that lend the body, or the frames that are painted over.
             banned: as in `choose_keyframes`.
+            turns: (N,K,2,3) similarities that move the keyframes before they are used.
         """
         half = self.side // 2
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
@@ -169,9 +192,13 @@ class PortraitConditioner:
         vertices, visibility = gallery.vertices[chosen], gallery.visibility[chosen]
         if isinstance(body_keyframes, Underlay):
             below = self.mesh.pose(body_keyframes.params, self.crop_from_frame, self.frame_size)
-            pictures[:, -1] = compensated(body_keyframes.pictures)
+            # Nobody has cut the person out of these frames, nor need they move far.
+            pictures[:, -1, :3], pictures[:, -1, 3] = compensated(body_keyframes.pictures), 1
             vertices[:, -1] = below.vertices[..., :2]
             visibility[:, -1] = facing(self.mesh, below)
+        if turns is not None:
+            pictures = turned(pictures.flatten(0, 1), turns.reshape(-1, 2, 3)).view_as(pictures)
+            vertices = geometry.apply(turns, vertices)
         motion = np.empty((len(params), 3 * KEYFRAMES, half, half), np.float32)
         for n, coverage in enumerate(coverages):
             flow, valid = displacements(

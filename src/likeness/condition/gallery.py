@@ -39,7 +39,8 @@ class Gallery:
     """The target's kept frames, with what the face does in them."""
 
     pictures: torch.Tensor
-    """(G,3,h,w) uint8, sharpened as `compensated` does: a quarter of the memory of floats."""
+    """(G,4,h,w) uint8 layers (`matte.layered`): color times coverage, sharpened as `compensated`
+    does, and coverage. A quarter of the memory of floats."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     visibility: Floats
@@ -59,7 +60,7 @@ class Gallery:
         return len(self.times)
 
     def floats(self, chosen: Ints) -> torch.Tensor:
-        """(N,K,3,h,w) in [0,1]: the pictures of (N,K) keyframes."""
+        """(N,K,4,h,w) in [0,1]: the layers of (N,K) keyframes."""
         pictures = torch.empty((*chosen.shape, *self.pictures.shape[1:]))
         for place, keyframe in zip(pictures.flatten(0, 1), chosen.ravel(), strict=True):
             torch.div(self.pictures[keyframe], 255, out=place)
@@ -80,6 +81,27 @@ def compensated(pictures: torch.Tensor) -> torch.Tensor:
     for plane, out in zip(planes, sharp.reshape(planes.shape), strict=True):
         cv2.sepFilter2D(plane, -1, _TAPS, _TAPS, out, borderType=edge)
     return torch.from_numpy(sharp.clip(0, 1, sharp))
+
+
+def turned(pictures: torch.Tensor, turns: Floats) -> torch.Tensor:
+    """Move pictures (M,C,h,w) by similarities (M,2,3) in pixels; edges repeat."""
+    import cv2
+
+    moved = torch.empty_like(pictures)
+    for out, picture, turn in zip(moved, pictures, turns, strict=True):
+        # OpenCV counts from the first pixel's center, positions from the corner.
+        centered = turn.astype(np.float64)
+        centered[:, 2] += centered[:, :2].sum(1) * 0.5 - 0.5
+        shown = cv2.warpAffine(
+            np.ascontiguousarray(picture.permute(1, 2, 0).numpy()),
+            centered,
+            picture.shape[:0:-1],
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        shown = shown.clip(0, 1).reshape(*picture.shape[1:], -1)
+        out[:] = torch.from_numpy(shown).permute(2, 0, 1)
+    return moved
 
 
 @dataclass(frozen=True, eq=False)

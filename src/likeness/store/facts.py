@@ -226,3 +226,10 @@ def _check_gallery(bundle: Bundle, size: int) -> None:
             f"gallery.pictures is {pictures.dtype} of shape {tuple(pictures.shape)}, expected "
             f"bytes (N, 3, {size}, {size}); the bundle is damaged: train it again"
         )
+    mattes = gallery.tensors.get("mattes")
+    expected = (len(pictures), size, size)
+    if mattes is not None and (mattes.dtype != torch.uint8 or tuple(mattes.shape) != expected):
+        raise BundleError(
+            f"gallery.mattes is {mattes.dtype} of shape {tuple(mattes.shape)}, expected bytes "
+            f"{expected}; the bundle is damaged: train it again"
+        )

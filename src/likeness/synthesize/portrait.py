@@ -3,17 +3,19 @@
 Ours. The idea that a face is best drawn from real pixels of the same face is as old as video
 rewriting; the guides are those of Deep Video Portraits (Kim 2018), section 5.1; learned correction
 of a geometric warp follows motion-transfer networks such as First Order Motion (Siarohin 2019).
-Unlike the paper's renderer nothing has to be remembered that a keyframe shows: a small U-Net at
-half resolution answers, per pixel, how to correct each warp, how much of each warped keyframe and
-of the background plate to take, and what to add.
+Unlike the paper's renderer nothing has to be remembered that a keyframe shows: a small U-Net at a
+quarter of the resolution (`portrait_unet`) answers, per pixel, how much of each warped keyframe and
+of the background plate to take and what to add, and per 4x4 pixels how to correct each warp.
 
-Input: keyframes (N,K,3,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
+Keyframes are layers, color times coverage and coverage: what moves is the person alone, over a
+plate that stands still.
+
+Input: keyframes (N,K,4,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
 and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from likeness.synthesize.portrait_unet import CELL, UNet
 from likeness.types import check
 
 GUIDES = 9
@@ -32,8 +35,14 @@ FLOW_LIMIT = 8.0
 
 FLOW_RATE = 0.25
 """Units per one of the network's answer; slows corrections down against everything else."""
-PLATE_LIMIT = 5.0
-"""Logarithm of how far a pixel's stillness speaks for or against the background plate."""
+PLATE_MOST, PLATE_LEAST = 5.0, -9.0
+"""Logarithms of what the bare plate weighs where nothing else was ever seen, and elsewhere: there
+even a keyframe that did not see the place is the better guess."""
+FADE = 0.25
+"""Share of fine detail that may be taken away: a network that can't tell where hair lies would blur
+it all, and layers that stand over a plate are sharp already."""
+OUTLINE = 2.5
+"""Logarithm of how much more the keyframe that lends the body weighs where coverages are apart."""
 REACH = 1 / 16
 """Sides of the crop: where all warps come from farther away, stillness is not to be trusted."""
 
@@ -48,32 +57,29 @@ class PortraitConfig:
     """Warped keyframes per frame."""
     code: int = 96
     """Numbers that describe the wanted face beside the pictures."""
-    widths: tuple[int, ...] = (24, 48, 96, 128, 160)
-    """Channels per level, the first at half resolution."""
-    canvas: int = 8
-    """Channels of the learned picture that remembers what stands still."""
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    """Channels per level, the first at a quarter of the resolution."""
+    canvas: int = 16
+    """Channels of the learned picture that remembers what stands still, one pixel per cell."""
     decision: float = 3.0
     """How much more decidedly fine detail is taken from one picture than coarse color; 1 blends
     both alike, which blurs where two warps disagree by a pixel."""
+
+    @property
+    def told(self) -> int:
+        """Channels per cell that the network is told, in the order of `Portrait.tell`."""
+        pixels = 3 * self.keyframes + 3 + 1
+        return pixels * CELL**2 + self.keyframes + 4 * GUIDES + self.canvas
+
+    @property
+    def parting(self) -> slice:
+        """Those of the channels that tell how far coverages are apart, pixel by pixel."""
+        return slice(self.told - self.canvas - CELL**2, self.told - self.canvas)
 
     def limited(self, wish: Tensor) -> Tensor:
         """Return corrections in crop pixels from wished ones in FLOW_UNIT."""
         reach = FLOW_LIMIT * FLOW_UNIT * self.size
         return reach * torch.tanh(wish / FLOW_LIMIT)
-
-
-class Residual(nn.Module):
-    """x + conv(silu(conv(silu(x)))), starting near the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N,width,h,w) to the same shape."""
-        answer: Tensor = x + self.second(functional.silu(self.first(functional.silu(x))))
-        return answer
 
 
 class Portrait(nn.Module):
@@ -87,34 +93,11 @@ class Portrait(nn.Module):
         check(config.size % 32 == 0, f"portrait size is {config.size}, expected a multiple of 32")
         self.config = config
         self.precision = torch.bfloat16
-        half, k, widths = config.size // 2, config.keyframes, config.widths
+        k, cells = config.keyframes, config.size // CELL
         self.register_buffer("plate", torch.zeros(1, 3, config.size, config.size))
         self.register_buffer("still", torch.zeros(1, 1, config.size, config.size))
-        self.canvas = nn.Parameter(torch.zeros(1, config.canvas, half, half))
-        channels = k * (12 + 1) + 12 + GUIDES + config.canvas
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
-        pairs = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairs)
-        self.encode = nn.ModuleList(Residual(width) for width in widths[1:])
-        self.style = nn.Sequential(
-            nn.Linear(config.code, 128), nn.SiLU(), nn.Linear(128, 2 * widths[-1] + 2 * widths[-2])
-        )
-        self.up = nn.ModuleList(nn.Conv2d(b + a, a, 3, padding=1) for a, b in reversed(pairs))
-        self.decode = nn.ModuleList(Residual(width) for width in reversed(widths[1:-1]))
-        self.flow = nn.Conv2d(widths[1], 2 * k, 3, padding=1)
-        self.head = nn.Conv2d(widths[0], 4 * (k + 1 + 3 + 1), 3, padding=1)
-        self._initialize()
-
-    def _initialize(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=0.5)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-            if isinstance(module, Residual):
-                module.second.weight.data.mul_(0.1)
-        # The first answer is the plain blend of the geometric warps: already a face.
-        nn.init.normal_(self.flow.weight, 0, 1e-3)
-        nn.init.normal_(self.head.weight, 0, 3e-3)
+        self.canvas = nn.Parameter(torch.zeros(1, config.canvas, cells, cells))
+        self.unet = UNet(config.told, config.widths, config.code, k + 5, 2 * k)
 
     def exact(self) -> Portrait:
         """Return a copy that computes in float32 throughout: for export and for comparison."""
@@ -126,60 +109,106 @@ class Portrait(nn.Module):
         """Draw N frames; see the head of this file for shapes."""
         return self.draw(keyframes, maps, code)[0]
 
-    def draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, keyframes: Tensor, maps: Tensor, code: Tensor, told: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw N frames, and tell how far the warps wanted to be corrected.
 
+        Args:
+            keyframes: as `forward`, like maps and code.
+            maps: see keyframes.
+            code: see keyframes.
+            told: what `tell` answers or `PortraitCPU.tell`, which needs no network and can be made
+                ahead; the canvas in it is replaced.
+
         Returns:
-            rgb (N,3,S,S), and the corrections (N,2K,h,w) in FLOW_UNIT before they are limited.
+            rgb (N,3,S,S), and the corrections (N,2K,q,q) in FLOW_UNIT before they are limited.
             Training keeps them small: a limited correction that has run to its limit passes no
             gradient back, and all warps would stay wrong forever.
         """
         n, k = keyframes.shape[:2]
         size = self.config.size
-        guides, motion = maps[:, :GUIDES], maps[:, GUIDES:].unflatten(1, (k, 3))
+        motion = maps[:, GUIDES:].unflatten(1, (k, 3))
         flow, valid = motion[:, :, :2].flatten(0, 1), motion[:, :, 2]
         pictures = keyframes.flatten(0, 1)
         full = functional.interpolate(flow, size=(size, size), mode="bilinear")
-        with torch.no_grad():
-            warped = sample(pictures, full)
-        seen = torch.cat(
-            [
-                functional.pixel_unshuffle(warped * 2 - 1, 2).reshape(n, -1, *maps.shape[2:]),
-                valid,
-                functional.pixel_unshuffle(self.plate * 2 - 1, 2).expand(n, -1, -1, -1),
-                guides * 2 - 1,
-                self.canvas.expand(n, -1, -1, -1),
-            ],
-            1,
-        )
+        if told is None:
+            told = self.tell(keyframes, maps)
+        canvas = self.canvas.expand(n, -1, -1, -1)
+        seen = torch.cat([told[:, : self.config.told - self.config.canvas], canvas], 1)
         answer, correction = self.infer(seen, code)
         wish = correction.float() * FLOW_RATE
         correction = functional.interpolate(
             self.config.limited(wish), size=(size, size), mode="bilinear"
         )
-        corrected = sample(pictures, full + correction.reshape(n * k, 2, size, size))
-        answer = antialias(functional.pixel_shuffle(answer.float(), 2))
+        corrected = sample_layers(pictures, full + correction.reshape(n * k, 2, size, size))
+        corrected = self.over_plate(corrected)
+        answer = antialias(functional.pixel_shuffle(answer.float(), CELL))
         scores, residual, gain = answer.split([k + 1, 3, 1], 1)
+        gain = torch.where(gain < 0, FADE * torch.tanh(gain / FADE), gain)
         # A pixel that a keyframe never saw starts with hardly any weight; the plate with little,
         # but with nearly all where nothing ever moved: there it is exact and cannot swim. A head
         # that goes farther than any keyframe's gets to places where nothing had moved before.
         seen_well = functional.interpolate(valid, size=(size, size), mode="bilinear")
         still = self.still * trusted(full.unflatten(0, (n, k)))
-        plate = PLATE_LIMIT * (2 * still - 1)
+        plate = PLATE_LEAST + (PLATE_MOST - PLATE_LEAST) * still
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
-        blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain)
+        # Two outlines blended are two outlines seen. Where one keyframe has the person and another
+        # the wall, the one that lends the body, which seldom changes, draws the line at first.
+        apart = functional.pixel_shuffle(told[:, self.config.parting], CELL)
+        prior = prior + OUTLINE * apart * self.drawer
+        blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain, apart)
         return blended + residual, wish
 
-    def _blend(self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor) -> Tensor:
+    @property
+    def drawer(self) -> Tensor:
+        """(1,K+1,1,1): 1 for the keyframe that lends the body, the last before the plate."""
+        k = self.config.keyframes
+        chosen = torch.arange(k + 1, device=self.plate.device) == k - 1
+        return chosen.to(self.plate.dtype)[None, :, None, None]
+
+    def tell(self, keyframes: Tensor, maps: Tensor) -> Tensor:
+        """Lay out what the network is told, (N,told,q,q), each cell's pixels as channels."""
+        n, k = keyframes.shape[:2]
+        size = self.config.size
+        motion = maps[:, GUIDES:].unflatten(1, (k, 3))
+        with torch.no_grad():
+            full = functional.interpolate(
+                motion[:, :, :2].flatten(0, 1), size=(size, size), mode="bilinear"
+            )
+            layers = sample_layers(keyframes.flatten(0, 1), full)
+            warped, coverage = self.over_plate(layers), layers[:, 3].unflatten(0, (n, k))
+            apart = coverage.amax(1, keepdim=True) - coverage.amin(1, keepdim=True)
+            return torch.cat(
+                [
+                    functional.pixel_unshuffle((warped * 2 - 1).reshape(n, -1, size, size), CELL),
+                    functional.avg_pool2d(motion[:, :, 2], 2),
+                    functional.pixel_unshuffle(self.plate * 2 - 1, CELL).expand(n, -1, -1, -1),
+                    functional.pixel_unshuffle(maps[:, :GUIDES] * 2 - 1, 2),
+                    functional.pixel_unshuffle(apart, CELL),
+                    self.canvas.expand(n, -1, -1, -1),
+                ],
+                1,
+            )
+
+    def over_plate(self, layers: Tensor) -> Tensor:
+        """Lay (M,4,S,S) color times coverage and coverage over the plate: (M,3,S,S)."""
+        return layers[:, :3] + (1 - layers[:, 3:]) * self.plate
+
+    def _blend(
+        self, pictures: Tensor, scores: Tensor, prior: Tensor, gain: Tensor, apart: Tensor
+    ) -> Tensor:
         """Blend K pictures x_k and the plate in two bands, as Burt and Adelson's spline does.
 
-        coarse = B(sum_k w_k x_k), w = softmax(s + p); fine = (1 + g) (1 - B)(sum_k v_k x_k),
-        v = softmax(decision * s + p), with B a blur; answer = coarse + fine.
+        coarse = B(sum_k w_k x_k), w = softmax(c s + p); fine = (1 + g) (1 - B)(sum_k v_k x_k),
+        v = softmax(decision * s + p), with B a blur; answer = coarse + fine. c is 1, but grows to
+        `decision` where coverages are apart: an outline is in one place or in another.
         """
         n = pictures.shape[0]
         candidates = torch.cat([pictures, self.plate.expand(n, -1, -1, -1)[:, None]], 1)
         blends = []
-        for sharpness in (1.0, self.config.decision):
+        decision = self.config.decision
+        for sharpness in (1 + (decision - 1) * apart, decision):
             weights = (sharpness * scores + prior).softmax(1)
             blends.append((weights[:, :, None] * candidates).sum(1))
         decided = blends[1]
@@ -191,39 +220,18 @@ class Portrait(nn.Module):
         """Run the U-Net alone.
 
         Args:
-            x: (N,C,h,w) everything it is told, at half resolution.
+            x: (N,C,q,q) everything it is told, a cell of 4x4 pixels per place.
             code: (N,D).
 
         Returns:
-            (N,4(K+5),h,w) scores, residual and gain of each of four pixels, and (N,2K,h,w)
+            (N,16(K+5),q,q) scores, residual and gain of each pixel of a cell, and (N,2K,q,q)
             corrections before rate and limit.
         """
         # Half precision where the time goes; positions and colors stay float32.
         narrow = self.precision is not torch.float32
         with torch.autocast(x.device.type, self.precision, enabled=narrow):
-            return self._unet(x, code)
-
-    def _unet(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.stem(x.contiguous(memory_format=torch.channels_last))
-        a, b = self.config.widths[-1], self.config.widths[-2]
-        scale_a, shift_a, scale_b, shift_b = self.style(code)[..., None, None].split(
-            [a, a, b, b], 1
-        )
-        skips = [h]
-        for level, (down, encode) in enumerate(zip(self.down, self.encode, strict=True)):
-            h = encode(down(functional.silu(h)) if level == 0 else down(h))
-            if level == len(self.down) - 2:
-                h = h * (1 + scale_b) + shift_b
-            skips.append(h)
-        h = skips.pop() * (1 + scale_a) + shift_a
-        correction = h
-        for level, up in enumerate(self.up):
-            h = functional.interpolate(h, scale_factor=2, mode="nearest")
-            h = up(torch.cat([h, skips.pop()], 1))
-            if level < len(self.decode):
-                h = self.decode[level](h)
-                correction = h
-        return self.head(functional.silu(h)), self.flow(correction)
+            answer: tuple[Tensor, Tensor] = self.unet(x, code)
+            return answer
 
 
 def trusted(flow: Tensor) -> Tensor:
@@ -231,19 +239,19 @@ def trusted(flow: Tensor) -> Tensor:
 
     1 - min_k |way_k| / (REACH S), not below 0: nothing new happens where one keyframe already fits.
     """
-    nearest = flow.norm(dim=2).amin(1, keepdim=True)
+    nearest = flow.square().sum(2).amin(1, keepdim=True).sqrt()
     trust: Tensor = (1 - nearest / (REACH * flow.shape[-1])).clamp(min=0)
     return trust
 
 
 def antialias(pixels: Tensor) -> Tensor:
-    """Smooth (N,C,S,S) by [1 2 1]/4 along both axes, edges repeated.
+    """Smooth (N,C,S,S) by [1 2 2 2 1]/8 along both axes, edges repeated.
 
-    The filter passes no checkerboard. Without it the loss of local contrast is served by dots along
-    outlines that cannot be placed.
+    The filter passes no pattern that repeats from cell to cell or within one. Without it the loss
+    of local contrast is served by dots along outlines that cannot be placed.
     """
-    padded = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
-    return functional.avg_pool2d(functional.avg_pool2d(padded, 2, 1), 2, 1)
+    padded = functional.pad(pixels, (2, 2, 2, 2), mode="replicate")
+    return functional.avg_pool2d(functional.avg_pool2d(padded, CELL, 1), 2, 1)
 
 
 def at_size(weights: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
@@ -255,7 +263,7 @@ def at_size(weights: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
         weights: state of a `Portrait`.
         size: side of the crop; a multiple of 32.
     """
-    sides = {"plate": size, "still": size, "canvas": size // 2}
+    sides = {"plate": size, "still": size, "canvas": size // CELL}
     resized = dict(weights)
     for name, side in sides.items():
         resized[name] = functional.interpolate(
@@ -264,13 +272,34 @@ def at_size(weights: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
     return resized
 
 
+def outdated(weights: Mapping[str, Tensor]) -> str | None:
+    """Say in words why weights can't be those of a portrait of today; None where they can."""
+    if "unet.stem.weight" in weights:
+        return None
+    return (
+        "the portrait was trained by an earlier version, whose network worked at half of the "
+        "resolution; expected one at a quarter of it. Train the portrait again with `likeness "
+        "train reenact`"
+    )
+
+
 def _blur(pictures: Tensor) -> Tensor:
     """Mean over 5x5 pixels, edges repeated."""
     return functional.avg_pool2d(functional.pad(pictures, (2, 2, 2, 2), mode="replicate"), 5, 1)
 
 
+def sample_layers(layers: Tensor, flow: Tensor) -> Tensor:
+    """Sample (M,4,S,S) layers as `sample` does; above the upper edge there is nobody.
+
+    At the lower edge a body goes on, and to repeat the edge is right. Hair that touches the upper
+    one would be drawn out into streaks, which stay behind when the head goes down.
+    """
+    rows = torch.arange(layers.shape[-1], dtype=flow.dtype, device=flow.device)[:, None]
+    return sample(layers, flow) * (flow[:, 1:] + rows + 1).clamp(0, 1)
+
+
 def sample(pictures: Tensor, flow: Tensor) -> Tensor:
-    """Sample (M,3,S,S) pictures at each pixel's position plus its flow (M,2,S,S) in pixels."""
+    """Sample (M,C,S,S) pictures at each pixel's position plus its flow (M,2,S,S) in pixels."""
     size = pictures.shape[-1]
     centers = torch.arange(size, dtype=flow.dtype, device=flow.device) + 0.5
     x, y = flow[:, 0] + centers, flow[:, 1] + centers[:, None]

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from likeness.compiled import njit
-from likeness.synthesize.portrait import FLOW_RATE, GUIDES, PLATE_LIMIT, REACH, Portrait
-from likeness.types import Floats, Ints
+from likeness.synthesize.portrait import FLOW_RATE, GUIDES, Portrait
+from likeness.synthesize.portrait_loops import complete, interleave, mix, shuffle, tell
+from likeness.synthesize.portrait_unet import CELL
+from likeness.types import Floats
 
-_NEGLIGIBLE = 5e-4
-"""Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
-_UNDOTTED = np.array([1, 2, 1], np.float32) / 4
+_UNDOTTED = np.array([1, 2, 2, 2, 1], np.float32) / 8
 """The filter of `portrait.antialias` along one axis."""
 _TOLD_BYTES = 48 * 2**20
 """Most memory for what the network is told at once: eight frames at 256, two at 512."""
@@ -32,42 +31,51 @@ class PortraitCPU:
 
     def __init__(self, portrait: Portrait) -> None:
         self.portrait = portrait
-        size = portrait.config.size
-        k = portrait.config.keyframes
         with torch.inference_mode():
-            plate = functional.pixel_unshuffle(portrait.plate * 2 - 1, 2)
+            plate = functional.pixel_unshuffle(portrait.plate * 2 - 1, CELL)
             fixed = torch.cat([plate, portrait.canvas], 1)[0].permute(1, 2, 0)
         self._fixed = fixed.contiguous().numpy()
-        """(h,w,12+canvas) what every frame is told alike, plate then canvas."""
+        """(q,q,48+canvas) what every frame is told alike, plate then canvas."""
         self._plate = np.ascontiguousarray(portrait.plate[0].permute(1, 2, 0).numpy())
         self._still = portrait.still[0, 0].contiguous().numpy()
-        self._channels = 13 * k + self._fixed.shape[2] + GUIDES
-        self._half = size // 2
+        self._size = portrait.config.size
+        self._cells = self._size // CELL
 
     def __call__(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         """Draw N frames; shapes as `Portrait.forward`."""
         # Large portraits in small parts: what the network is told takes most of the memory.
-        part = max(1, _TOLD_BYTES // (4 * self._channels * self._half**2))
+        part = max(1, _TOLD_BYTES // (4 * self.portrait.config.told * self._cells**2))
         if len(keyframes) <= part:
             return self._draw(keyframes, maps, code)
         pieces = zip(keyframes.split(part), maps.split(part), code.split(part), strict=True)
         return torch.cat([self._draw(*piece) for piece in pieces])
 
+    def tell(self, keyframes: Tensor, maps: Tensor) -> Tensor:
+        """Lay out what the network is told, (N,told,q,q); shapes as `Portrait.forward`."""
+        told, _ = self._tell(keyframes, maps)
+        return torch.from_numpy(told).permute(0, 3, 1, 2)
+
+    def _tell(self, keyframes: Tensor, maps: Tensor) -> tuple[Floats, Floats]:
+        """(N,q,q,told) what the network is told, and (N,K,S,S,4) the keyframes it was told of."""
+        n, k = keyframes.shape[:2]
+        size, cells = self._size, self._cells
+        planes = keyframes.contiguous().numpy()
+        # Four numbers a pixel lie together: they are read and weighed at once.
+        pictures = np.empty((n, k, size, size, 4), np.float32)
+        guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
+        flow, valid = _motion(maps, k)
+        told = np.empty((n, cells, cells, self.portrait.config.told), np.float32)
+        same = (self._plate, self._fixed)
+        for i in range(n):
+            interleave(planes[i], pictures[i])
+            tell(pictures[i], flow[i], valid[i], guides[i], same, told[i])
+        return told, pictures
+
     def _draw(self, keyframes: Tensor, maps: Tensor, code: Tensor) -> Tensor:
         n, k = keyframes.shape[:2]
-        half = self._half
-        planes = keyframes.contiguous().numpy()
-        # Four numbers a pixel, the last unused: a pixel's colors are then read and weighed at once.
-        pictures = np.zeros((n, k, 2 * half, 2 * half, 4), np.float32)
-        guides = maps[:, :GUIDES].permute(0, 2, 3, 1).contiguous().numpy()
-        motion = maps[:, GUIDES:].unflatten(1, (k, 3))
-        flow = motion[:, :, :2].contiguous().numpy()
-        valid = motion[:, :, 2].contiguous().numpy()
-        told = np.empty((n, half, half, self._channels), np.float32)
-        answer = np.empty((n, 2 * half, 2 * half, 3), np.float32)
-        for i in range(n):
-            _interleave(planes[i], pictures[i])
-            _tell(pictures[i], flow[i], valid[i], guides[i], self._fixed, told[i])
+        told, pictures = self._tell(keyframes, maps)
+        flow, valid = _motion(maps, k)
+        answer = np.empty((n, self._size, self._size, 3), np.float32)
         with torch.inference_mode():
             shown = torch.from_numpy(told).permute(0, 3, 1, 2)
             wanted, correction = self.portrait.infer(shown, code)
@@ -75,273 +83,38 @@ class PortraitCPU:
             moves = moved.unflatten(1, (k, 2)).contiguous().numpy()
             scores = wanted.float().permute(0, 2, 3, 1).contiguous().numpy()
         for i in range(n):
-            answer[i] = self._blend(pictures[i], flow[i], moves[i], valid[i], scores[i])
+            parting = told[i, :, :, self.portrait.config.parting]
+            warps = (flow[i], moves[i], valid[i])
+            answer[i] = self._blend(pictures[i], warps, scores[i], parting)
         return torch.from_numpy(answer).permute(0, 3, 1, 2)
 
     def _blend(
-        self, pictures: Floats, flow: Floats, moves: Floats, valid: Floats, scores: Floats
+        self,
+        pictures: Floats,
+        warps: tuple[Floats, Floats, Floats],
+        scores: Floats,
+        parting: Floats,
     ) -> Floats:
         """(S,S,3): both bands blended, sharpened by the gain, completed by the residual."""
         import cv2
 
-        size = 2 * self._half
+        size = self._size
         coarse = np.empty((size, size, 3), np.float32)
         decided = np.empty((size, size, 3), np.float32)
-        wanted = np.empty((size, size, scores.shape[2] // 4), np.float32)
-        _shuffle(scores, wanted)
+        wanted = np.empty((size, size, scores.shape[2] // CELL**2), np.float32)
+        shuffle(scores, wanted)
         edge = cv2.BORDER_REPLICATE
         cv2.sepFilter2D(wanted, -1, _UNDOTTED, _UNDOTTED, wanted, borderType=edge)
         decision = self.portrait.config.decision
-        fixed = (self._plate, self._still)
-        _mix(pictures, flow, moves, valid, wanted, fixed, decision, coarse, decided)
+        fixed = (self._plate, self._still, parting)
+        mix(pictures, *warps, wanted, fixed, decision, coarse, decided)
         low = np.asarray(cv2.blur(decided, (5, 5), borderType=edge), np.float32)
         answer = np.asarray(cv2.blur(coarse, (5, 5), borderType=edge), np.float32)
-        _complete(decided, low, wanted, answer)
+        complete(decided, low, wanted, answer)
         return answer
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _interleave(planes: Floats, pictures: Floats) -> None:  # pragma: no cover - compiled
-    """(K,3,S,S) to (K,S,S,4), whose last number stays."""
-    count, colors, height, width = planes.shape
-    for k in range(count):
-        for row in range(height):
-            for column in range(width):
-                for c in range(colors):
-                    pictures[k, row, column, c] = planes[k, c, row, column]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _shuffle(scores: Floats, wanted: Floats) -> None:  # pragma: no cover - compiled
-    """(h,w,4C) to (2h,2w,C): what four neighboring pixels are told apart."""
-    for row in range(wanted.shape[0]):
-        for column in range(wanted.shape[1]):
-            sub = (row & 1) * 2 + (column & 1)
-            for c in range(wanted.shape[2]):
-                wanted[row, column, c] = scores[row >> 1, column >> 1, 4 * c + sub]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _taps(place: float, size: int) -> tuple[int, int, np.float32]:  # pragma: no cover - compiled
-    """Two pixels around a position (corner origin) and the weight of the second; edges repeat."""
-    centered = min(max(place - 0.5, 0.0), size - 1.0)
-    first = int(centered)
-    return first, min(first + 1, size - 1), np.float32(centered - first)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _doubled(half: Floats, row: int, out: Floats) -> None:  # pragma: no cover - compiled
-    """Write row `row` of a (h,w) map at twice its size, bilinearly, to (2w,)."""
-    count, width = half.shape
-    first = max((row - 1) >> 1, 0)
-    second = min(((row - 1) >> 1) + 1, count - 1)
-    down = np.float32(0.25 if row & 1 else 0.75)
-    quarter, most = np.float32(0.25), np.float32(0.75)
-    above, below = half[first], half[second]
-    here = (1 - down) * above[0] + down * below[0]
-    before = here
-    for x in range(width):
-        x1 = min(x + 1, width - 1)
-        after = (1 - down) * above[x1] + down * below[x1]
-        out[2 * x] = quarter * before + most * here
-        out[2 * x + 1] = most * here + quarter * after
-        before, here = here, after
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _color(
-    picture: Floats, x: np.float32, y: np.float32
-) -> tuple[np.float32, np.float32, np.float32]:  # pragma: no cover - compiled
-    """Sample (S,S,4) bilinearly, in pixels from the first pixel's center; edges repeat."""
-    last = len(picture) - 1
-    x = min(max(x, np.float32(0)), np.float32(last))
-    y = min(max(y, np.float32(0)), np.float32(last))
-    # Clamped again as integers: what is not a number would become an index far outside.
-    x0, y0 = min(max(int(x), 0), last), min(max(int(y), 0), last)
-    right, down = x - np.float32(x0), y - np.float32(y0)
-    x1, y1 = min(x0 + 1, last), min(y0 + 1, last)
-    w11 = right * down
-    w01, w10 = right - w11, down - w11
-    w00 = np.float32(1) - right - w10
-    p00, p01, p10, p11 = picture[y0, x0], picture[y0, x1], picture[y1, x0], picture[y1, x1]
-    return (
-        w00 * p00[0] + w01 * p01[0] + w10 * p10[0] + w11 * p11[0],
-        w00 * p00[1] + w01 * p01[1] + w10 * p10[1] + w11 * p11[1],
-        w00 * p00[2] + w01 * p01[2] + w10 * p10[2] + w11 * p11[2],
-    )
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover - compiled
-    """base ** exponent, quickly where the exponent is a small whole number."""
-    answer = np.float32(1)
-    if exponent != np.floor(exponent):
-        return np.float32(base**exponent)
-    for _ in range(int(exponent)):
-        answer *= base
-    return answer
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _tell(
-    pictures: Floats, flow: Floats, valid: Floats, guides: Floats, fixed: Floats, told: Floats
-) -> None:  # pragma: no cover - compiled
-    """Warp K keyframes (K,S,S,4) and lay out (h,w,C) what the network is told."""
-    count, half = len(pictures), flow.shape[2]
-    size = 2 * half
-    dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
-    two, one = np.float32(2), np.float32(1)
-    for row in range(size):
-        for k in range(count):
-            _doubled(flow[k, 0], row, dx)
-            _doubled(flow[k, 1], row, dy)
-            for column in range(size):
-                x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
-                red, green, blue = _color(pictures[k], x, y)
-                place = told[row >> 1, column >> 1]
-                at = 12 * k + (row & 1) * 2 + (column & 1)
-                place[at] = two * red - one
-                place[at + 4] = two * green - one
-                place[at + 8] = two * blue - one
-    first = 12 * count
-    plate = first + count
-    rest = plate + 12 + guides.shape[2]
-    for y in range(half):
-        for x in range(half):
-            for k in range(count):
-                told[y, x, first + k] = valid[k, y, x]
-            for c in range(12):
-                told[y, x, plate + c] = fixed[y, x, c]
-            for c in range(guides.shape[2]):
-                told[y, x, plate + 12 + c] = 2 * guides[y, x, c] - 1
-            for c in range(12, fixed.shape[2]):
-                told[y, x, rest + c - 12] = fixed[y, x, c]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _add_enlarged(
-    small: Floats, row: int, line: Floats, taps: tuple[Ints, Ints, Floats], out: Floats
-) -> None:  # pragma: no cover - compiled
-    """Add row `row` of a (q,q) map, bilinearly enlarged, to (S,); `line` (q,) is scratch."""
-    above, below, down = _taps((row + 0.5) * (len(small) / len(out)), len(small))
-    for x in range(len(line)):
-        line[x] = small[above, x] + down * (small[below, x] - small[above, x])
-    left, right, aside = taps
-    for column in range(len(out)):
-        first = line[left[column]]
-        out[column] += first + aside[column] * (line[right[column]] - first)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _shortest(dx: Floats, dy: Floats, length: Floats) -> None:  # pragma: no cover - compiled
-    """Write the length of the shortest of K flows (K,S) at each of S pixels."""
-    for column in range(len(length)):
-        least = dx[0, column] ** 2 + dy[0, column] ** 2
-        for k in range(1, len(dx)):
-            least = min(least, dx[k, column] ** 2 + dy[k, column] ** 2)
-        length[column] = np.sqrt(least)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _weigh(
-    scores: Floats,
-    priors: Floats,
-    decision: float,
-    soft: Floats,
-    hard: Floats,
-) -> None:  # pragma: no cover - compiled
-    """Write softmax(4 s + log p) and softmax(decision * 4 s + log p) of a pixel's candidates.
-
-    Priors are factors here: softmax(s + log p) is p exp(s), brought to the sum one.
-    """
-    most = scores[0]
-    for k in range(1, len(priors)):
-        most = max(most, scores[k])
-    sum_soft, sum_hard = np.float32(0), np.float32(0)
-    for k in range(len(priors)):
-        e = np.exp(np.float32(4) * (scores[k] - most))
-        soft[k], hard[k] = priors[k] * e, priors[k] * _power(e, decision)
-        sum_soft += soft[k]
-        sum_hard += hard[k]
-    sum_soft, sum_hard = np.float32(1) / sum_soft, np.float32(1) / sum_hard
-    for k in range(len(priors)):
-        soft[k] *= sum_soft
-        hard[k] *= sum_hard
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _mix(
-    pictures: Floats,
-    flow: Floats,
-    moves: Floats,
-    valid: Floats,
-    wanted: Floats,
-    fixed: tuple[Floats, Floats],
-    decision: float,
-    coarse: Floats,
-    decided: Floats,
-) -> None:  # pragma: no cover - compiled
-    """Blend K corrected warps and the plate, softly and decidedly, into two (S,S,3) pictures."""
-    plate, still = fixed
-    count, size = len(pictures), pictures.shape[1]
-    dx, dy = np.empty((count, size), np.float32), np.empty((count, size), np.float32)
-    visibility, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
-    left, right = np.empty(size, np.int64), np.empty(size, np.int64)
-    aside, nearest = np.empty(size, np.float32), np.empty(size, np.float32)
-    for column in range(size):
-        place = (column + 0.5) * (len(line) / size)
-        left[column], right[column], aside[column] = _taps(place, len(line))
-    taps = (left, right, aside)
-    priors = np.empty(count + 1, np.float32)
-    soft, hard = np.empty(count + 1, np.float32), np.empty(count + 1, np.float32)
-    for row in range(size):
-        for k in range(count):
-            _doubled(flow[k, 0], row, dx[k])
-            _doubled(flow[k, 1], row, dy[k])
-            _doubled(valid[k], row, visibility[k])
-        _shortest(dx, dy, nearest)
-        for k in range(count):
-            _add_enlarged(moves[k, 0], row, line, taps, dx[k])
-            _add_enlarged(moves[k, 1], row, line, taps, dy[k])
-        for column in range(size):
-            for k in range(count):
-                priors[k] = visibility[k, column] + np.float32(1e-3)
-            trust = max(np.float32(0), 1 - nearest[column] / (REACH * size))
-            priors[count] = np.exp(np.float32(PLATE_LIMIT) * (2 * still[row, column] * trust - 1))
-            _weigh(wanted[row, column], priors, decision, soft, hard)
-            wall = plate[row, column]
-            a, b = soft[count], hard[count]
-            coarse_red, coarse_green, coarse_blue = a * wall[0], a * wall[1], a * wall[2]
-            red, green, blue = b * wall[0], b * wall[1], b * wall[2]
-            for k in range(count):
-                a, b = soft[k], hard[k]
-                if a < _NEGLIGIBLE and b < _NEGLIGIBLE:
-                    continue
-                x, y = np.float32(column) + dx[k, column], np.float32(row) + dy[k, column]
-                one, two, three = _color(pictures[k], x, y)
-                coarse_red += a * one
-                coarse_green += a * two
-                coarse_blue += a * three
-                red += b * one
-                green += b * two
-                blue += b * three
-            coarse[row, column, 0] = coarse_red
-            coarse[row, column, 1] = coarse_green
-            coarse[row, column, 2] = coarse_blue
-            decided[row, column, 0], decided[row, column, 1] = red, green
-            decided[row, column, 2] = blue
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _complete(
-    decided: Floats, low: Floats, wanted: Floats, answer: Floats
-) -> None:  # pragma: no cover - compiled
-    """Add to the coarse band in `answer` the fine one times its gain, and the residual."""
-    first = wanted.shape[2] - 4
-    for row in range(len(answer)):
-        for column in range(answer.shape[1]):
-            last = wanted[row, column]
-            gain = 1 + last[first + 3]
-            for c in range(3):
-                fine = decided[row, column, c] - low[row, column, c]
-                answer[row, column, c] += gain * fine + last[first + c]
+def _motion(maps: Tensor, keyframes: int) -> tuple[Floats, Floats]:
+    """(N,K,2,h,w) flow and (N,K,h,w) validity."""
+    motion = maps[:, GUIDES:].unflatten(1, (keyframes, 3))
+    return motion[:, :, :2].contiguous().numpy(), motion[:, :, 2].contiguous().numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from likeness.errors import BackendError
@@ -18,10 +20,7 @@ _SURE = (0.12, 0.88)
 
 
 def person_matte(image: Image) -> Floats:
-    """Tell where people are in a picture.
-
-    The network answers at 256x256 or so; a guided filter (He, Sun and Tang 2010) moves its soft
-    edge onto the picture's own edges.
+    """Tell where people are in a picture: the `person_likelihoods` of one, moved to its edges.
 
     Args:
         image: (H,W,3) uint8 RGB.
@@ -32,23 +31,53 @@ def person_matte(image: Image) -> Floats:
     Raises:
         BackendError: MediaPipe is missing or has no bundled segmentation any more.
     """
-    import cv2
+    return at_edges(image, next(person_likelihoods([image])))
 
+
+def person_likelihoods(images: Iterable[Image]) -> Iterator[Floats]:
+    """Ask the network where people are, picture by picture: (H,W) in [0,1], softly.
+
+    Args:
+        images: (H,W,3) uint8 RGB each.
+
+    Raises:
+        BackendError: MediaPipe is missing or has no bundled segmentation any more.
+    """
     try:
         with silence_stderr():
             import mediapipe
 
-            solution = mediapipe.solutions.selfie_segmentation.SelfieSegmentation
-            with solution(model_selection=0) as network:
-                answer = network.process(np.ascontiguousarray(image)).segmentation_mask
+            network = mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
     except (ImportError, AttributeError) as error:
         raise BackendError(
             f"MediaPipe's bundled segmentation is not usable here ({error}); install mediapipe"
             " 0.10.21"
         ) from error
+    with network:
+        for image in images:
+            with silence_stderr():
+                answer = network.process(np.ascontiguousarray(image)).segmentation_mask
+            yield np.array(answer, np.float32)
+
+
+def at_edges(image: Image, likelihood: Floats) -> Floats:
+    """Make a soft likelihood a matte whose edges are the picture's own.
+
+    The network answers at 256x256 or so; a guided filter (He, Sun and Tang 2010) moves its soft
+    edge onto the picture's.
+
+    Args:
+        image: (H,W,3) uint8 RGB.
+        likelihood: (H,W) in [0,1].
+
+    Returns:
+        (H,W) coverage by people in [0,1].
+    """
+    import cv2
+
     guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     radius = max(2, round(_RADIUS * max(image.shape[:2])))
-    matte = guided_filter(guide, np.asarray(answer, np.float32), radius)
+    matte = guided_filter(guide, likelihood, radius)
     low, high = _SURE
     spread: Floats = np.clip((matte - low) / (high - low), 0, 1)
     return spread

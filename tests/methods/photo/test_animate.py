@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.condition.conditioner import select
+from likeness.condition.matte import fill_holes
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, ContractError
 from likeness.face3d.camera import camera_points, pixels
 from likeness.fit.transfer import rest_frame
 from likeness.methods.photo.animation import AnimateConfig, Animation, Photo, fitted_picture
-from likeness.methods.photo.layers import fill_holes, one_body, polygon
+from likeness.methods.photo.layers import one_body, polygon
 from likeness.methods.photo.mesh import PhotoMesh
 from likeness.methods.photo.motion import Head, Motion, MotionConfig, bound, move
 from likeness.methods.photo.plain import plain_warp

@@ -10,18 +10,20 @@ from likeness.condition import portrait_crop
 from likeness.condition.gallery import Features
 from likeness.errors import BundleError, ConfigError, TrackError
 from likeness.evaluate.self_reenactment import evaluate_self
+from likeness.methods.portrait.fast import FastPortrait
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.portrait.tasks import (
     PIX2PIX,
     FastConfig,
     PaperConfig,
-    background,
     rarity,
+    stillness,
 )
 from likeness.methods.table import METHODS
 from likeness.store import load_bundle
+from likeness.synthesize.portrait import Portrait
 from likeness.training.bank import fill_bank
-from likeness.types import Bundle, Shot, Window
+from likeness.types import Bundle, Shot, Weights, Window
 from likeness.verbs.train import train_portrait
 from tests.opened import decoded, drawn, opened
 
@@ -51,6 +53,41 @@ def test_a_saved_portrait_draws_what_it_drew(trained: tuple[Path, Bundle]) -> No
     again = drawn(opened(load_bundle(path)), frames, window).rgb
     assert before.shape == (3, 3, 64, 64)
     torch.testing.assert_close(before, again, atol=1e-5, rtol=0)
+
+
+def test_a_portrait_of_the_earlier_network_asks_to_be_trained_again(
+    trained: tuple[Path, Bundle],
+) -> None:
+    _, bundle = trained
+    # As they were: no cells, and no part called unet.
+    config = {"size": 64, "keyframes": 5, "widths": [8, 8, 8, 8, 8], "canvas": 8}
+    before = Weights("portrait", config, {"stem.weight": torch.zeros(8, 94, 3, 3)})
+    networks = {**bundle.networks, "generator": before}
+    with pytest.raises(BundleError, match=r"earlier version.*Train the portrait again"):
+        opened(replace(bundle, networks=networks))
+    kept = bundle.networks["gallery"]
+    tensors = {name: value for name, value in kept.tensors.items() if name != "mattes"}
+    networks = {**bundle.networks, "gallery": replace(kept, tensors=tensors)}
+    with pytest.raises(BundleError, match="lack their mattes"):
+        opened(replace(bundle, networks=networks))
+
+
+def test_what_stands_behind_the_head_does_not_move_with_it(
+    trained: tuple[Path, Bundle],
+) -> None:
+    method = opened(trained[1])
+    assert isinstance(method, FastPortrait)
+    coverage = method.gallery.pictures[:, 3].float() / 255
+    # The actor stands in the middle; the upper corners are wall in every keyframe.
+    assert coverage[:, 20:40, 26:38].min() > 0.9
+    assert coverage[:, :8, :8].max() < 0.1
+    assert isinstance(method.model.generator, Portrait)
+    plate = method.model.generator.plate[0]
+    told = method.condition(Window(30, 36), decoded(trained[1], Window(30, 36)))
+    flow = told.maps[:, 9:11, :4, :4]
+    assert flow.abs().max() < 64
+    corner = method.synthesize(told).rgb[:, :, :6, :6]
+    assert (corner - plate[:, :6, :6]).abs().max() < 0.1
 
 
 def test_windows_do_not_change_the_picture(trained: tuple[Path, Bundle]) -> None:
@@ -138,7 +175,8 @@ def test_rare_frames_are_drawn_more_often() -> None:
 def test_the_wall_is_still_and_the_person_is_not(actor_shot: Shot, tmp_path: Path) -> None:
     crop = portrait_crop(actor_shot.track, actor_shot.clip.size, 64)
     bank = fill_bank(actor_shot.clip, crop, np.arange(48), tmp_path / "crops")
-    plate, still = background(bank)
-    assert plate.shape == (1, 3, 64, 64)
+    plate = bank.raw(np.arange(48)).median(0).values.float() / 255
+    still = stillness(bank, plate)
+    assert still.shape == (1, 1, 64, 64)
     assert still[0, 0, :6, :6].mean() > 0.5
     assert still[0, 0, 28:40, 28:36].mean() < 0.2

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from likeness.condition.matte import fill_holes
 from likeness.face3d.model import FaceModel
 from likeness.track.matte import person_matte
 from likeness.types import FaceParams, FaceTrack, Floats
@@ -164,37 +165,6 @@ def eye_openings(points: Floats, size: tuple[int, ...], model: FaceModel) -> Flo
         opening = polygon(points[model.regions[f"{name}_eye"]], (size[0], size[1]))
         shown = np.maximum(shown, np.asarray(cv2.GaussianBlur(opening, (0, 0), 0.6), np.float32))
     return shown
-
-
-def fill_holes(picture: Floats, known: Floats) -> Floats:
-    """Make up what is unknown from what is known around it, smoothly: push and pull.
-
-    Colors are averaged over ever larger cells, counting known pixels only; each hole is filled from
-    the finest level that knows something there (Gortler et al. 1996, section 3.6).
-
-    Args:
-        picture: (h,w,3).
-        known: (h,w) weight in [0,1]; 0 is a hole.
-
-    Returns:
-        (h,w,3); the picture itself where known is 1.
-    """
-    import cv2
-
-    weight = known[..., None]
-    colors = picture * weight
-    if min(picture.shape[:2]) <= 2 or float(known.min()) >= 1:
-        total = float(known.sum())
-        mean = colors.sum((0, 1)) / total if total > 0 else picture.mean((0, 1))
-        return np.asarray(np.where(weight > 0, colors / np.maximum(weight, 1e-6), mean), np.float32)
-    size = (picture.shape[1], picture.shape[0])
-    half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-    sums = cv2.resize(np.concatenate([colors, weight], -1), half, interpolation=cv2.INTER_AREA)
-    share = np.clip(sums[..., 3] * 2, 0, 1)
-    mean = sums[..., :3] / np.maximum(sums[..., 3:], 1e-6)
-    coarse = fill_holes(np.asarray(mean, np.float32), np.asarray(share, np.float32))
-    behind = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(colors + (1 - weight) * behind, np.float32)
 
 
 def uncover_eyes(picture: Floats, points: Floats, model: FaceModel) -> Floats:

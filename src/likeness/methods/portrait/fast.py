@@ -64,6 +64,6 @@ def open_fast(bundle: Bundle, plan: Plan, device: torch.device) -> Method[Any]:
         BundleError: network and weights do not fit.
     """
     model = open_model(bundle, "portrait", device)
-    gallery = gallery_of(bundle, model.conditioner)
+    gallery = gallery_of(bundle, model)
     method = FastPortrait(model, gallery, plan.wanted, plan.underlay)
     return LowerFace(method, model.conditioner, plan) if plan.lower_face else method

@@ -12,10 +12,13 @@ from torch import nn
 from likeness.composite import soft_rectangle
 from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.gallery import Gallery
+from likeness.condition.matte import Layers
 from likeness.condition.mesh import PortraitMesh
+from likeness.errors import BundleError
 from likeness.networks import Runner, build, runner
 from likeness.plan.target import Target
 from likeness.store import load_face_model
+from likeness.synthesize.portrait import Portrait
 from likeness.types import Bundle, FaceParams, Floats, Ints, Layer, Shot
 
 CPU = torch.device("cpu")
@@ -94,9 +97,16 @@ def open_model(bundle: Bundle, network: str, device: torch.device = CPU) -> Port
     return PortraitModel(target, target_conditioner(target), generator, runner(generator, device))
 
 
-def gallery_of(bundle: Bundle, conditioner: PortraitConditioner) -> Gallery:
-    """Read the keyframes that a bundle holds."""
+def gallery_of(bundle: Bundle, model: PortraitModel) -> Gallery:
+    """Make the keyframes of a bundle ready, as layers over the network's plate.
+
+    Raises:
+        BundleError: the keyframes were never cut out.
+    """
     kept = bundle.networks["gallery"].tensors
+    if "mattes" not in kept or not isinstance(model.generator, Portrait):
+        raise BundleError("the bundle's keyframes lack their mattes; train it again")
     times = kept["times"].numpy()
-    params = select(Target.of(bundle).shot.params, times)
-    return conditioner.gallery(params, kept["pictures"], times)
+    layers = Layers(kept["mattes"], model.generator.plate[0])
+    params = select(model.target.shot.params, times)
+    return model.conditioner.gallery(params, kept["pictures"], times, layers)

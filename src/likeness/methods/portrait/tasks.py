@@ -18,10 +18,13 @@ from likeness.condition.conditioner import (
     select,
 )
 from likeness.condition.gallery import KEYFRAMES, Features, Gallery, distances
+from likeness.condition.matte import Layers
 from likeness.synthesize.discriminators import LIGHT, PatchConfig, PatchDiscriminator
 from likeness.synthesize.portrait import Portrait, PortraitConfig
+from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.training import losses
+from likeness.training.augment import random_turns
 from likeness.training.bank import CropBank
 from likeness.training.footage import Footage
 from likeness.training.loop import Losses
@@ -32,7 +35,7 @@ GuideImages = Literal["color", "correspondence", "gaze"]
 GUIDE_CHANNELS: Mapping[GuideImages, int] = {"color": 3, "correspondence": 6, "gaze": 9}
 """Guide channels up to and including each of the three guide images."""
 _NOISE = 0.03
-"""Departure from the median, in [0,1], that noise and compression cause on a still wall."""
+"""Departure from the plate, in [0,1], that noise and compression cause on a still wall."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ class FastConfig:
     apart: int = 25
     """Keyframes this many frames around the wanted one are not offered in training: at run time the
     nearest keyframe is rarely a neighbor in time."""
-    widths: tuple[int, ...] = (24, 48, 96, 128, 160)
+    layers: bool = True
+    """Cut the person out of the keyframes; without, walls are warped with the head."""
+    turned: float = 0.5
+    """Share of the draws whose keyframes are turned, shifted and scaled a little."""
+    widths: tuple[int, ...] = (32, 64, 96, 128)
     learning_rate: float = 7e-4
     betas: tuple[float, float] = (0.9, 0.99)
     constant: bool = False
@@ -99,11 +106,14 @@ class PortraitSample(Generic[AnyCondition]):
     """(N,3,h,w) RGB in [0,1]."""
     weight: Tensor
     """(N,1,h,w) importance of each pixel, mean one."""
+    told: Tensor | None = None
+    """What the fast portrait's network is told of the condition, made ahead."""
 
     def to(self, device: torch.device) -> PortraitSample[AnyCondition]:
         """Return the sample with its pixels on another device."""
         condition = self.condition.to(device)
-        return PortraitSample(condition, self.real.to(device), self.weight.to(device))
+        told = None if self.told is None else self.told.to(device)
+        return PortraitSample(condition, self.real.to(device), self.weight.to(device), told)
 
 
 def rarity(described: Features, seed: int = 0) -> Floats:
@@ -148,7 +158,9 @@ def region_weights(conditioner: PortraitConditioner, params: FaceParams) -> Tens
 class FastTask:
     """Draw frames of the target from its other frames."""
 
-    def __init__(self, footage: Footage, gallery: Gallery, config: FastConfig) -> None:
+    def __init__(
+        self, footage: Footage, gallery: Gallery, layers: Layers, config: FastConfig
+    ) -> None:
         self.footage, self.gallery, self.config = footage, gallery, config
         conditioner = footage.conditioner
         self.probability = rarity(conditioner.describe(footage.params))
@@ -156,9 +168,10 @@ class FastTask:
         self.generator = Portrait(
             PortraitConfig(conditioner.side, KEYFRAMES, code, tuple(config.widths))
         )
-        plate, still = background(footage.bank)
-        self.generator.plate.copy_(plate)
-        self.generator.still.copy_(still)
+        self.generator.plate.copy_(layers.plate)
+        self.generator.still.copy_(stillness(footage.bank, layers.plate))
+        # Compiled, and while the step before is still running: half of a step's pixels.
+        self._teller = PortraitCPU(self.generator)
         self.discriminator: nn.Module | None = None
         if config.adversarial > 0:
             self.discriminator = PatchDiscriminator(LIGHT)
@@ -176,14 +189,18 @@ class FastTask:
         unlike = conditioner.bodies(params, real).apart(gallery.bodies)
         unlike += self.config.pose * distances(conditioner.describe(params).pose, gallery.pose)
         body_keyframes = np.where(banned, unlike + 1e9, unlike).argmin(1)
-        condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned)
-        return PortraitSample(condition, real, region_weights(conditioner, params))
+        turns = random_turns(random, len(chosen), KEYFRAMES, conditioner.side, self.config.turned)
+        condition = conditioner.from_keyframes(gallery, params, body_keyframes, banned, turns)
+        told = self._teller.tell(condition.keyframes, condition.maps)
+        return PortraitSample(condition, real, region_weights(conditioner, params), told)
 
     def losses(self, sample: PortraitSample[KeyframeCondition], progress: float) -> Losses:
         """E = L1 + detail * Laplacian pyramid, plus a hinge discriminator late in training."""
         sample = sample.to(self.footage.budget.device)
         condition, real = sample.condition, sample.real
-        drawn, wish = self.generator.draw(condition.keyframes, condition.maps, condition.code)
+        drawn, wish = self.generator.draw(
+            condition.keyframes, condition.maps, condition.code, sample.told
+        )
         loss = losses.l1(drawn, real, sample.weight)
         loss = loss + self.config.correction * wish.square().mean()
         loss = loss + self.config.detail * losses.laplacian_pyramid(drawn, real, sample.weight, 2)
@@ -269,26 +286,24 @@ def _place(device: torch.device, *modules: nn.Module | None) -> None:
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def background(bank: CropBank, count: int = 96) -> tuple[Tensor, Tensor]:
-    """Find what stands still in a bank.
+def stillness(bank: CropBank, plate: Tensor, count: int = 96) -> Tensor:
+    """Find where nothing but the plate is ever seen.
 
     Args:
         bank: crops of one fixed square.
+        plate: (3,h,w) the background.
         count: frames to look at, spread over the bank.
 
     Returns:
-        plate (1,3,h,w): the median, background wherever the person is away half of the time;
-        still (1,1,h,w) in [0,1]: 1 where no frame departs from the median by more than a camera's
-        noise, 0 where something passes.
+        (1,1,h,w) in [0,1]: 1 where no frame departs from the plate by more than a camera's noise,
+        0 where something passes.
     """
     rows = np.linspace(0, len(bank) - 1, min(count, len(bank))).astype(np.int64)
     frames = bank.raw(rows)
-    plate = frames.median(0).values.float() / 255
     # The 95th percentile: a hand that passes once is no reason to redraw the wall ever after.
     departure = torch.zeros(plate.shape[1:])
     for line in range(plate.shape[1]):
         row = (frames[:, :, line].float() / 255 - plate[:, line]).abs().mean(1)
         departure[line] = row.quantile(0.95, dim=0)
     smooth = functional.avg_pool2d(departure[None, None], 5, 1, 2, count_include_pad=False)
-    still = torch.exp(-((smooth / _NOISE) ** 2))
-    return plate[None], still
+    return torch.exp(-((smooth / _NOISE) ** 2))

@@ -14,12 +14,13 @@ from torch import Tensor
 from likeness.condition import pick_keyframes
 from likeness.condition.body import Bodies
 from likeness.condition.conditioner import select
-from likeness.condition.gallery import Gallery
+from likeness.condition.matte import Layers, separate
 from likeness.methods.portrait.model import conditioner_of
 from likeness.methods.portrait.tasks import FastConfig, FastTask, PaperConfig, PaperTask
 from likeness.synthesize.portrait import at_size
 from likeness.training.footage import Budget, Footage, Learned, weights_of
 from likeness.training.loop import LoopConfig
+from likeness.training.mattes import cut_out
 from likeness.training.phases import Phase, train_phases
 from likeness.types import Ints, Weights
 
@@ -27,15 +28,22 @@ from likeness.types import Ints, Weights
 def train_fast(footage: Footage, config: FastConfig) -> Learned:
     """Train the fast portrait; a large one begins small."""
     times = _picked(footage, config.keyframes)
+    layers = _layers(footage, times, config)
     sides = [(footage.conditioner.side, 1.0)]
     early = footage.budget.early
     if early is not None:
         sides = [early, (footage.conditioner.side, 1 - early[1])]
     phases = [
-        Phase(str(side), share, partial(_fast_task, _sized(footage, side), times, config))
+        Phase(
+            str(side),
+            share,
+            partial(_fast_task, _sized(footage, side), times, layers.shrunk(side), config),
+        )
         for side, share in sides
     ]
-    return _learn(phases, footage, times, config, "portrait")
+    kept = _kept(footage, times)
+    kept = replace(kept, tensors={**kept.tensors, "mattes": layers.mattes})
+    return _learn(phases, footage.budget, kept, config, "portrait")
 
 
 def train_spacetime(footage: Footage, config: PaperConfig) -> Learned:
@@ -46,17 +54,17 @@ def train_spacetime(footage: Footage, config: PaperConfig) -> Learned:
         return PaperTask(footage, config)
 
     side = str(footage.conditioner.side)
-    return _learn([Phase(side, 1.0, begin)], footage, times, config, "spacetime")
+    kept = _kept(footage, times)
+    return _learn([Phase(side, 1.0, begin)], footage.budget, kept, config, "spacetime")
 
 
 def _learn(
     phases: list[Phase[Any]],
-    footage: Footage,
-    times: Ints,
+    budget: Budget,
+    gallery: Weights,
     config: FastConfig | PaperConfig,
     network: str,
 ) -> Learned:
-    budget = footage.budget
     trained = train_phases(
         phases,
         _loop(budget, config),
@@ -73,7 +81,7 @@ def _learn(
         "seconds": round(outcome.seconds, 1),
         "losses": list(outcome.losses),
     }
-    return Learned({"generator": weights, "gallery": _kept(footage, times)}, record)
+    return Learned({"generator": weights, "gallery": gallery}, record)
 
 
 def _loop(budget: Budget, config: FastConfig | PaperConfig) -> LoopConfig:
@@ -89,10 +97,16 @@ def _loop(budget: Budget, config: FastConfig | PaperConfig) -> LoopConfig:
 
 
 def _fast_task(
-    footage: Footage, times: Ints, config: FastConfig, learned: Mapping[str, Tensor] | None
+    footage: Footage,
+    times: Ints,
+    layers: Layers,
+    config: FastConfig,
+    learned: Mapping[str, Tensor] | None,
 ) -> FastTask:
     """Build the task of one size, its network as far as a smaller size has taught it."""
-    task = FastTask(footage, _gallery(footage, times), config)
+    params = select(footage.shot.params, times)
+    gallery = footage.conditioner.gallery(params, _pictures(footage, times), times, layers)
+    task = FastTask(footage, gallery, layers, config)
     if learned is not None:
         own = {"plate": task.generator.plate, "still": task.generator.still}
         state = {**at_size(learned, footage.conditioner.side), **own}
@@ -116,9 +130,14 @@ def _pictures(footage: Footage, times: Ints) -> Tensor:
     return footage.bank.raw(np.searchsorted(footage.rows, times))
 
 
-def _gallery(footage: Footage, times: Ints) -> Gallery:
-    params = select(footage.shot.params, times)
-    return footage.conditioner.gallery(params, _pictures(footage, times), times)
+def _layers(footage: Footage, times: Ints, config: FastConfig) -> Layers:
+    """Cut the person out of the keyframes, and complete what stands behind."""
+    pictures = _pictures(footage, times)
+    mattes = torch.zeros_like(pictures[:, 0])
+    if config.layers:
+        mattes = cut_out(footage.bank, np.searchsorted(footage.rows, times))
+    outlines = footage.conditioner.outlines(select(footage.shot.params, times))
+    return separate(pictures, mattes, outlines)
 
 
 def _kept(footage: Footage, times: Ints) -> Weights:
