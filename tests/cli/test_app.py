@@ -134,9 +134,9 @@ def test_rows_of_numbers_are_columns(capsys: pytest.CaptureFixture[str]) -> None
     answer({"stages": rows, "mixed": {"a": {"x": 1}, "b": {"y": 2}}}, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "stages       ms  frames",
-        "  decode    1.5      10",
-        "  encode  12.25       9",
+        "stages         ms  frames",
+        "  decode      1.5      10",
+        "  encode    12.25       9",
     ]
     assert lines[3:] == ["mixed", "  a", "    x  1", "  b", "    y  2"]
 
