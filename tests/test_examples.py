@@ -43,7 +43,7 @@ def blinking_shot(tmp_path: Path) -> Path:
         gaze=np.zeros((n, 2, 2), np.float32),
         focal=500.0,
     )
-    clip = Clip(tmp_path / "anna.mp4", "00", (64, 64), np.arange(n), Fraction(1, 25), 1)
+    clip = Clip(tmp_path / "anna.mp4", "0" * 64, (64, 64), np.arange(n), Fraction(1, 25), 1)
     save_shot(Shot(clip, track, params), tmp_path / "anna.shot")
     return tmp_path
 

@@ -232,7 +232,7 @@ def test_devices_sockets_and_folders_are_refused(tmp_path):
 def test_a_pipe_among_pictures_is_refused(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     os.mkfifo(tmp_path / "2.png")
-    with pytest.raises(MediaError, match=r"2\.png is a pipe"):
+    with pytest.raises(MediaError, match=r"2\.png is .*pipe"):
         open_clip(tmp_path)
 
 

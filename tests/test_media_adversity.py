@@ -120,7 +120,7 @@ def test_changed_file_is_noticed(plain_clip, tmp_path, frames, make_clip):
     path = make_clip(tmp_path / "a.mp4", frames(10))
     clip = open_clip(path)
     make_clip(path, frames(12))
-    with pytest.raises(MediaError, match="open it again"):
+    with pytest.raises(MediaError, match="another file than the one"):
         Decoder(clip)
 
 

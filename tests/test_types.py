@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from likeness.errors import ContractError, LikenessError
-from likeness.types import Clip, Condition, Crop, FaceTrack, Layer, Shot, Timeline, Window, silent
+from likeness.types import Clip, Crop, FaceTrack, Layer, Shot, Timeline, Window, silent
 
 
 def make_clip(**changes: Any) -> Clip:
@@ -82,14 +82,12 @@ def test_a_crop_cannot_mirror() -> None:
         Crop((4, 4), mirror)
 
 
-def test_layers_and_conditions_match_their_crop() -> None:
+def test_layers_match_their_crop() -> None:
     crop = make_crop()
     rgb, alpha = torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 4, 4)
     assert len(Layer(crop, rgb, alpha).crop) == 2
     with pytest.raises(ContractError, match="alpha has shape"):
         Layer(crop, rgb, rgb)
-    with pytest.raises(ContractError, match="maps has shape"):
-        Condition(crop, rgb, ("red", "green"))
 
 
 def test_track_and_params_agree_in_length() -> None:

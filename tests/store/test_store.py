@@ -17,7 +17,6 @@ from hypothesis.extra import numpy as hnp
 
 from likeness import store
 from likeness.errors import BundleError
-from likeness.store import shots as shots_on_disk
 from likeness.types import (
     AudioTrack,
     Bundle,
@@ -354,7 +353,7 @@ def test_a_damaged_cache_is_a_miss(tmp_path: Path) -> None:
 def test_a_read_only_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, clips = tmp_path / "home", tmp_path / "clips"
     clips.mkdir(mode=0o555)
-    monkeypatch.setattr(shots_on_disk.Path, "home", lambda: home)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
     folder = store.shot_cache(make_shot(clips).clip, "cd" * 32)
     assert folder.parent == home / ".cache" / "likeness"
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from likeness.methods.animate_find import find_photo
 
 from likeness.actor import Actor, Motion, RenderConfig, frames
 from likeness.decode import open_clip
 from likeness.errors import TrackError
+from likeness.methods.photo.find import find_photo
 from likeness.track import TrackConfig, track
 from likeness.track.detect import Image
 from likeness.track.landmarks import Face, Reader

@@ -206,11 +206,12 @@ def test_a_file_is_used_again_for_the_same_frames_only(
     for changed in (
         replace(base[0], crop=Crop((32, 32), moved)),
         replace(base[0], times=later),
-        replace(base[0], clip=content),
     ):
         assert work([changed, *base[1:]]) > 0
         assert work(base) > 0
     assert work([base[1], base[0], *base[2:]]) > 0
+    with pytest.raises(MediaError, match="another file"):
+        work([replace(base[0], clip=content), *base[1:]])
 
 
 def test_another_file_of_the_same_name_is_replaced(actor_shot: Shot, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_the_speaker_is_chosen_by_number(place: Path) -> None:
     assert choose_person(shots, "1") is shots[1]
     with pytest.raises(TrackError, match="from 0 to 1"):
         choose_person(shots, "2")
-    with pytest.raises(ConfigError, match="largest, or a number"):
+    with pytest.raises(ConfigError, match="largest, a number"):
         choose_person(shots, "left")
     with pytest.raises(MediaError, match="has no pictures"):
         dub(

@@ -49,12 +49,11 @@ def reenact(
         target: A clip of one person, a minute or more of varied expressions and poses.
         output: The NAME.bundle folder to write.
         minutes: Time budget of the training itself, tracking and fitting not counted.
-        preset: fast blends warped keyframes; paper is the published space-time network, pix2pix
-            the same on single frames; face2face and obama change the target's own frames.
+        preset: fast warps keyframes; paper is the published network, pix2pix the same on single
+            frames; face2face and obama change the target's own frames.
         holdout: last-third keeps that part of the clip for likeness evaluate self.
         size: Side of the portrait's square in pixels.
-        face: Whose portrait: largest, a number from 0 on in the order of likeness track, or
-            like=PHOTO.
+        face: Whose portrait: largest, a number as likeness track counts, or like=PHOTO.
         consent: The record of the person shown, from likeness consent new; carried in the bundle.
         resume: Go on from where an interrupted training stopped.
     """
@@ -65,8 +64,7 @@ def reenact(
     prove_files((output,), (target, *consent), options)
     flags = {"minutes": minutes, "preset": preset, "holdout": holdout, "size": size}
     config = _settings({**flags, "seed": options.seed}, options)
-    looking = analysis(options)
-    records = consents(consent)
+    looking, records = analysis(options), consents(consent)
     if options.dry_run:
         clip = open_clip(target)
         plan = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +77,7 @@ def plan_dub(
     mouth: Mouth,
     sound: Sound | None,
     ingredients: tuple[Ingredient, ...],
+    settings: Mapping[str, Any],
 ) -> Plan:
     """Lay a mouth, and its sound, over the target's own clip.
 
@@ -84,6 +87,7 @@ def plan_dub(
         mouth: what its mouth shall do.
         sound: that is laid under it; None for silence.
         ingredients: what it is made from.
+        settings: resolved, as JSON values, for the manifest.
     """
     params, resting = resting_after(
         mouth.moved.params, own.seconds, mouth.ends, target.params, target.observed
@@ -96,6 +100,7 @@ def plan_dub(
         timeline=_timeline(own, mouth, sound),
         guessed=mouth.guessed | own.guessed,
         ingredients=ingredients,
+        settings=settings,
         stream=clip,
         shown=np.arange(len(clip)),
         params=params,

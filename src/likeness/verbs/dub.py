@@ -92,7 +92,7 @@ def dub(
     prove_place(output, read)
     loaded = load_bundle(bundle)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
-    # Before the speaker is analyzed, which takes time; their own consent is looked at below.
+    # Before the speaker is analyzed; their own consent is looked at below.
     permit_synthesis(target.people, "dub", consents)
     check_frames(target)
     speaker = find_speaker(speech, config.by, config.face, config.analyze, progress)
@@ -102,20 +102,24 @@ def dub(
     driving = driven_by(speech, speaker.clip) if speaker else sound
     permission = permit_synthesis(target.people, "dub", consents, driving)
     own = performance_of(target.shot, "target")
-    if speaker:
-        mouth = by_face(target, own, speaker, config.transfer)
-    else:
-        mouth = by_sound(target, own, speech, config.speech, progress)
+    mouth = (
+        by_face(target, own, speaker, config.transfer)
+        if speaker
+        else by_sound(target, own, speech, config.speech, progress)
+    )
     by = Ingredient("driver" if speaker else "sound", heard.name, whose.digest if whose else "")
     used = Ingredient("bundle", bundle.name, sha256_of(bundle / "bundle.json"))
     laid, how = lay(sound, output)
-    plan = plan_dub(target, own, mouth, laid, (used, own.ingredient, by))
-    plan = replace(plan, settings=settings.to_json(config))
+    plan = plan_dub(target, own, mouth, laid, (used, own.ingredient, by), settings.to_json(config))
     method = recipe.open(loaded, plan, device)
     report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
     there = how != "none"
     offset = measure_sync(output, target.square, speaker, progress) if there else None
     told = reported(report, own, mouth, sound, how, offset)
-    for warning in told.warnings:
-        log.warning("%s", warning)
+    _warn(told.warnings)
     return replace(told, seconds=time.monotonic() - began)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        log.warning("%s", warning)
