@@ -36,20 +36,25 @@ _UNIT = "unit length"
 def _simswap(config: SimSwapConfig) -> tuple[Input, ...]:
     crop = "five points to SimSwap's template: arcface at 224 pixels, ffhq at 512"
     size = "a multiple of " + str(2 ** (len(config.widths) - 1))
-    return Input("rgb", (3, size, size), _RGB, crop), Input("code", (config.code,), _UNIT)
+    template = "ffhq_512" if len(config.widths) > 4 else "simswap_224"
+    picture = Input("rgb", (3, size, size), _RGB, crop, template)
+    return picture, Input("code", (config.code,), _UNIT)
 
 
 def _faceshifter(config: AEIConfig) -> tuple[Input, ...]:
     size = config.size
     crop = "aligned like FFHQ"
-    return Input("rgb", (3, size, size), _RGB, crop), Input("code", (config.code,), _UNIT)
+    return Input("rgb", (3, size, size), _RGB, crop, "ffhq_512"), Input(
+        "code", (config.code,), _UNIT
+    )
 
 
 def _identity(
     config: IResNetConfig | SimSwapIdentityConfig,
 ) -> tuple[Input, ...]:
     crop = "five points to the 112 template; SimSwap's recognizer: SimSwap's crop, nearest pixels"
-    return (Input("rgb", (3, config.size, config.size), _RGB, crop),)
+    template = "arcface_112" if isinstance(config, IResNetConfig) else "simswap_224"
+    return (Input("rgb", (3, config.size, config.size), _RGB, crop, template),)
 
 
 def _whole_picture(config: FaceShifterIdentityConfig) -> tuple[Input, ...]:
@@ -57,7 +62,9 @@ def _whole_picture(config: FaceShifterIdentityConfig) -> tuple[Input, ...]:
 
 
 def _regions(config: RegionsConfig) -> tuple[Input, ...]:
-    return (Input("rgb", (3, 512, 512), _RGB, "an aligned face with its hair, like FFHQ"),)
+    return (
+        Input("rgb", (3, 512, 512), _RGB, "an aligned face with its hair, like FFHQ", "ffhq_512"),
+    )
 
 
 def _stylegan(config: StyleganConfig) -> tuple[Input, ...]:
@@ -66,7 +73,7 @@ def _stylegan(config: StyleganConfig) -> tuple[Input, ...]:
 
 def _inversion(config: InversionConfig) -> tuple[Input, ...]:
     crop = "an aligned face as the generator draws it, FFHQ's alignment, made smaller"
-    return (Input("rgb", (3, config.size, config.size), _RGB, crop),)
+    return (Input("rgb", (3, config.size, config.size), _RGB, crop, "ffhq_512"),)
 
 
 def _autoencoder(config: AutoencoderConfig) -> tuple[Input, ...]:

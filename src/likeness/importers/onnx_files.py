@@ -138,7 +138,13 @@ def _swap(graph: OnnxGraphConfig, picture: tuple[int, ...], code: int) -> _Found
         _INSIGHTFACE,
         OnnxSwapConfig(graph, code),
         (
-            Input("rgb", picture, "RGB in [0, 1]", "five points to the arcface 128 template"),
+            Input(
+                "rgb",
+                picture,
+                "RGB in [0, 1]",
+                "five points to the arcface 128 template",
+                "arcface_128",
+            ),
             Input("code", (code,), "of InsightFace's w600k_r50"),
         ),
     )
@@ -158,7 +164,15 @@ def _identity(graph: OnnxGraphConfig, picture: tuple[int, ...], model: Any) -> _
         "identity codes for inswapper; identity metrics",
         _INSIGHTFACE,
         OnnxIdentityConfig(graph, inside),
-        (Input("rgb", picture, "RGB in [0, 1]", "five points to the arcface 112 template"),),
+        (
+            Input(
+                "rgb",
+                picture,
+                "RGB in [0, 1]",
+                "five points to the arcface 112 template",
+                "arcface_112",
+            ),
+        ),
     )
 
 
@@ -177,7 +191,15 @@ def _one_to_one(graph: OnnxGraphConfig, picture: tuple[int, ...]) -> _Found:
         "one-to-one face swap",
         _TRAINER,
         OnnxOneToOneConfig(graph, side, morph),
-        (Input("rgb", (3, side, side), "RGB in [0, 1]", "DeepFaceLab's whole-face alignment"),),
+        (
+            Input(
+                "rgb",
+                (3, side, side),
+                "RGB in [0, 1]",
+                "DeepFaceLab's whole-face alignment",
+                "whole_face",
+            ),
+        ),
     )
 
 

@@ -74,7 +74,10 @@ class Input:
     range: str
     """Values and their meaning: RGB in [0, 1], BGR in [0, 1], unit length, ..."""
     crop: str = ""
-    """How the picture is cut from the frame, where it is a face."""
+    """How the picture is cut from the frame, where it is a face, for people."""
+    template: str | None = None
+    """The same for programs: a key of `condition.align.TEMPLATES`, scaled to the input's size; None
+    where the file does not tell."""
 
 
 @dataclass(frozen=True)

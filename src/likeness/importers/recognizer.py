@@ -115,7 +115,7 @@ def _bundle(path: Path, digest: str) -> Bundle:
     return Bundle(
         method="identity.dlib",
         networks={"identity": weights_of(read_dlib(path))},
-        input={"crop": "dlib_150", "color": "RGB in [0, 1]"},
+        input={"template": "dlib_150", "color": "RGB in [0, 1]"},
         training={"imported": {"files": {path.name: digest}, "what": KNOWN[digest]}},
         license=LICENSE,
     )
