@@ -134,20 +134,17 @@ def test_hair_at_the_upper_edge_is_not_drawn_out_but_a_body_at_the_lower_is() ->
     assert torch.equal(sample_layers(layers, flow * 0), layers)
 
 
-def test_outlines_are_decided_where_coverages_are_apart() -> None:
-    torch.manual_seed(1)
+def test_one_keyframe_draws_the_outline_where_coverages_are_apart() -> None:
     plain = Portrait(PortraitConfig(64, 3, 20, (8, 16, 24))).eval()
     with torch.no_grad():
         plain.plate.fill_(0.2)
         plain.unet.head.weight.zero_()
         plain.unet.flow.weight.zero_()
-        # The third keyframe is preferred by half a unit everywhere.
-        plain.unet.head.bias[2 * 16 : 3 * 16] = 0.5
     keyframes = torch.zeros(1, 3, 4, 64, 64)
-    keyframes[:, 2, :, :, :32] = 1  # and shows somebody on the left
+    keyframes[:, 2, :, :, :32] = 1  # the keyframe that lends the body shows somebody on the left
     maps = torch.zeros(1, GUIDES + 9, 32, 32)
     maps[:, GUIDES + 2 :: 3] = 1
     drawn = PortraitCPU(plain)(keyframes, maps, torch.zeros(1, 20))
-    # By a softmax of 4 * 0.5 alone the wall would show through by a fifth: 0.83.
-    assert drawn[0, :, 20:40, 8:24].min() > 0.98
+    # An even blend of the three would show (1 + 2 * 0.2) / 3.
+    assert drawn[0, :, 20:40, 8:24].min() > 0.85
     assert (drawn[0, :, 20:40, 44:] - 0.2).abs().max() < 1e-3

@@ -41,6 +41,8 @@ even a keyframe that did not see the place is the better guess."""
 FADE = 0.25
 """Share of fine detail that may be taken away: a network that can't tell where hair lies would blur
 it all, and layers that stand over a plate are sharp already."""
+OUTLINE = 2.5
+"""Logarithm of how much more the keyframe that lends the body weighs where coverages are apart."""
 REACH = 1 / 16
 """Sides of the crop: where all warps come from farther away, stillness is not to be trusted."""
 
@@ -151,10 +153,19 @@ class Portrait(nn.Module):
         still = self.still * trusted(full.unflatten(0, (n, k)))
         plate = PLATE_LEAST + (PLATE_MOST - PLATE_LEAST) * still
         prior = torch.cat([torch.log(seen_well + 1e-3), plate], 1)
-        # Two outlines blended are two outlines seen: there, coarse color is decided as well.
+        # Two outlines blended are two outlines seen. Where one keyframe has the person and another
+        # the wall, the one that lends the body, which seldom changes, draws the line at first.
         apart = functional.pixel_shuffle(told[:, self.config.parting], CELL)
+        prior = prior + OUTLINE * apart * self.drawer
         blended = self._blend(corrected.unflatten(0, (n, k)), 4 * scores, prior, gain, apart)
         return blended + residual, wish
+
+    @property
+    def drawer(self) -> Tensor:
+        """(1,K+1,1,1): 1 for the keyframe that lends the body, the last before the plate."""
+        k = self.config.keyframes
+        chosen = torch.arange(k + 1, device=self.plate.device) == k - 1
+        return chosen.to(self.plate.dtype)[None, :, None, None]
 
     def tell(self, keyframes: Tensor, maps: Tensor) -> Tensor:
         """Lay out what the network is told, (N,told,q,q), each cell's pixels as channels."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from likeness.synthesize.portrait import FADE, PLATE_LEAST, PLATE_MOST, REACH
+from likeness.synthesize.portrait import FADE, OUTLINE, PLATE_LEAST, PLATE_MOST, REACH
 from likeness.types import Floats, Ints
 
 _NEGLIGIBLE = 5e-4
@@ -255,6 +255,7 @@ def mix(
             bare = (PLATE_MOST - PLATE_LEAST) * still[row, column] * trust
             priors[count] = np.exp(np.float32(PLATE_LEAST + bare))
             apart = parting[row >> 2, column >> 2, (row & 3) * 4 + (column & 3)]
+            priors[count - 1] *= np.exp(np.float32(OUTLINE) * apart)
             _weigh(wanted[row, column], priors, apart, decision, soft, hard)
             wall = plate[row, column]
             through, showing = soft[count], hard[count]
