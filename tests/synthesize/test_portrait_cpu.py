@@ -154,6 +154,6 @@ def test_one_keyframe_draws_the_outline_where_coverages_are_apart() -> None:
     maps = torch.zeros(1, GUIDES + 9, 32, 32)
     maps[:, GUIDES + 2 :: 3] = 1
     drawn = PortraitCPU(plain)(keyframes, maps, torch.zeros(1, 20))
-    # An even blend of the three would show (1 + 2 * 0.2) / 3.
-    assert drawn[0, :, 20:40, 8:24].min() > 0.85
+    # An even blend of the three would show (1 + 2 * 0.2) / 3 = 0.47.
+    assert drawn[0, :, 20:40, 8:24].min() > 0.6
     assert (drawn[0, :, 20:40, 44:] - 0.2).abs().max() < 1e-3

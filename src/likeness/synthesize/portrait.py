@@ -41,7 +41,7 @@ even a keyframe that did not see the place is the better guess."""
 FADE = 0.25
 """Share of fine detail that may be taken away: a network that can't tell where hair lies would blur
 it all, and layers that stand over a plate are sharp already."""
-OUTLINE = 2.5
+OUTLINE = 1.0
 """Logarithm of how much more the keyframe that lends the body weighs where coverages are apart."""
 REACH = 1 / 16
 """Sides of the crop: where all warps come from farther away, stillness is not to be trusted."""
