@@ -6,11 +6,13 @@ damaged cache raises. Here both mean one warning, and the loops are compiled ane
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 from likeness.files import because, cache_folder
@@ -71,6 +73,14 @@ _Cache: Any = FunctionCache
 class _OptionalCache(_Cache):  # type: ignore[misc]
     """numba's own cache, whose failures cost time and nothing else."""
 
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """Tell machine code also by the constants and functions that it was compiled with.
+
+        numba looks at the function's own file alone, and would run on with a constant of another
+        file as it used to be.
+        """
+        return (*super()._index_key(sig, codegen), _used_by(self._py_func, set()))
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return kept machine code, or None where there is none that can be read."""
         try:
@@ -85,6 +95,23 @@ class _OptionalCache(_Cache):  # type: ignore[misc]
             super().save_overload(sig, data)
         except Exception as error:  # a damaged cache raises anything
             _tell(_reason(error))
+
+
+def _used_by(function: Callable[..., Any], known: set[Any]) -> tuple[Any, ...]:
+    """Return the global constants that a function and those that it calls were compiled with."""
+    code = function.__code__
+    known.add(code)
+    used: list[Any] = []
+    for name in sorted(set(code.co_names) & function.__globals__.keys()):
+        value = function.__globals__[name]
+        inner = getattr(value, "py_func", None)
+        if inner is not None and inner.__code__ not in known:
+            body = hashlib.sha256(inner.__code__.co_code).hexdigest()
+            plain = [c for c in inner.__code__.co_consts if isinstance(c, bool | int | float)]
+            used.append((name, body, repr(plain), *_used_by(inner, known)))
+        elif isinstance(value, bool | int | float | tuple | np.generic):
+            used.append((name, repr(value)))
+    return tuple(used)
 
 
 def _reason(error: BaseException) -> str:
