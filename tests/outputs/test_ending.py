@@ -16,6 +16,9 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 from likeness.outputs import Stopped, atomic_file, one_way_out
+# Whoever starts the tests in the background lets them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if sys.argv[2] == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 try:
