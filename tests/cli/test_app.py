@@ -206,7 +206,7 @@ def test_every_end_says_how_to_go_on(
 
     monkeypatch.setattr("likeness.doctor.examine", stop)
 
-    def usual(number: int) -> Any:
+    def usual(number: int) -> object:
         return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
     # Whoever starts the tests in the background lets them ignore Ctrl-C.
