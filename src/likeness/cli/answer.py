@@ -11,7 +11,6 @@ from typing import Any
 from unicodedata import category
 
 from likeness.config import to_json
-from likeness.errors import LikenessError
 
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that move, turn or break what is shown."""
@@ -35,11 +34,11 @@ def answer(facts: Mapping[str, Any], as_json: bool) -> int:
     return FELL_BACK if facts.get("fallback_frames") else DONE
 
 
-def complain(error: LikenessError, as_json: bool) -> None:
+def complain(error: Exception, words: str, as_json: bool) -> None:
     """Say what went wrong on standard error, and as an object where a program listens."""
-    print(printable(f"likeness: {error}", lines=True), file=sys.stderr)
+    print(printable(f"likeness: {words}", lines=True), file=sys.stderr)
     if as_json:
-        print_json({"error": str(error), "kind": type(error).__name__})
+        print_json({"error": words, "kind": type(error).__name__})
 
 
 def print_json(facts: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ from likeness.cli.answer import (
     complain,
     printable,
 )
+from likeness.cli.failures import sentence
+from likeness.cli.streams import lasting_streams
 from likeness.errors import ConfigError, LikenessError
 from likeness.outputs import Stopped, one_way_out
 
@@ -74,6 +77,11 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: as typed, without the program's name.
     """
+    with lasting_streams():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     told = logging.StreamHandler(sys.stderr)
     told.setFormatter(PrintableFormatter("likeness: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[told])
@@ -94,9 +102,14 @@ def run(arguments: Sequence[str]) -> int:
         print(printable(f"likeness: {error}", lines=True), file=sys.stderr)
         return MISUSED
     except LikenessError as error:
-        complain(error, as_json)
+        complain(error, str(error), as_json)
         return MISUSED if isinstance(error, ConfigError) else FAILED
     except (Stopped, KeyboardInterrupt) as end:
         stopped = end if isinstance(end, Stopped) else Stopped(signal.SIGINT)
         print(f"likeness: {stopped}", file=sys.stderr)
         return stopped.exit_code
+    except Exception as error:  # a library's: this is the one place that words it
+        if os.environ.get("LIKENESS_TRACEBACK"):
+            raise
+        complain(error, sentence(error), as_json)
+        return FAILED
