@@ -50,7 +50,7 @@ def test_an_error_of_a_library_becomes_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.delenv("LIKENESS_TRACEBACK", raising=False)
+    monkeypatch.setattr("likeness.cli.failures.cache_folder", lambda: None)
     monkeypatch.setattr("likeness.cli.app.build", _failing(error))
     assert run(["doctor", "--json"]) == 1
     told = capsys.readouterr()
@@ -59,11 +59,16 @@ def test_an_error_of_a_library_becomes_a_sentence(
     assert words in json.loads(told.out)["error"]
 
 
-def test_the_whole_of_an_error_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIKENESS_TRACEBACK", "1")
-    monkeypatch.setattr("likeness.cli.app.build", _failing(KeyError(1)))
-    with pytest.raises(KeyError):
-        run(["doctor"])
+def test_a_fault_is_kept_whole_for_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("likeness.cli.failures.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("likeness.cli.app.build", _failing(KeyError("landmarks")))
+    assert run(["doctor"]) == 1
+    kept = tmp_path / "cache" / "fault.txt"
+    assert str(kept) in capsys.readouterr().err
+    assert kept.read_text().startswith("Traceback")
+    assert kept.read_text().endswith("KeyError: 'landmarks'\n")
 
 
 def test_a_terminal_short_of_characters_gets_escapes() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -109,7 +108,5 @@ def _run(arguments: Sequence[str]) -> int:
         print(f"likeness: {stopped}", file=sys.stderr)
         return stopped.exit_code
     except Exception as error:  # a library's: this is the one place that words it
-        if os.environ.get("LIKENESS_TRACEBACK"):
-            raise
         complain(error, sentence(error), as_json)
         return FAILED

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from pathlib import Path
 
+from likeness.files import cache_folder, replaced
 from likeness.outputs import cause_of
 
 _NUMBER = re.compile(r"\(os error (\d+)\)")
@@ -32,10 +34,25 @@ def sentence(error: Exception) -> str:
         return place + cause_of(OSError(number, os.strerror(number)))
     where = traceback.extract_tb(error.__traceback__)[-1:]
     at = "".join(f" ({os.path.basename(frame.filename)}, line {frame.lineno})" for frame in where)
+    whole = _written("".join(traceback.format_exception(error)))
     return (
-        f"Something failed that should not: {type(error).__name__}: {error}{at}. Please report it, "
-        "with all that the same command says with LIKENESS_TRACEBACK=1 set before it."
+        f"Something failed that should not: {type(error).__name__}: {error}{at}. Please report it"
+        + (f", with what stands in {whole}." if whole else ".")
     )
+
+
+def _written(text: str) -> Path | None:
+    """Keep the last fault for a report, where there is a place for it."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replaced(folder / "fault.txt") as partial:
+            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+    return folder / "fault.txt"
 
 
 def _system_number(error: BaseException | None) -> int | None:
