@@ -71,6 +71,13 @@ def test_a_fault_is_kept_whole_for_a_report(
     assert kept.read_text().endswith("KeyError: 'landmarks'\n")
 
 
+def test_wrong_usage_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--jason", "--json"]) == 2
+    told = capsys.readouterr()
+    assert "--jason" in json.loads(told.out)["error"]
+    assert "--jason" in told.err
+
+
 def test_a_terminal_short_of_characters_gets_escapes() -> None:
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     previous, sys.stdout = sys.stdout, narrow

@@ -32,7 +32,6 @@ from likeness.cli.answer import (
     PrintableFormatter,
     answer,
     complain,
-    printable,
 )
 from likeness.cli.failures import sentence
 from likeness.cli.streams import lasting_streams
@@ -98,7 +97,7 @@ def _run(arguments: Sequence[str]) -> int:
             )
         return answer(facts, as_json) if isinstance(facts, Mapping) else DONE
     except CycloptsError as error:
-        print(printable(f"likeness: {error}", lines=True), file=sys.stderr)
+        complain(error, str(error), as_json)
         return MISUSED
     except LikenessError as error:
         complain(error, str(error), as_json)
