@@ -155,9 +155,11 @@ def test_a_changed_byte_gives_a_network_or_a_sentence(at: int, value: int) -> No
     changed = bytearray(WHOLE)
     changed[at] = value
     try:
-        parse_dlib(bytes(changed))
+        network = parse_dlib(bytes(changed))
     except BundleError:
         return
+    assert isinstance(network, DlibNetwork)
+    assert all(isinstance(layer, DlibLayer) for layer in network.layers)
 
 
 def test_announced_sizes_cost_no_memory() -> None:

@@ -97,6 +97,7 @@ def weights_of(network: DlibNetwork) -> Weights:
     expected = _kinds(config)
     found = [(layer.kind, layer.settings) for layer in network.layers]
     if found != expected:
+        # Of two lists of which one may be the other's beginning: then the shorter one's end.
         at = next(
             (i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]),
             min(len(found), len(expected)),
