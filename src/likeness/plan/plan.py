@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from likeness.composite.finish import FinishConfig
 from likeness.condition.conditioner import select
 from likeness.decode import find_stored
 from likeness.errors import ContractError
@@ -48,6 +49,8 @@ class Plan:
     """(M,) True where the target is not in the picture: these frames stay as they were decoded."""
     lower_face: bool = False
     """Whether the lower face is all that may be painted."""
+    finish: FinishConfig | None = None
+    """How a swapped face is laid into the frames."""
     driver: Shot | None = None
     """Who gives the motion, where a method looks at their frames."""
     whole: bool = False

@@ -1,0 +1,1 @@
+"""Face swaps: one person's identity on another's performance."""

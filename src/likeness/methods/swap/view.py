@@ -1,0 +1,194 @@
+"""What a swap is shown of its target: crops that follow the face, and what the face does there.
+
+Every swap method draws into the same crops, so that masks, color and blending are one code for all
+of them. A crop is upright and lies on whole pixels of the frame: what it does not change is the
+frame's own pixel, without interpolation. Its corner moves in steps of several pixels, so that the
+pyramids of blending halve the same pixels from frame to frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from likeness import geometry
+from likeness.condition.conditioner import select
+from likeness.condition.crop import cut
+from likeness.plan.performance import away
+from likeness.types import Bools, Crop, FaceParams, Floats, Ints, Shot, Window, check
+
+_SCALE = 1.7
+"""Side of the crop in units of the largest face: holds chin, hairline and room to blend."""
+_STEP = 8
+"""Pixels by which the crop's corner moves."""
+_MOST = 640
+"""Side in crop pixels; larger faces are drawn at a fraction of the frame's density."""
+_LEAST = 64
+
+
+@dataclass(frozen=True, eq=False)
+class TargetView:
+    """What a swap method is shown of the target in N frames."""
+
+    window: Window
+    frames: torch.Tensor
+    """(N,3,H,W) RGB in [0,1]: the decoded frames."""
+    crop: Crop
+    """N similarities."""
+    pixels: torch.Tensor
+    """(N,3,h,w) RGB in [0,1]: the crops."""
+    landmarks: Floats
+    """(N,478,3) x, y in crop pixels, z in the same scale."""
+    params: FaceParams
+    """N frames; what the target's face does."""
+    rows: Ints
+    """(N,) rows of the target's track."""
+    observed: Bools
+    """(N,) False where the face was filled in, not seen."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def projected(self, points: Floats) -> Floats:
+        """Move (N,P,>=2) positions in pixels of the frame to crop pixels; z is scaled along."""
+        return into_crop(points, self.crop)
+
+
+@dataclass(frozen=True, eq=False)
+class SwapFace:
+    """The source's face as a method draws it, before it is finished."""
+
+    rgb: torch.Tensor
+    """(N,3,h,w) in [0,1], in the view's crop."""
+    alpha: torch.Tensor
+    """(N,1,h,w) in [0,1]: where the method has something to show."""
+
+
+class Swapper(Protocol):
+    """What draws the source's face over the target's. It answers for a frame alike in any window
+    and is asked by several threads at once."""
+
+    def draw(self, view: TargetView) -> SwapFace:
+        """Draw the source doing what the target does in N frames."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SwapTarget:
+    """The person whose face is replaced, over a whole output of M frames."""
+
+    shot: Shot
+    crop: Crop
+    """M similarities."""
+    rows: Ints
+    """(M,) row of the track that each frame shows, the nearest where it shows none."""
+    observed: Bools
+    """(M,) where the face was seen."""
+    present: Bools
+    """(M,) where the face is in the picture: seen, or missed for no longer than a blink of the
+    tracker."""
+
+    @staticmethod
+    def of(shot: Shot, seconds: Floats) -> SwapTarget:
+        """Follow a person through all frames of their clip.
+
+        Args:
+            shot: the target.
+            seconds: (T,) when the frames are shown.
+        """
+        frames = np.arange(len(shot.clip)) - shot.track.start
+        rows = frames.clip(0, len(shot.track) - 1)
+        observed = (rows == frames) & shot.track.observed[rows]
+        crop = following_crop(shot)
+        return SwapTarget(
+            shot,
+            Crop(crop.size, crop.crop_from_frame[rows]),
+            rows,
+            observed,
+            ~away(observed, np.asarray(seconds, np.float64)),
+        )
+
+    def view(self, window: Window, frames: torch.Tensor) -> TargetView:
+        """Show N frames of the output, decoded as (N,3,H,W)."""
+        chosen = slice(window.start, window.stop)
+        rows = self.rows[chosen]
+        check(len(rows) == len(frames), f"{len(frames)} frames for a window of {len(rows)}")
+        crop = Crop(self.crop.size, self.crop.crop_from_frame[chosen])
+        return TargetView(
+            window,
+            frames,
+            crop,
+            cut(frames, crop),
+            into_crop(self.shot.track.landmarks[rows], crop),
+            select(self.shot.params, rows),
+            rows,
+            self.observed[chosen],
+        )
+
+
+def following_crop(shot: Shot) -> Crop:
+    """Return the crop that follows a face through the frames of its track.
+
+    Returns:
+        N upright similarities of one scale on whole frame pixels, in steps of `_STEP` crop pixels.
+    """
+    boxes = shot.track.boxes
+    seen = boxes[shot.track.observed] if shot.track.observed.any() else boxes
+    face = float(np.percentile((seen[:, 2:] - seen[:, :2]).max(1), 98))
+    wanted = _SCALE * max(face, 1.0)
+    # A power of two keeps every crop pixel a block of whole frame pixels.
+    density = 2.0 ** -max(0, int(np.ceil(np.log2(wanted / _MOST))))
+    side = int(max(_LEAST, np.ceil(wanted * density / 16) * 16))
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
+    # Boxes end at the brows' side of the hairline.
+    center[:, 1] -= 0.04 * face
+    corner = np.round((center * density - side / 2) / _STEP) * _STEP
+    crop_from_frame = np.zeros((len(boxes), 2, 3), np.float32)
+    crop_from_frame[:, 0, 0] = crop_from_frame[:, 1, 1] = density
+    crop_from_frame[:, :, 2] = -corner
+    return Crop((side, side), crop_from_frame)
+
+
+def into_crop(points: Floats, crop: Crop) -> Floats:
+    """Move (N,P,>=2) positions in the frame into crops; a third column is scaled along."""
+    moved = np.array(points, np.float32)
+    moved[..., :2] = geometry.apply(crop.crop_from_frame, points[..., :2])
+    if points.shape[-1] > 2:
+        scale = np.sqrt(np.linalg.det(crop.crop_from_frame[:, :, :2]))
+        moved[..., 2] *= scale[:, None]
+    return moved
+
+
+def moved(pictures: torch.Tensor, crop: Crop, to: Crop) -> torch.Tensor:
+    """Move pictures from one crop of the same frames into another.
+
+    Args:
+        pictures: (N,C,h,w) in `crop`.
+        crop: where they lie.
+        to: where they are wanted.
+
+    Returns:
+        (N,C,h',w'); 0 where the first crop does not reach. Bilinear, antialiased where it shrinks.
+    """
+    check(len(pictures) == len(crop) == len(to), "as many pictures as crops are expected")
+    back = geometry.compose(crop.crop_from_frame, geometry.invert(to.crop_from_frame))
+    answers = []
+    for picture, theirs in zip(pictures.split(1), back, strict=True):
+        scale = float(np.sqrt(np.linalg.det(theirs[:, :2].astype(np.float64))))
+        matrix, source, size = theirs.astype(np.float64), picture, crop.size
+        if scale > 1.5:
+            size = (max(1, round(size[0] / scale)), max(1, round(size[1] / scale)))
+            shrink = np.array([size[1] / crop.size[1], size[0] / crop.size[0]])
+            matrix = matrix * shrink[:, None]
+            source = functional.interpolate(source, size=size, mode="bilinear", antialias=True)
+        half_to, half_from = np.array(to.size[::-1]) / 2, np.array(size[::-1]) / 2
+        linear = matrix[:, :2] * half_to / half_from[:, None]
+        center = (matrix[:, :2] @ half_to + matrix[:, 2]) / half_from - 1
+        theta = torch.from_numpy(np.concatenate([linear, center[:, None]], 1)).to(source)
+        grid = functional.affine_grid(theta[None], [1, 1, *to.size], align_corners=False)
+        answers.append(functional.grid_sample(source, grid, mode="bilinear", align_corners=False))
+    return torch.cat(answers) if answers else pictures.new_empty((0, pictures.shape[1], *to.size))
