@@ -4,6 +4,7 @@ from likeness.actor import Actor as Actor
 from likeness.actor import Motion as Motion
 from likeness.actor import RenderConfig as RenderConfig
 from likeness.actor_clip import write_actor_clip as write_actor_clip
+from likeness.composite.finish import FinishConfig as FinishConfig
 from likeness.decode import open_clip as open_clip
 from likeness.encode import EncodeConfig as EncodeConfig
 from likeness.encode import MarkedFile as MarkedFile
@@ -31,6 +32,7 @@ from likeness.methods.portrait.tasks import PaperConfig as PaperConfig
 from likeness.methods.protocol import Recipe as Recipe
 from likeness.methods.rewrite.face2face import Face2FaceConfig as Face2FaceConfig
 from likeness.methods.rewrite.obama import ObamaConfig as ObamaConfig
+from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.table import METHODS as METHODS
 from likeness.metrics.pair import PairReport as PairReport
 from likeness.metrics.self_reenactment import SelfReport as SelfReport
@@ -67,6 +69,9 @@ from likeness.verbs.evaluate import evaluate_pair as evaluate_pair
 from likeness.verbs.evaluate import evaluate_self as evaluate_self
 from likeness.verbs.reenact import ReenactConfig as ReenactConfig
 from likeness.verbs.reenact import reenact as reenact
+from likeness.verbs.swap import SwapConfig as SwapConfig
+from likeness.verbs.swap import swap as swap
+from likeness.verbs.swap_pairs import SwapPair as SwapPair
 from likeness.verbs.train import train_portrait as train_portrait
 from likeness.verbs.train import train_reenact as train_reenact
 from likeness.verify.report import write_report as write_report

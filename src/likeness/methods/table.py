@@ -15,6 +15,8 @@ from likeness.methods.protocol import Recipe
 from likeness.methods.rewrite.adapt import adapt_face2face, adapt_obama
 from likeness.methods.rewrite.face2face import Face2FaceConfig, make_face2face, open_face2face
 from likeness.methods.rewrite.obama import ObamaConfig, make_obama, open_obama
+from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
+from likeness.methods.swap.portrait import open_portrait_swap
 from likeness.types import Bundle
 
 METHODS: Mapping[str, Recipe] = {
@@ -72,6 +74,22 @@ METHODS: Mapping[str, Recipe] = {
         settings=AnimateConfig(),
         parts=("photo",),
         open=open_photo,
+    ),
+    "swap.portrait": Recipe(
+        about="a trained portrait of the source, drawn over the target's face",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator", "gallery", "plate"),
+        open=open_portrait_swap,
+    ),
+    "swap.photo": Recipe(
+        about="photos of the source, bent over the target's face, without training",
+        action="swap",
+        roles=("source", "target"),
+        settings=PhotoSwapConfig(),
+        parts=(),
+        open=open_photo_swap,
     ),
 }
 """Every method by the name that bundles carry."""

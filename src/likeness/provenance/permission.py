@@ -50,10 +50,12 @@ class Permission:
     @property
     def shown(self) -> tuple[Mapping[str, Any], ...]:
         """What manifests say of it: roles and digests, and no real person's name."""
-        return tuple(
+        said = [
             {key: value for key, value in person.items() if key in ("role", "consent", "actor")}
             for person in self.people
-        )
+        ]
+        # Several photos of one person on one consent are said once.
+        return tuple(entry for i, entry in enumerate(said) if entry not in said[:i])
 
     def of(self, role: Role) -> tuple[Mapping[str, Any], ...]:
         """Return the people in a role."""
@@ -81,6 +83,7 @@ def permit(
     consents: Sequence[Consent] = (),
     *,
     people: Sequence[Mapping[str, Any]] = (),
+    lenders: Sequence[Mapping[str, Any]] = (),
     targets: Sequence[Material] = (),
     sources: Sequence[Material] = (),
     drivers: Sequence[Material] = (),
@@ -95,6 +98,8 @@ def permit(
         method: What is to be made, such as reenact.
         consents: The records at hand; each is looked at for its own role.
         people: What a bundle carries, as `store` read it.
+        lenders: The same of a bundle whose people lend their identity to somebody else, in whatever
+            role they stand in it: they agree as sources.
         targets: Files whose person is shown and changed.
         sources: Files whose person lends identity.
         drivers: Whose motion or voice is used, in any format; empty for the target's own and for
@@ -106,6 +111,7 @@ def permit(
     """
     asking = _Asking(method, consents, day or date.today())
     shown = [asking.again(person) for person in people]
+    shown += [asking.lender(person) for person in lenders]
     for role, files in (("target", targets), ("source", sources)):
         shown += [asking.person(file, role) for file in files]
     if not any(person["role"] in ("target", "source") for person in shown):
@@ -247,6 +253,24 @@ class _Asking:
                 f"the bundle names nobody who agreed to be its {role}; " + _how(role, self.method)
             )
         return _entry(self.covering(ours, named), role, None if clip is None else str(clip))
+
+    def lender(self, person: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Check that a bundle's person agrees to lend their identity, as a source."""
+        if person.get("role") == "source":
+            return self.again(person)
+        actor = _vouched(person, "target") if "actor" in person else None
+        if actor is not None:
+            return _Proven(actor_entry(int(actor["actor"]), "source"))
+        name, clip = person.get("name"), person.get("clip")
+        ours = [r for r in self.given("source") if "actor" in person or r.person == name]
+        if not ours:
+            raise ConsentError(
+                f"the bundle shows {name!r:.60} as its {person.get('role')!r:.40}, and nobody's "
+                f"consent covers their face on somebody else; " + _how("source", self.method)
+            )
+        named = (clip if isinstance(clip, str) else UNKNOWN,)
+        record = self.covering(strongest(ours, revoked_numbers()), named)
+        return _entry(record, "source", None if clip is None else str(clip))
 
     def covering(self, records: Sequence[Consent], clips: Sequence[str]) -> Consent:
         """Return the first record that covers the use of a file, by any of its digests."""

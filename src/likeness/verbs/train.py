@@ -17,7 +17,7 @@ from likeness.methods.table import presets
 from likeness.people import check_face, choose_person, find_people
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
-from likeness.provenance.permission import permit_training
+from likeness.provenance.permission import Permission, permit_training
 from likeness.store import remove_state, save_bundle
 from likeness.types import Bundle, Progress, Shot, silent
 
@@ -68,6 +68,7 @@ def train_portrait(
     progress: Progress = silent,
     *,
     device: torch.device = CPU,
+    permission: Permission | None = None,
 ) -> Bundle:
     """Train a portrait of the person in a shot and save it.
 
@@ -79,6 +80,7 @@ def train_portrait(
         resume: continue an interrupted training of the same settings.
         progress: called as ("frames" | "train", done, total).
         device: where the networks are trained.
+        permission: who agreed, where the person is no target of reenactment; None asks.
 
     Raises:
         ConsentError: nobody agreed to this training, or not any more.
@@ -87,7 +89,7 @@ def train_portrait(
             resumed, or the resume state belongs to another training.
     """
     config = config or ReenactTraining()
-    permission = permit_training(shot.clip, "reenact", consents)
+    permission = permission or permit_training(shot.clip, "reenact", consents)
     torch.manual_seed(config.seed)
     frames = len(shot.track)
     stop = frames * 2 // 3 if config.holdout == "last-third" else frames

@@ -9,7 +9,7 @@ docs/methods/animate.md maps equations to functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,9 @@ from likeness.methods.photo.paint import paint
 from likeness.methods.photo.residual import Residual
 from likeness.store import load_face_model
 from likeness.types import Crop, FaceParams, FaceTrack, Floats, Shot, Window
+
+Place = Callable[[Floats], Floats]
+"""Moves (V,2) positions."""
 
 MAP_NAMES = (
     *("flow_x", "flow_y"),
@@ -77,13 +80,21 @@ class Animation:
     By itself: `for window, frames in Animation(photo, driver).frames(): ...`
     """
 
-    def __init__(self, photo: Photo, driver: Shot, config: AnimateConfig | None = None) -> None:
+    def __init__(
+        self,
+        photo: Photo,
+        driver: Shot,
+        config: AnimateConfig | None = None,
+        motion: Motion | None = None,
+    ) -> None:
         """Make everything ready that is the same in all frames.
 
         Args:
             photo: whom to show.
             driver: whose motion; where its clip can't be read any more, its pixels do without.
             config: settings.
+            motion: what the photo's face does in the frames of the driver's track; None takes the
+                driver's change from rest.
 
         Raises:
             ContractError: photo and driver were fitted with different face models.
@@ -99,11 +110,11 @@ class Animation:
         head = Head.lifted(self.model, photo.params, tracked, self.layers.points, scale)
         self.size = (picture.shape[1], picture.shape[2])
         self.mesh = PhotoMesh.around(head, self.size)
-        motion = move(driver, photo.params, self.config.motion)
-        self._residual = Residual.of(driver, self.model, motion.rest)
+        given = motion or move(driver, photo.params, self.config.motion)
+        self._residual = Residual.of(driver, self.model, given.rest)
         theirs = self._residual.head
         parted = head.parting(head.vertices) - theirs.parting(theirs.vertices)
-        self.motion: Motion = replace(motion, parted=parted)
+        self.motion: Motion = given if motion else replace(given, parted=parted)
         self._wrinkles: Wrinkles | None = None
         self._gain = np.ones(3, np.float32)
         if find_stored(driver.clip) is not None:
@@ -128,13 +139,13 @@ class Animation:
         """
         maps = np.zeros((len(frames), len(MAP_NAMES), *self.size), np.float32)
         for n, index in enumerate(frames):
-            self._describe(maps[n], index, None if pixels is None else pixels_last(pixels[n]))
+            self.describe(maps[n], index, None if pixels is None else pixels_last(pixels[n]))
         return torch.from_numpy(maps)
 
     def draw(self, maps: torch.Tensor) -> torch.Tensor:
         """Paint frames (n,3,h,w) RGB in [0,1] from what `condition` tells."""
         strength = np.float32(self.config.wrinkles)
-        pictures = np.empty((len(maps), 3, *self.size), np.float32)
+        pictures = np.empty((len(maps), 3, *maps.shape[2:]), np.float32)
         for picture, row in zip(pictures, maps.numpy(), strict=True):
             picture[:] = paint(self.layers, row, strength)
         return torch.from_numpy(pictures)
@@ -156,12 +167,27 @@ class Animation:
         whole = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
         return Crop(self.size, np.repeat(whole[None], count, 0))
 
-    def _describe(self, maps: Floats, index: int, frame: Floats | None) -> None:
-        """Fill (11,h,w) zeros with what is told of one frame, (H,W,3) of the driver."""
+    def describe(
+        self, maps: Floats, index: int, frame: Floats | None, place: Place | None = None
+    ) -> Cover:
+        """Fill (11,h,w) zeros with what is told of one frame, (H,W,3) of the driver.
+
+        Args:
+            maps: channels as MAP_NAMES.
+            index: frame of the driver's track.
+            frame: what the driver's clip shows there; None does without.
+            place: moves the bent mesh's (V,2) vertices to where they are wanted; None leaves the
+                face where it stands in the photo.
+
+        Returns:
+            What of the mesh covers which pixel.
+        """
         share = np.float32(self.config.motion.residual)
         residual = share * self._residual.read(index) if share > 0 else None
         vertices, posed = self.mesh.bend(self.motion, index, residual)
-        shown = cover(self.mesh, vertices)
+        if place is not None:
+            vertices = np.concatenate([place(vertices[:, :2]), vertices[:, 2:]], 1)
+        shown = cover(self.mesh, vertices, (maps.shape[1], maps.shape[2]))
         points = driver_points(self.driver, index, self.model)
         carried = shown.carry(self.mesh, self._values(vertices, posed, points))
         maps[:4] = carried[..., :4].transpose(2, 0, 1)
@@ -173,6 +199,7 @@ class Animation:
             if self._wrinkles is not None:
                 wrinkle = self._wrinkles.read(frame, points)
                 maps[9] = sample(wrinkle[..., None], carried[..., 6:8], shown.kinds >= 0)[..., 0]
+        return shown
 
     def _values(self, vertices: Floats, posed: Posed, points: Floats) -> Floats:
         """(V,8) carried to pixels: way, way of the skull, place in driver and in front view."""

@@ -127,9 +127,9 @@ class Cover:
         return interpolate(self.ids, self.weights, values, mesh.triangles)
 
 
-def cover(mesh: PhotoMesh, vertices: Floats) -> Cover:
-    """Rasterize bent vertices (V,3) over the output."""
-    ids, weights = rasterize(vertices, mesh.triangles, mesh.size)
+def cover(mesh: PhotoMesh, vertices: Floats, size: tuple[int, int] | None = None) -> Cover:
+    """Rasterize bent vertices (V,3) over the output, or over a picture of another size (h, w)."""
+    ids, weights = rasterize(vertices, mesh.triangles, size or mesh.size)
     kinds = np.append(mesh.kinds, -1)[ids]
     return Cover(ids, weights, kinds)
 

@@ -117,7 +117,7 @@ def move(driver: Shot, photo: FaceParams, config: MotionConfig) -> Motion:
         expression.astype(np.float32),
         rotation,
         _shift(params, photo, rest, config),
-        _lids(driver, rest, config.expression),
+        lid_openness(driver, rest, config.expression),
         gaze.astype(np.float32),
         held,
         rest,
@@ -156,8 +156,14 @@ def bound(values: Floats, limit: Floats | np.float32) -> Floats:
     return np.asarray(np.where(size > knee, np.sign(values) * soft, values), np.float32)
 
 
-def _lids(driver: Shot, rest: int, share: float) -> Floats:
-    """(M,2) openness over openness at rest, shut made wholly shut."""
+def lid_openness(driver: Shot, rest: int, share: float = 1.0) -> Floats:
+    """Return (M,2) openness of the driver's eyes over openness at rest, shut made wholly shut.
+
+    Args:
+        driver: M frames.
+        rest: frame in which they do nothing.
+        share: of the lids' motion that is taken.
+    """
     openness = eye_openness(driver.track.landmarks)
     seen = openness[seen_rows(len(openness), driver.track.observed)]
     usual = np.median(seen, 0)

@@ -25,6 +25,17 @@ def paint(layers: PhotoLayers, maps: Floats, wrinkles: np.float32) -> Floats:
     Returns:
         (3,h,w) RGB in [0,1].
     """
+    colors, share = paint_person(layers, maps, wrinkles)
+    whole = colors + (1 - share) * layers.background
+    return np.ascontiguousarray(np.clip(whole, 0, 1).transpose(2, 0, 1), np.float32)
+
+
+def paint_person(layers: PhotoLayers, maps: Floats, wrinkles: np.float32) -> tuple[Floats, Floats]:
+    """Paint one frame without what stands behind the person.
+
+    Returns:
+        (h,w,3) RGB times coverage, and coverage (h,w,1) in [0,1].
+    """
     import cv2
 
     height, width = maps.shape[1:]
@@ -42,8 +53,7 @@ def paint(layers: PhotoLayers, maps: Floats, wrinkles: np.float32) -> Floats:
     if box is not None:
         skin = 1 - np.clip(maps[4][box] + maps[5][box], 0, 1)
         colors[box] *= np.exp(wrinkles * maps[9][box] * skin)[..., None]
-    whole = colors + (1 - share) * layers.background
-    return np.ascontiguousarray(np.clip(whole, 0, 1).transpose(2, 0, 1), np.float32)
+    return colors, share
 
 
 def _bounds(mask: Floats) -> tuple[slice, slice] | None:

@@ -1,0 +1,226 @@
+"""Swap by photo: one picture of a person, or several, bent onto a target's face; nothing learned.
+
+The engine is that of `likeness animate` (Averbuch-Elor et al. 2017 on a fitted face). What differs:
+the photo's own expression is taken off before the target's is put on, so that a smile in the photo
+is none in the result; head and gaze are turned as the target's are; and the mesh is laid over the
+target's face instead of being moved inside the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from likeness.face3d.camera import camera_points
+from likeness.face3d.light import irradiance, solve_light, vertex_normals
+from likeness.fit.transfer import rest_frame
+from likeness.geometry import axis_angle, rotation_matrix
+from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
+from likeness.methods.photo.mesh import Cover
+from likeness.methods.photo.motion import Motion, MotionConfig, bound, lid_openness
+from likeness.methods.photo.paint import paint_person
+from likeness.methods.swap.method import Swapped, swapped
+from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
+from likeness.methods.swap.skin import skin_likeness
+from likeness.methods.swap.source import photos_of
+from likeness.methods.swap.view import SwapFace, TargetView
+from likeness.plan.plan import Plan
+from likeness.types import Bundle, FaceParams, Floats, Shot
+
+_BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+_ALIKE = np.radians(9.0)
+"""Difference of head turns at which another photo is clearly the better one."""
+_LEAST = 0.08
+"""Share below which a photo is not drawn."""
+_SPREAD = 5.0
+"""Frames over which the choice among photos changes, one deviation."""
+_DARK = 0.25
+_MOST = (0.6, 1.7)
+
+
+@dataclass(frozen=True)
+class PhotoSwapConfig:
+    """Settings of a swap by photo."""
+
+    turn_limit: float = 35.0
+    """Degrees that a photo is turned from its own pose at most."""
+    wrinkles: float = 0.6
+    """Strength of the target's own expression wrinkles."""
+    max_side: int = 1024
+    """Longest side of a photo in pixels; larger ones are scaled down."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoSwapper:
+    """Photos of one person, drawn over somebody else's face."""
+
+    animations: tuple[Animation, ...]
+    shares: Floats
+    """(N,K) how much each of K photos is shown in each frame of the target's track."""
+    lights: tuple[Floats, ...]
+    """(9,3) each: the light in which the photo was taken."""
+
+    @cached_property
+    def outline(self) -> Outline:
+        """How the source's face is bent onto the target's."""
+        return Outline(self.animations[0].model)
+
+    def draw(self, view: TargetView) -> SwapFace:
+        """Draw the photos that suit each frame best, and mix them."""
+        h, w = view.crop.size
+        rgb = np.zeros((len(view), 3, h, w), np.float32)
+        alpha = np.zeros((len(view), 1, h, w), np.float32)
+        for n, row in enumerate(view.rows.tolist()):
+            frame = np.ascontiguousarray(view.frames[n].permute(1, 2, 0).numpy())
+            shares = self.shares[row]
+            chosen = [k for k in range(len(shares)) if shares[k] > 0]
+            drawn = [self._draw_one(k, view, n, row, frame) for k in chosen]
+            # Where only one of them shows something, it is shown alone.
+            weights = [shares[k] * covered for k, (_, covered) in zip(chosen, drawn, strict=True)]
+            total = np.maximum(sum(weights), 1e-4)
+            for weight, (picture, covered) in zip(weights, drawn, strict=True):
+                rgb[n] += weight / total * picture
+                alpha[n, 0] = np.maximum(alpha[n, 0], covered)
+        return SwapFace(torch.from_numpy(rgb), torch.from_numpy(alpha))
+
+    def _draw_one(
+        self, k: int, view: TargetView, n: int, row: int, frame: Floats
+    ) -> tuple[Floats, Floats]:
+        """Draw one photo over one frame: (3,h,w) and coverage (h,w)."""
+        animation = self.animations[k]
+        face = len(animation.model.mean)
+        target = tracked_vertices(view.landmarks[n], animation.model)
+        laid: list[Floats] = []
+
+        def place(vertices: Floats) -> Floats:
+            placed, matrix = self.outline.onto(vertices[:face], target)
+            laid.append(placed)
+            rings = self.outline.around(vertices[face:], matrix, vertices[:face], placed)
+            return np.concatenate([placed, rings])
+
+        maps = np.zeros((11, *view.crop.size), np.float32)
+        shown = animation.describe(maps, row, frame, place)
+        wrinkles = np.float32(animation.config.wrinkles)
+        colors, share = paint_person(animation.layers, maps, wrinkles)
+        colors = np.clip(colors / np.maximum(share, 1e-3), 0, 1)
+        covered = (shown.kinds >= 0) * share[..., 0]
+        covered = covered * skin_likeness(colors, laid[0], animation.model)
+        picture = colors.transpose(2, 0, 1) * self._relighting(k, row, view.params, n, shown)
+        return np.clip(picture, 0, 1), np.asarray(covered, np.float32)
+
+    def _relighting(self, k: int, row: int, params: FaceParams, n: int, shown: Cover) -> Floats:
+        """(3,h,w) the target's shading over the photo's."""
+        animation = self.animations[k]
+        motion, head = animation.motion, animation.mesh.head
+        still = camera_points(
+            head.vertices[None], head.params.rotation[:1], head.params.translation[:1]
+        )
+        turned = camera_points(
+            head.vertices[None], motion.rotation[row : row + 1], motion.translation[row : row + 1]
+        )
+        triangles = animation.model.triangles
+        own = irradiance(vertex_normals(still, triangles)[0], self.lights[k])
+        theirs = irradiance(vertex_normals(turned, triangles)[0], params.light[n])
+        ratio = (theirs + _DARK) / (own + _DARK)
+        ratio = np.clip(ratio / np.maximum(ratio.mean(0), 1e-3), *_MOST)
+        values = np.ones((len(animation.mesh.rest) + len(ratio), 3), np.float32)
+        values[: len(ratio)] = ratio
+        carried = shown.carry(animation.mesh, values)
+        carried[shown.kinds < 0] = 1
+        return np.ascontiguousarray(carried.transpose(2, 0, 1))
+
+
+def performed(photo: FaceParams, target: Shot, config: PhotoSwapConfig) -> Motion:
+    """Return what a photo's face does in the N frames of the target's track.
+
+    The change of expression weights is the target's less the photo's own, so that nothing of the
+    photo's expression is left; the head turns as the target's is seen, within `turn_limit` of the
+    photo's own pose.
+    """
+    theirs = target.params
+    place = photo.translation[0]
+    wanted = facing_alike(theirs.rotation, theirs.translation, place)
+    own = rotation_matrix(photo.rotation)[0]
+    change = axis_angle(rotation_matrix(wanted) @ own.T)
+    limits = np.radians([config.turn_limit, config.turn_limit, 180.0]).astype(np.float32)
+    bounded = bound(change, limits)
+    expression = theirs.expression - photo.expression[0]
+    for name in _BLINKS:
+        expression[:, photo.expression_names.index(name)] = 0
+    rest = rest_frame(theirs, target.track.observed)
+    return Motion(
+        expression=expression.astype(np.float32),
+        rotation=axis_angle(rotation_matrix(bounded) @ own),
+        translation=np.repeat(place[None], len(theirs), 0).astype(np.float32),
+        lids=lid_openness(target, rest),
+        gaze=theirs.gaze,
+        held=(np.abs(change) > limits).any(1),
+        rest=rest,
+    )
+
+
+def open_photo_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
+    """Make photos ready to be laid over the person that a plan changes; it runs on the CPU.
+
+    Raises:
+        BundleError: the bundle holds no photos.
+        ContractError: source and target were fitted with different face models.
+    """
+    photos, config = photos_of(bundle), PhotoSwapConfig()
+    return swapped(photo_swapper(photos, plan.shot, config), plan)
+
+
+def photo_swapper(photos: Sequence[Photo], target: Shot, config: PhotoSwapConfig) -> PhotoSwapper:
+    """Make photos of one person ready for a target."""
+    looks = AnimateConfig(
+        MotionConfig(residual=0.5), wrinkles=config.wrinkles, max_side=config.max_side
+    )
+    animations = tuple(
+        Animation(photo, target, looks, performed(photo.params, target, config)) for photo in photos
+    )
+    return PhotoSwapper(
+        animations,
+        _shares(photos, target),
+        tuple(_light(animation) for animation in animations),
+    )
+
+
+def _shares(photos: Sequence[Photo], target: Shot) -> Floats:
+    """(N,K) by how far each photo would have to be turned, two at most, slowly changing."""
+    from scipy.ndimage import gaussian_filter1d
+
+    turns = []
+    for photo in photos:
+        place = photo.params.translation[0]
+        wanted = facing_alike(target.params.rotation, target.params.translation, place)
+        own = rotation_matrix(photo.params.rotation)[0]
+        turns.append(np.linalg.norm(axis_angle(rotation_matrix(wanted) @ own.T), axis=1))
+    apart = np.stack(turns, 1)
+    likely = np.exp(
+        -0.5 * np.square(apart / _ALIKE) + 0.5 * np.square(apart.min(1, keepdims=True) / _ALIKE)
+    )
+    shares = gaussian_filter1d(likely / likely.sum(1, keepdims=True), _SPREAD, axis=0)
+    second = np.sort(shares, 1)[:, -min(2, len(photos))][:, None]
+    kept = np.where((shares >= second) & (shares > _LEAST), shares, 0)
+    kept = np.maximum(kept, (shares == shares.max(1, keepdims=True)) * _LEAST)
+    return np.asarray(kept / kept.sum(1, keepdims=True), np.float32)
+
+
+def _light(animation: Animation) -> Floats:
+    """(9,3) the light that explains a photo's colors on its fitted face."""
+    head, model = animation.mesh.head, animation.model
+    places = animation.mesh.photo_places()[: len(model.mean)]
+    points = camera_points(head.vertices[None], head.params.rotation, head.params.translation)
+    normals = vertex_normals(points, model.triangles)[0]
+    picture = animation.layers.picture
+    inside = (places > 1).all(1) & (places < np.array(picture.shape[1::-1]) - 1).all(1)
+    column = places[:, 0].clip(0, picture.shape[1] - 1).astype(int)
+    row = places[:, 1].clip(0, picture.shape[0] - 1).astype(int)
+    seen = inside & (normals[:, 2] < -0.3)
+    seen[model.regions["mouth"]] = False
+    albedo = np.broadcast_to(model.albedo_mean, normals.shape)
+    return solve_light(picture[row, column], np.ascontiguousarray(albedo), normals, seen)

@@ -1,0 +1,168 @@
+"""Swap by portrait: a trained portrait does what the target does, and is laid over its face.
+
+The portrait of the source (Deep Video Portraits' idea, with the fast network) is drawn with the
+pose, expression and gaze of each of the target's frames, at the distance at which its own clip
+showed it, so that the network is asked for what it has learned. Its mesh tells where each of its
+pixels belongs on the target's face; the shading of the source's light is replaced by that of the
+target's (the ratio image of Liu, Shan and Zhang 2001, from spherical harmonics on the mesh).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from likeness.condition.conditioner import PortraitConditioner, select
+from likeness.condition.gallery import Gallery
+from likeness.condition.mesh import PosedMesh
+from likeness.errors import BundleError
+from likeness.face3d.light import irradiance, vertex_normals
+from likeness.face3d.raster import interpolate, rasterize
+from likeness.fit.seen_range import Seen
+from likeness.fit.transfer import TransferConfig, transfer
+from likeness.methods.portrait.model import PortraitModel, gallery_of, open_model
+from likeness.methods.swap.method import Swapped, swapped
+from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
+from likeness.methods.swap.skin import skin_likeness
+from likeness.methods.swap.view import SwapFace, TargetView
+from likeness.plan.plan import Plan
+from likeness.plan.target import Target
+from likeness.types import Bools, Bundle, FaceParams, Floats, Ints, Shot
+
+_DARK = 0.25
+"""Irradiance added to both sides of the ratio of shadings: what fits of deep shade don't know."""
+_MOST = (0.55, 1.8)
+"""Least and greatest ratio of shadings that is believed."""
+
+
+@dataclass(frozen=True, eq=False)
+class PortraitSwapper:
+    """A portrait drawn over somebody else's face."""
+
+    model: PortraitModel
+    gallery: Gallery
+    params: FaceParams
+    """What the source does in each frame of the target's track."""
+    body_keyframes: Ints
+    """(N,) as in the fast portrait."""
+    light: Floats
+    """(9,3) the light in which the source's clip was shot."""
+
+    @cached_property
+    def outline(self) -> Outline:
+        """How the source's face is bent onto the target's."""
+        return Outline(self.conditioner.mesh.model)
+
+    @property
+    def conditioner(self) -> PortraitConditioner:
+        """Of the source."""
+        return self.model.conditioner
+
+    def draw(self, view: TargetView) -> SwapFace:
+        """Draw the portrait and lay it over the target's face."""
+        wanted = select(self.params, view.rows)
+        told = self.conditioner.from_keyframes(self.gallery, wanted, self.body_keyframes[view.rows])
+        drawn = self.model.draw(told.keyframes, told.maps, told.code)
+        posed = self.conditioner.mesh.pose(
+            wanted, self.conditioner.crop_from_frame, self.conditioner.frame_size
+        )
+        gain = self._relighting(posed, view)
+        laid = [self._lay(drawn[n], posed, gain[n], view, n) for n in range(len(view))]
+        rgb, alpha = (torch.from_numpy(np.stack(part)) for part in zip(*laid, strict=True))
+        return SwapFace(rgb, alpha)
+
+    def _relighting(self, posed: PosedMesh, view: TargetView) -> Floats:
+        """(N,F,3) the target's shading over the source's, at the vertices of the source's face."""
+        normals = vertex_normals(posed.points, self.conditioner.mesh.model.triangles)
+        own = np.stack([irradiance(one, self.light) for one in normals])
+        theirs = np.stack(
+            [irradiance(one, light) for one, light in zip(normals, view.params.light, strict=True)]
+        )
+        ratio = (theirs + _DARK) / (own + _DARK)
+        # Level and tint are the color match's business: it sees the pixels.
+        ratio /= np.maximum(ratio.mean(1, keepdims=True), 1e-3)
+        return np.asarray(np.clip(ratio, *_MOST), np.float32)
+
+    def _lay(
+        self, drawn: torch.Tensor, posed: PosedMesh, gain: Floats, view: TargetView, n: int
+    ) -> tuple[Floats, Floats]:
+        """Lay a picture (3,h,w) of the portrait over one frame: (3,h',w') and alpha (1,h',w')."""
+        import cv2
+
+        mesh, model = self.conditioner.mesh, self.conditioner.mesh.model
+        face = len(model.mean)
+        source = posed.vertices[n, :, :2]
+        target = tracked_vertices(view.landmarks[n], model)
+        placed, matrix = self.outline.onto(source[:face], target)
+        ring = self.outline.around(source[mesh.head], matrix, source[:face], placed)
+        shown = posed.vertices[n].copy()
+        shown[:face, :2], shown[mesh.head, :2] = placed, ring
+        shown[-2:, :2] = source[-2:] @ matrix[:, :2].T + matrix[:, 2]
+        used = mesh.triangles[
+            (mesh.triangles < mesh.head.stop).all(1) | _irises(mesh.triangles, shown)
+        ]
+        height, width = view.crop.size
+        ids, weights = rasterize(shown, used, (height, width))
+        lit = np.ones((len(shown), 3), np.float32)
+        lit[:face] = gain
+        values = interpolate(ids, weights, np.concatenate([source, lit], 1), used)
+        picture = np.ascontiguousarray(drawn.permute(1, 2, 0).float().numpy())
+        x, y = (np.ascontiguousarray(values[..., axis]) - np.float32(0.5) for axis in (0, 1))
+        found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        covered = (ids >= 0).astype(np.float32)
+        rgb = np.asarray(np.clip(found, 0, 1), np.float32)
+        skin = skin_likeness(rgb, placed, model)
+        alpha = covered * skin
+        rgb = np.clip(rgb * values[..., 2:5], 0, 1)
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1)), alpha[None].astype(np.float32)
+
+
+def _irises(triangles: Ints, shown: Floats) -> Bools:
+    """Fans of the eyes, whose center is one of the two last vertices."""
+    return np.asarray((triangles >= len(shown) - 2).any(1))
+
+
+def performed(source: Target, target: Shot) -> FaceParams:
+    """Return what the source does in the N frames of the target's track.
+
+    Expression goes from the target's rest to the source's (`fit.transfer`); turn and gaze are
+    copied, seen from where the source stood in its own clip, and held within what that showed.
+    """
+    place = np.median(source.seen.translation, 0)
+    theirs = replace(
+        target.params,
+        rotation=facing_alike(target.params.rotation, target.params.translation, place),
+        translation=np.repeat(place[None], len(target.params), 0).astype(np.float32),
+    )
+    seen = Seen(target.track.observed, source.observed)
+    relative = transfer(theirs, source.params, TransferConfig(smooth=0), seen=seen).params
+    copied = transfer(theirs, source.params, TransferConfig(smooth=0, absolute=True), seen=seen)
+    return replace(
+        relative,
+        rotation=copied.params.rotation,
+        translation=copied.params.translation,
+        gaze=copied.params.gaze,
+    )
+
+
+def open_portrait_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
+    """Make a portrait ready to be laid over the person that a plan changes.
+
+    Raises:
+        BundleError: the bundle is no fast portrait.
+        ContractError: source and target were fitted with different face models.
+    """
+    if bundle.method != "reenact.fast":
+        raise BundleError(
+            f"the bundle's method is {bundle.method!r}; a swap by portrait wants reenact.fast: "
+            "train it with `likeness train reenact`"
+        )
+    model = open_model(bundle, "portrait", device)
+    gallery = gallery_of(bundle, model)
+    params = performed(model.target, plan.shot)
+    bodies = model.conditioner.choose_body_keyframes(gallery, params)
+    light = model.conditioner.light
+    return swapped(PortraitSwapper(model, gallery, params, bodies, light), plan)

@@ -1,0 +1,105 @@
+"""`likeness swap` as a function: somebody's face on somebody else's performance."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from likeness import config as settings
+from likeness.composite.finish import FinishConfig
+from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
+from likeness.methods.portrait.model import CPU
+from likeness.methods.portrait.settings import ReenactTraining
+from likeness.people import check_face, find_people
+from likeness.pipeline import AnalyzeConfig, render
+from likeness.plan.report import RunReport
+from likeness.plan.swap import plan_swap, together
+from likeness.provenance.consent import Consent
+from likeness.types import Progress, silent
+from likeness.verbs.swap_bundle import make_bundle
+from likeness.verbs.swap_pairs import SwapPair, chosen_people
+from likeness.verbs.swap_source import clip_of, open_source, permit_swap
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SwapConfig:
+    """Settings of `likeness swap`."""
+
+    method: str | None = None
+    """How the source is shown; None takes photo for photos and portrait for clips and portraits."""
+    source_face: str | None = None
+    """Whose face in the source, where it shows several: largest, a number, or like=PHOTO."""
+    audio: Literal["target", "none"] = "target"
+    """Whose sound lies under the output."""
+    finish: FinishConfig = field(default_factory=FinishConfig)
+    train: ReenactTraining = field(default_factory=lambda: ReenactTraining(holdout="none"))
+    """How a portrait is trained where the source is a clip."""
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+
+    def __post_init__(self) -> None:
+        if self.source_face is not None:
+            check_face(self.source_face, "source_face")
+
+
+def swap(
+    pairs: Sequence[SwapPair],
+    target: Path,
+    output: Path,
+    config: SwapConfig | None = None,
+    progress: Progress = silent,
+    *,
+    consents: Sequence[Consent] = (),
+    device: torch.device = CPU,
+) -> RunReport:
+    """Put sources' identities on the performances of people in a clip, in one pass.
+
+    Args:
+        pairs: whose identity on whose face; later ones lie over earlier ones.
+        target: clip or NAME.shot whose people keep pose, expression, gaze, light and sound.
+        output: video to write, on the target's timeline.
+        config: settings.
+        progress: called as (stage, done, total).
+        consents: records of everyone whose face is used (source) or changed (target).
+        device: where networks run.
+
+    Raises:
+        ConsentError: somebody did not agree.
+        TrackError: no face where one was meant.
+        BundleError, MediaError, FitError, ConfigError: an input is not usable.
+    """
+    config = config or SwapConfig()
+    began, read = time.monotonic(), inputs_of((*(pair.source for pair in pairs), target))
+    prove_place(output, read)
+    sources = [open_source(pair.source, config.method) for pair in pairs]
+    permission = permit_swap(sources, clip_of(target), consents)
+    people = find_people(target, config.analyze, progress)
+    plans, methods = [], []
+    for number, shot in chosen_people(pairs, people):
+        source = sources[number]
+        bundle = make_bundle(
+            source,
+            config.source_face,
+            permission,
+            output,
+            config.train,
+            config.analyze,
+            progress,
+            device,
+        )
+        plan = plan_swap(shot, source.ingredients, config.finish, config.audio == "target")
+        plans.append(plan)
+        methods.append(source.recipe.open(bundle, plan, device))
+    plan = together(plans, settings.to_json(config))
+    for warning in plan.warnings:
+        log.warning("%s", warning)
+    report = render(plan, methods, permission, MarkedFile(output, config.encode, read), progress)
+    return replace(report, seconds=time.monotonic() - began)
