@@ -17,9 +17,12 @@ from likeness.condition.align import similarity
 from likeness.face3d.model import FaceModel
 from likeness.types import Floats, Ints
 
-_REACH = 0.24
+_REACH = 0.12
 """Distance from the oval, in face widths, over which the outline is bent."""
-_STEADY = ("rigid", "right_eye_corners", "left_eye_corners")
+_INSET = 0.05
+"""Share by which the source's oval is drawn inward before it is laid onto the target's: what lies
+on the line itself is half background."""
+_MIDDLE = ("rigid", "right_eye_corners", "left_eye_corners")
 """Regions that say where a face is, whatever lids, brows and mouth do."""
 
 
@@ -39,10 +42,14 @@ class Outline:
         return np.asarray(near * near * (3 - 2 * near), np.float32)
 
     @cached_property
-    def steady(self) -> Ints:
-        """(K,) vertices that say where the face is."""
-        chosen = np.unique(np.concatenate([self.model.regions[name] for name in _STEADY]))
-        return np.asarray(chosen[self.share[chosen] < 0.2], np.int64)
+    def anchors(self) -> Ints:
+        """(K,) vertices that the similarity brings together: the middle of the face, which says
+        where it is, and its oval, which says how large. Fitted to the middle alone, a source of
+        another build hangs in the target's head like a mask."""
+        middle = np.concatenate([self.model.regions[name] for name in _MIDDLE])
+        middle = middle[self.share[middle] < 0.2]
+        chosen = np.unique(np.concatenate([middle, self.model.regions["face_oval"]]))
+        return np.asarray(chosen, np.int64)
 
     def onto(self, source: Floats, target: Floats) -> tuple[Floats, Floats]:
         """Lay a source's face over a target's.
@@ -54,9 +61,11 @@ class Outline:
         Returns:
             placed (V,2) in crop pixels and the similarity (2,3) that was taken.
         """
-        matrix = similarity(source[self.steady], target[self.steady])[0].astype(np.float32)
+        matrix = similarity(source[self.anchors], target[self.anchors])[0].astype(np.float32)
         placed = geometry.apply(matrix, source)
-        return placed + self.share[:, None] * (target - placed), matrix
+        middle = target[self.model.regions["face_oval"]].mean(0)
+        edge = middle + (target - middle) * (1 + _INSET)
+        return placed + self.share[:, None] * (edge - placed), matrix
 
     def around(self, rings: Floats, matrix: Floats, source: Floats, placed: Floats) -> Floats:
         """Carry what surrounds the oval along with it.

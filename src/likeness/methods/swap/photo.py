@@ -25,7 +25,7 @@ from likeness.methods.photo.motion import Motion, MotionConfig, bound, lid_openn
 from likeness.methods.photo.paint import paint_person
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
-from likeness.methods.swap.skin import skin_likeness
+from likeness.methods.swap.skin import skin_likeness, without_brows
 from likeness.methods.swap.source import photos_of
 from likeness.methods.swap.view import SwapFace, TargetView
 from likeness.plan.plan import Plan
@@ -107,13 +107,16 @@ class PhotoSwapper:
         wrinkles = np.float32(animation.config.wrinkles)
         colors, share = paint_person(animation.layers, maps, wrinkles)
         colors = np.clip(colors / np.maximum(share, 1e-3), 0, 1)
-        covered = (shown.kinds >= 0) * share[..., 0]
-        covered = covered * skin_likeness(colors, laid[0], animation.model)
-        picture = colors.transpose(2, 0, 1) * self._relighting(k, row, view.params, n, shown)
-        return np.clip(picture, 0, 1), np.asarray(covered, np.float32)
+        gain, edge = self._relighting(k, row, view.params, n, shown)
+        skin = skin_likeness(colors, laid[0], edge, animation.model)
+        colors, skin = without_brows(colors, skin, target, animation.model)
+        covered = (shown.kinds >= 0) * share[..., 0] * skin
+        return np.clip(colors * gain, 0, 1).transpose(2, 0, 1), np.asarray(covered, np.float32)
 
-    def _relighting(self, k: int, row: int, params: FaceParams, n: int, shown: Cover) -> Floats:
-        """(3,h,w) the target's shading over the photo's."""
+    def _relighting(
+        self, k: int, row: int, params: FaceParams, n: int, shown: Cover
+    ) -> tuple[Floats, Floats]:
+        """(h,w,3) the target's shading over the photo's, and (h,w) share of the outline."""
         animation = self.animations[k]
         motion, head = animation.motion, animation.mesh.head
         still = camera_points(
@@ -127,11 +130,10 @@ class PhotoSwapper:
         theirs = irradiance(vertex_normals(turned, triangles)[0], params.light[n])
         ratio = (theirs + _DARK) / (own + _DARK)
         ratio = np.clip(ratio / np.maximum(ratio.mean(0), 1e-3), *_MOST)
-        values = np.ones((len(animation.mesh.rest) + len(ratio), 3), np.float32)
-        values[: len(ratio)] = ratio
+        values = np.ones((len(animation.mesh.rest) + len(ratio), 4), np.float32)
+        values[: len(ratio), :3], values[: len(ratio), 3] = ratio, self.outline.share
         carried = shown.carry(animation.mesh, values)
-        carried[shown.kinds < 0] = 1
-        return np.ascontiguousarray(carried.transpose(2, 0, 1))
+        return carried[..., :3], carried[..., 3]
 
 
 def performed(photo: FaceParams, target: Shot, config: PhotoSwapConfig) -> Motion:

@@ -26,7 +26,7 @@ from likeness.fit.transfer import TransferConfig, transfer
 from likeness.methods.portrait.model import PortraitModel, gallery_of, open_model
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
-from likeness.methods.swap.skin import skin_likeness
+from likeness.methods.swap.skin import skin_likeness, without_brows
 from likeness.methods.swap.view import SwapFace, TargetView
 from likeness.plan.plan import Plan
 from likeness.plan.target import Target
@@ -106,16 +106,16 @@ class PortraitSwapper:
         ]
         height, width = view.crop.size
         ids, weights = rasterize(shown, used, (height, width))
-        lit = np.ones((len(shown), 3), np.float32)
-        lit[:face] = gain
+        lit = np.ones((len(shown), 4), np.float32)
+        lit[:face, :3], lit[:face, 3], lit[-2:, 3] = gain, self.outline.share, 0
         values = interpolate(ids, weights, np.concatenate([source, lit], 1), used)
         picture = np.ascontiguousarray(drawn.permute(1, 2, 0).float().numpy())
         x, y = (np.ascontiguousarray(values[..., axis]) - np.float32(0.5) for axis in (0, 1))
         found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        covered = (ids >= 0).astype(np.float32)
         rgb = np.asarray(np.clip(found, 0, 1), np.float32)
-        skin = skin_likeness(rgb, placed, model)
-        alpha = covered * skin
+        skin = skin_likeness(rgb, placed, values[..., 5], model)
+        rgb, skin = without_brows(rgb, skin, target, model)
+        alpha = (ids >= 0) * skin
         rgb = np.clip(rgb * values[..., 2:5], 0, 1)
         return np.ascontiguousarray(rgb.transpose(2, 0, 1)), alpha[None].astype(np.float32)
 

@@ -1,9 +1,14 @@
-"""What of a drawn face is skin: no fringe or hat brim may come along onto another forehead."""
+"""What of a drawn face is skin: no fringe, hat brim or background may come along onto another face.
+
+Hair above the brows is told by its luma, background beside the cheeks by its chromaticity, both
+against the face's own skin in the same picture, so that neither light nor complexion matters.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from likeness.condition.matte import fill_holes
 from likeness.face3d.model import FaceModel
 from likeness.types import Floats
 
@@ -12,39 +17,99 @@ _SOFT = 0.012
 """Deviation of the blur that takes single strands together, in face widths."""
 _DARKER = (0.62, 0.80)
 """Luma over the face's own skin: below the first surely hair, above the second surely skin."""
+_TINT = (0.045, 0.085)
+"""Distance of chromaticities: below the first surely skin, above the second surely background."""
+_BROW = 0.045
+"""How far around brows skin is made up where the source has hair, in face widths."""
 
 
-def skin_likeness(picture: Floats, places: Floats, model: FaceModel) -> Floats:
-    """Tell where the upper face shows skin rather than hair.
-
-    Only what lies above the brows is asked: below them, everything belongs to the face.
+def skin_likeness(picture: Floats, places: Floats, edge: Floats, model: FaceModel) -> Floats:
+    """Tell where a drawn face shows skin rather than hair above the brows or background beside it.
 
     Args:
         picture: (h,w,3) RGB in [0,1].
         places: (V,2) of the face model's vertices in it.
+        edge: (h,w) in [0,1]: how much each pixel belongs to the face's outline.
         model: names the regions.
 
     Returns:
-        (h,w) in [0,1]; 1 below the brows.
+        (h,w) in [0,1]; 1 where the face is certain.
     """
     import cv2
 
     height, width = picture.shape[:2]
-    oval = places[model.regions["face_oval"]]
-    across = max(float(np.ptp(oval[:, 0])), 4.0)
-    brows = places[np.concatenate([model.regions["right_brow"], model.regions["left_brow"]])]
-    up = places[model.regions["face_oval"][0]] - brows.mean(0)
-    up = up / max(float(np.linalg.norm(up)), 1e-3)
-    luma = picture @ _LUMA
-    spread = max(0.6, _SOFT * across)
-    smooth = np.asarray(cv2.GaussianBlur(luma, (0, 0), spread), np.float32)
+    across = _across(places, model)
+    smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), max(0.6, _SOFT * across)), np.float32)
     column = np.clip(places[:, 0], 0, width - 1).astype(int)
     row = np.clip(places[:, 1], 0, height - 1).astype(int)
     chosen = np.concatenate([model.regions["cheeks"], model.regions["forehead"]])
-    level = float(np.percentile(smooth[row[chosen], column[chosen]], 60))
-    likely = np.clip((smooth / max(level, 1e-3) - _DARKER[0]) / (_DARKER[1] - _DARKER[0]), 0, 1)
-    ys, xs = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    highest = float(((brows - brows.mean(0)) @ up).max())
-    above = ((xs - brows.mean(0)[0]) * up[0] + (ys - brows.mean(0)[1]) * up[1] - highest) / across
-    asked = np.clip(above / 0.05, 0, 1)
-    return np.asarray(1 - asked * (1 - likely), np.float32)
+    luma = smooth @ _LUMA
+    level = float(np.percentile(luma[row[chosen], column[chosen]], 60))
+    likely = _between(luma / max(level, 1e-3), *_DARKER)
+    answer = 1 - _above_brows(places, model, (height, width)) * (1 - likely)
+    tint = smooth[..., :2] / np.maximum(smooth.sum(-1, keepdims=True), 0.05)
+    cheeks = model.regions["cheeks"]
+    own = np.median(tint[row[cheeks], column[cheeks]], 0)
+    strange = _between(np.abs(tint - own).sum(-1), *_TINT)
+    return np.asarray(answer * (1 - np.clip(2 * edge, 0, 1) * strange), np.float32)
+
+
+def without_brows(
+    picture: Floats, skin: Floats, target: Floats, model: FaceModel
+) -> tuple[Floats, Floats]:
+    """Make up skin where the source has hair and the target has brows, which must not stay.
+
+    Args:
+        picture: (h,w,3) RGB in [0,1]: the source as drawn.
+        skin: (h,w) from `skin_likeness`.
+        target: (V,2) of the target's vertices.
+        model: names the regions.
+
+    Returns:
+        The picture and the skin, changed in place around the target's brows alone.
+    """
+    import cv2
+
+    size = skin.shape
+    zone = np.zeros(size, np.uint8)
+    margin = _BROW * _across(target, model)
+    for name in ("right_brow", "left_brow"):
+        hull = cv2.convexHull(target[model.regions[name]].astype(np.float32))
+        cv2.fillConvexPoly(zone, np.round(hull).astype(np.int32), (1,))
+    side = 2 * max(1, round(margin)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    soft = cv2.GaussianBlur(cv2.dilate(zone, kernel).astype(np.float32), (0, 0), margin / 3 + 0.5)
+    rows, columns = np.flatnonzero(soft.max(1) > 0), np.flatnonzero(soft.max(0) > 0)
+    if not len(rows) or not len(columns):
+        return picture, skin
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    missing = soft[box] * (1 - skin[box])
+    if missing.max() < 0.05 or skin[box].max() < 0.5:
+        return picture, skin
+    filled = fill_holes(picture[box], skin[box])
+    picture[box] += missing[..., None] * (filled - picture[box])
+    skin[box] = np.maximum(skin[box], soft[box])
+    return picture, skin
+
+
+def _across(places: Floats, model: FaceModel) -> float:
+    """Width of the face in pixels."""
+    return max(float(np.ptp(places[model.regions["face_oval"], 0])), 4.0)
+
+
+def _above_brows(places: Floats, model: FaceModel, size: tuple[int, int]) -> Floats:
+    """(h,w) 0 up to the brows, 1 from a little above them."""
+    brows = places[np.concatenate([model.regions["right_brow"], model.regions["left_brow"]])]
+    middle = brows.mean(0)
+    up = places[model.regions["face_oval"][0]] - middle
+    up = up / max(float(np.linalg.norm(up)), 1e-3)
+    highest = float(((brows - middle) @ up).max())
+    xs = np.arange(size[1], dtype=np.float32)[None] + 0.5 - middle[0]
+    ys = np.arange(size[0], dtype=np.float32)[:, None] + 0.5 - middle[1]
+    above = (xs * up[0] + ys * up[1] - highest) / _across(places, model)
+    return np.asarray(np.clip(above / 0.05, 0, 1), np.float32)
+
+
+def _between(values: Floats, low: float, high: float) -> Floats:
+    """0 up to `low`, 1 from `high` on."""
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)

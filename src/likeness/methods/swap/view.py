@@ -17,11 +17,10 @@ from torch.nn import functional
 
 from likeness import geometry
 from likeness.condition.conditioner import select
-from likeness.condition.crop import cut
 from likeness.plan.performance import away
 from likeness.types import Bools, Crop, FaceParams, Floats, Ints, Shot, Window, check
 
-_SCALE = 1.7
+_SCALE = 1.5
 """Side of the crop in units of the largest face: holds chin, hairline and room to blend."""
 _STEP = 8
 """Pixels by which the crop's corner moves."""
@@ -122,7 +121,7 @@ class SwapTarget:
             window,
             frames,
             crop,
-            cut(frames, crop),
+            cut_upright(frames, crop),
             into_crop(self.shot.track.landmarks[rows], crop),
             select(self.shot.params, rows),
             rows,
@@ -151,6 +150,30 @@ def following_crop(shot: Shot) -> Crop:
     crop_from_frame[:, 0, 0] = crop_from_frame[:, 1, 1] = density
     crop_from_frame[:, :, 2] = -corner
     return Crop((side, side), crop_from_frame)
+
+
+def cut_upright(frames: torch.Tensor, crop: Crop) -> torch.Tensor:
+    """Cut crops of `following_crop` out of frames: pixels as they are, or means of whole blocks.
+
+    Args:
+        frames: (N,3,H,W) RGB in [0,1].
+        crop: N similarities on whole pixels, their scale one over a whole number.
+
+    Returns:
+        (N,3,h,w); places outside the frame show the nearest pixel of its border.
+    """
+    check(len(frames) == len(crop), f"{len(frames)} frames for {len(crop)} crops")
+    h, w = crop.size
+    height, width = frames.shape[2:]
+    pictures = frames.new_empty((len(frames), frames.shape[1], h, w))
+    for picture, frame, matrix in zip(pictures, frames, crop.crop_from_frame, strict=True):
+        block = round(1 / float(matrix[0, 0]))
+        left, top = (round(-float(shift) * block) for shift in matrix[:, 2])
+        columns = (torch.arange(w * block) + left).clamp_(0, width - 1)
+        rows = (torch.arange(h * block) + top).clamp_(0, height - 1)
+        part = frame.index_select(1, rows).index_select(2, columns)
+        picture[:] = part if block == 1 else functional.avg_pool2d(part[None], block)[0]
+    return pictures
 
 
 def into_crop(points: Floats, crop: Crop) -> Floats:

@@ -1,0 +1,148 @@
+"""One actor's face on another who does the same: the first one's own film is the right answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from likeness.composite import composite
+from likeness.composite.finish import FinishConfig
+from likeness.decode import Decoder
+from likeness.errors import BundleError
+from likeness.methods.swap.method import Swapped
+from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
+from likeness.methods.swap.photo import PhotoSwapConfig, performed, photo_swapper
+from likeness.methods.swap.photos import photos_in
+from likeness.methods.swap.source import photos_bundle, photos_of
+from likeness.methods.swap.view import Swapper, SwapTarget
+from likeness.metrics.image import psnr
+from likeness.metrics.regions import face_hull
+from likeness.store import load_face_model
+from likeness.types import Bundle, Shot, Window
+from tests.stage import film
+
+SECONDS = np.arange(48, dtype=np.float32) / 25
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Shot:
+    """Another actor doing what `actor_shot` does."""
+    return film(tmp_path_factory.mktemp("other"), seed=8)
+
+
+def read(shot: Shot, window: Window) -> torch.Tensor:
+    with Decoder(shot.clip) as decoder:
+        return decoder.read(window)
+
+
+def method(swapper: Swapper, target: Shot, config: FinishConfig | None = None) -> Swapped:
+    return Swapped(swapper, SwapTarget.of(target, SECONDS), config or FinishConfig())
+
+
+def painted(made: Swapped, target: Shot, window: Window) -> torch.Tensor:
+    frames = read(target, window)
+    return composite(frames, made.synthesize(made.condition(window, frames)))
+
+
+@pytest.fixture(scope="module")
+def swap(actor_shot: Shot, other: Shot) -> Swapped:
+    """The face of `actor_shot`, from its own photos, on the other actor."""
+    return method(photo_swapper(photos_in(actor_shot, 2), other, PhotoSwapConfig()), other)
+
+
+def test_the_result_shows_the_source(swap: Swapped, actor_shot: Shot, other: Shot) -> None:
+    window = Window(10, 14)
+    # The truth has the source's own skin: its color is not to be matched to the target's.
+    own = method(swap.swapper, other, FinishConfig(color="none"))
+    result, truth = painted(own, other, window), read(actor_shot, window)
+    before = read(other, window)
+    # The inner face: outline and hair stay the target's.
+    inner = other.track.landmarks[10:14, :, :2].mean(1, keepdims=True)
+    shrunk = inner + 0.7 * (other.track.landmarks[10:14, :, :2] - inner)
+    mask = face_hull(shrunk.astype(np.float32), (128, 128))
+    ours = float(psnr(result, truth, mask).mean())
+    untouched = float(psnr(before, truth, mask).mean())
+    assert ours > untouched + 2, (ours, untouched)
+
+
+def test_what_is_around_the_face_stays_bit_for_bit(swap: Swapped, other: Shot) -> None:
+    window = Window(20, 22)
+    result, before = painted(swap, other, window), read(other, window)
+    changed = (result != before).any(1)
+    box = other.track.boxes[20:22]
+    for n in range(2):
+        rows, columns = torch.nonzero(changed[n]).T
+        grown = 0.2 * (box[n, 2] - box[n, 0])
+        assert columns.min() >= box[n, 0] - grown
+        assert columns.max() <= box[n, 2] + grown
+        assert rows.max() <= box[n, 3] + grown
+    assert changed.any()
+
+
+def test_a_frame_is_the_same_in_any_window(swap: Swapped, other: Shot) -> None:
+    whole = painted(swap, other, Window(4, 8))
+    parts = torch.cat([painted(swap, other, Window(4, 5)), painted(swap, other, Window(5, 8))])
+    assert torch.equal(whole, parts)
+
+
+def test_ones_own_photo_changes_little(actor_shot: Shot) -> None:
+    made = method(
+        photo_swapper(photos_in(actor_shot, 1), actor_shot, PhotoSwapConfig()), actor_shot
+    )
+    window = Window(0, 2)
+    result, truth = painted(made, actor_shot, window), read(actor_shot, window)
+    mask = face_hull(actor_shot.track.landmarks[:2, :, :2], (128, 128))
+    assert float(psnr(result, truth, mask).mean()) > 24
+
+
+def test_the_photos_expression_is_taken_off(actor_shot: Shot) -> None:
+    photo = photos_in(actor_shot, 1)[0]
+    motion = performed(photo.params, actor_shot, PhotoSwapConfig())
+    kept = ~np.array([name.startswith("eyeBlink") for name in photo.params.expression_names])
+    shown = photo.params.expression[0] + motion.expression
+    assert np.abs(shown - actor_shot.params.expression)[:, kept].max() < 1e-5
+
+
+def test_heads_are_seen_from_the_same_side_elsewhere() -> None:
+    rotation, ahead = np.zeros((1, 3), np.float32), np.array([0, 0, 500], np.float32)
+    beside = np.array([[200, 0, 500]], np.float32)
+    turned = facing_alike(rotation, beside, ahead)
+    # A head on the right that looks along the camera's axis is seen from its image-left side.
+    assert np.degrees(turned[0]) == pytest.approx(
+        [0, -np.degrees(np.arctan2(200, 500)), 0], abs=1e-3
+    )
+    assert facing_alike(rotation, ahead[None], ahead)[0] == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_an_outline_becomes_the_targets_and_features_keep_their_places(actor_shot: Shot) -> None:
+    model = load_face_model()
+    outline = Outline(model)
+    source = model.mean[:, :2].astype(np.float32)
+    target = tracked_vertices(actor_shot.track.landmarks[0], model)
+    placed, matrix = outline.onto(source, target)
+    oval, tip = model.regions["face_oval"], model.regions["rigid"][0]
+    assert np.abs(placed[oval] - target[oval]).max() < 1e-3
+    assert outline.share[tip] == 0
+    expected = source @ matrix[:, :2].T + matrix[:, 2]
+    assert np.abs(placed[tip] - expected[tip]).max() < 1e-3
+
+
+def test_photos_travel_as_a_bundle(actor_shot: Shot) -> None:
+    photos = photos_in(actor_shot, 3)
+    found = photos_of(photos_bundle("swap.photo", photos))
+    assert len(found) == len(photos) > 1
+    for one, other in zip(photos, found, strict=True):
+        assert torch.equal(one.picture, other.picture)
+        assert np.array_equal(one.track.landmarks, other.track.landmarks)
+        assert np.array_equal(one.params.expression, other.params.expression)
+        assert one.params.focal == other.params.focal
+    with pytest.raises(BundleError, match="holds no photos"):
+        photos_of(Bundle("swap.photo", {}, {}, {}, ""))
+
+
+def test_photos_of_a_clip_are_turned_differently(actor_shot: Shot, tmp_path: Path) -> None:
+    rows = [photo.track.start for photo in photos_in(actor_shot, 5)]
+    assert len(set(rows)) == len(rows)
