@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from likeness.cli.progress import show_progress
 from likeness.errors import ConfigError
 
 if TYPE_CHECKING:
+    from likeness.verbs.swap import SwapConfig
     from likeness.verbs.swap_pairs import SwapPair
 
 EXAMPLE = """Examples:
@@ -33,19 +35,32 @@ EXAMPLE = """Examples:
 """
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FinishFlags:
+    """How the face is laid into the target's frames; see [finish] of a settings file for more."""
+
+    color: str | None = None
+    """How its color is brought to the target's. [default: low-pass]"""
+    mask: str | None = None
+    """Where the face may lie. [default: hull]"""
+    blend: str | None = None
+    """How it is mixed with what lies under it. [default: multiband]"""
+    on_miss: str | None = None
+    """What happens where the target's face is not seen: hold, blur, blank or original. [default:
+    hold]"""
+
+
 def swap(
     *places: Annotated[str, Parameter(name="SOURCE... TARGET")],
     output: Output,
     method: str | None = None,
     face: str = "largest",
     source_face: str | None = None,
-    color: str | None = None,
-    mask: str | None = None,
-    blend: str | None = None,
-    on_miss: str | None = None,
     minutes: float | None = None,
     audio: Literal["target", "none"] = "target",
     consent: tuple[Path, ...] = (),
+    finish: FinishFlags = FinishFlags(),  # frozen
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Put a source's identity on a target's performance.
@@ -63,36 +78,17 @@ def swap(
         face: Whose face in the target: all, largest, a number as likeness track counts, or
             like=PHOTO.
         source_face: Whose face in the source, where it shows several.
-        color: How its color is brought to the target's. [default: low-pass]
-        mask: Where the face may lie. [default: hull]
-        blend: How it is mixed with what lies under it. [default: multiband]
-        on_miss: What happens where the target's face is not seen: hold, blur, blank or original.
-            [default: hold]
         minutes: Time to train a portrait where the source is a clip. [default: 10]
         audio: Whose sound lies under the output.
         consent: Records of everyone whose face is used (role source) or changed (role target).
             Repeat it.
     """
-    from likeness.composite.finish import FinishConfig
-    from likeness.encode import EncodeConfig
-    from likeness.methods.portrait.settings import resolve_training
-    from likeness.verbs.swap import SwapConfig
     from likeness.verbs.swap import swap as run
     from likeness.verbs.swap_source import clip_of, open_source, permit_swap
 
     pairs, target = _paired(places, face)
     prove_video(output, (*(pair.source for pair in pairs), target, *consent), options)
-    finish = {"color": color, "mask": mask, "blend": blend, "on_miss": on_miss}
-    training = {"minutes": minutes, "holdout": "none", "seed": options.seed}
-    config = SwapConfig(
-        method,
-        source_face,
-        audio,
-        settings(FinishConfig, "finish", options, finish),
-        resolve_training(table("train", options), training),
-        analysis(options),
-        settings(EncodeConfig, "encode", options),
-    )
+    config = _config(method, source_face, audio, minutes, finish, options)
     records = consents(consent)
     if options.dry_run:
         sources = [open_source(pair.source, method) for pair in pairs]
@@ -111,6 +107,31 @@ def swap(
             pairs, target, output, config, progress, consents=records, device=device(options)
         )
     return {**report.json(), "fps": report.frames / report.seconds}
+
+
+def _config(
+    method: str | None,
+    source_face: str | None,
+    audio: Literal["target", "none"],
+    minutes: float | None,
+    flags: FinishFlags,
+    options: LongOptions,
+) -> SwapConfig:
+    from likeness.composite.finish import FinishConfig
+    from likeness.encode import EncodeConfig
+    from likeness.methods.portrait.settings import resolve_training
+    from likeness.verbs.swap import SwapConfig
+
+    training = {"minutes": minutes, "holdout": "none", "seed": options.seed}
+    return SwapConfig(
+        method,
+        source_face,
+        audio,
+        settings(FinishConfig, "finish", options, asdict(flags)),
+        resolve_training(table("train", options), training),
+        analysis(options),
+        settings(EncodeConfig, "encode", options),
+    )
 
 
 def _paired(places: tuple[str, ...], face: str) -> tuple[list[SwapPair], Path]:

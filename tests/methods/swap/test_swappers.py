@@ -124,7 +124,9 @@ def test_an_outline_becomes_the_targets_and_features_keep_their_places(actor_sho
     target = tracked_vertices(actor_shot.track.landmarks[0], model)
     placed, matrix = outline.onto(source, target)
     oval, tip = model.regions["face_oval"], model.regions["rigid"][0]
-    assert np.abs(placed[oval] - target[oval]).max() < 1e-3
+    # A little beyond it, so that the source's edge, which is half background, is cut off.
+    beyond = target[oval] - target[oval].mean(0)
+    assert np.abs(placed[oval] - target[oval].mean(0) - 1.05 * beyond).max() < 1e-3
     assert outline.share[tip] == 0
     expected = source @ matrix[:, :2].T + matrix[:, 2]
     assert np.abs(placed[tip] - expected[tip]).max() < 1e-3
