@@ -36,6 +36,7 @@ from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.table import METHODS as METHODS
 from likeness.metrics.pair import PairReport as PairReport
 from likeness.metrics.self_reenactment import SelfReport as SelfReport
+from likeness.metrics.swap import SwapReport as SwapReport
 from likeness.pipeline import AnalyzeConfig as AnalyzeConfig
 from likeness.pipeline import analyze as analyze
 from likeness.pipeline import render as render
@@ -67,6 +68,7 @@ from likeness.verbs.dub import dub as dub
 from likeness.verbs.dub_speech import DubReport as DubReport
 from likeness.verbs.evaluate import evaluate_pair as evaluate_pair
 from likeness.verbs.evaluate import evaluate_self as evaluate_self
+from likeness.verbs.evaluate import evaluate_swap as evaluate_swap
 from likeness.verbs.reenact import ReenactConfig as ReenactConfig
 from likeness.verbs.reenact import reenact as reenact
 from likeness.verbs.swap import SwapConfig as SwapConfig

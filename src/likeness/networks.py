@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from likeness import config
 from likeness.errors import BundleError, ConfigError, ContractError
+from likeness.nets.forensic import ForensicConfig, ForensicNet
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterIdentityConfig
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
@@ -52,6 +53,7 @@ class Foldable(Protocol):
 NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "faceshifter": (AEINet, AEIConfig),
+    "forensic": (ForensicNet, ForensicConfig),
     "identity_dlib": (DlibIdentity, DlibIdentityConfig),
     "identity_faceshifter": (FaceShifterIdentity, FaceShifterIdentityConfig),
     "identity_iresnet": (IResNet, IResNetConfig),

@@ -4,6 +4,7 @@ from likeness.actor.actor import Actor, params_of
 from likeness.actor.appearance import Appearance
 from likeness.actor.motion import EXPRESSIONS, Motion
 from likeness.actor.render import Film, RenderConfig, Rendered, Truth, frames, render, truth
+from likeness.actor.swapped import with_face_of
 
 __all__ = [
     "EXPRESSIONS",
@@ -18,4 +19,5 @@ __all__ = [
     "params_of",
     "render",
     "truth",
+    "with_face_of",
 ]

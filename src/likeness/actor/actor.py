@@ -63,7 +63,17 @@ class Actor:
             The same actor, to the bit, whenever it is called with the same arguments.
         """
         model = load_face_model() if model is None else model
-        look = look_from_seed(seed, len(model.identity))
+        return Actor.from_look(look_from_seed(seed, len(model.identity)), model)
+
+    @staticmethod
+    def from_look(look: Appearance, model: FaceModel | None = None) -> Actor:
+        """Build an actor who looks as told, such as one person's face under another's hair.
+
+        Args:
+            look: all traits; `look.seed` decides what they leave open.
+            model: as in `from_seed`.
+        """
+        model = load_face_model() if model is None else model
         neutral = model.neutral(look.shape)
         body = build_body(model, look)
         rest = body.rest(neutral, neutral)
@@ -71,9 +81,9 @@ class Actor:
         hair = build_hair(body.skull, look, head, neutral)
         ao, hair_ao = _occlusion(body, rest, hair)
         ao = _open_corners(ao, rest, neutral)
-        rng = np.random.default_rng((seed, 19))
+        rng = np.random.default_rng((look.seed, 19))
         return Actor(
-            seed=seed,
+            seed=look.seed,
             model=model,
             look=look,
             neutral=neutral,

@@ -1,4 +1,4 @@
-"""`likeness evaluate`: how good is a portrait, how alike are two videos."""
+"""`likeness evaluate`: how good is a portrait, how alike are two videos, what did a swap change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from likeness.cli.options import (
 )
 from likeness.cli.progress import show_progress
 
-app = App(name="evaluate", help="Measure a portrait, or one video against another.")
+app = App(name="evaluate", help="Measure a portrait, a swap, or one video against another.")
 
 
 @app.command(
@@ -99,4 +99,45 @@ def pair(
         return {"plan": {"output": output, "reference": reference, **outputs}}
     with show_progress(options.progress) as progress:
         found = evaluate_pair(output, reference, progress, sheet=sheet, page=report)
+    return {**found.json(), **outputs}
+
+
+@app.command(
+    help_epilogue="Example: likeness evaluate swap result.mp4 ben.mp4 --source anna.jpg --json",
+)
+def swap(
+    result: Path,
+    target: Path,
+    /,
+    *,
+    source: Path,
+    face: str = "largest",
+    sheet: Path | None = None,
+    report: Path | None = None,
+    options: LongOptions = LongOptions(),  # noqa: B008  # frozen
+) -> Mapping[str, Any]:
+    """Judge a swap: whose face it shows, whose motion, and what else it changed.
+
+    Identities are distances by the recognizer: below 0.6 is the same person. Pose, expression and
+    gaze are read from result and target alike, by tracking and fitting each of them anew.
+
+    Args:
+        result: The swap.
+        target: The clip that it was made from.
+        source: Who gave the identity: a photo, a folder of photos, a clip or a bundle.
+        face: Whose face of the target was replaced: largest, a number from 0 on, or like=PHOTO.
+        sheet: Picture to write: source, target and result, at spread frames and at the worst ones.
+        report: HTML page to write: the numbers, the sheet, and curves over the frames.
+    """
+    from likeness.people import check_face
+    from likeness.verbs.evaluate import evaluate_swap
+
+    check_face(face)
+    outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
+    prove_files((sheet, report), (result, target, source), options)
+    if options.dry_run:
+        plan = {"result": result, "target": target, "source": source, "face": face}
+        return {"plan": {**plan, **outputs}}
+    with show_progress(options.progress) as progress:
+        found = evaluate_swap(result, target, source, progress, face=face, sheet=sheet, page=report)
     return {**found.json(), **outputs}

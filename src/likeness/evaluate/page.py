@@ -19,18 +19,24 @@ from likeness.metrics.pair import PairReport
 from likeness.metrics.pictures import curves
 from likeness.metrics.report import Report
 from likeness.metrics.self_reenactment import SelfReport
+from likeness.metrics.swap import SwapReport
 from likeness.provenance.manifest import Ingredient, Manifest, sha256_of
 from likeness.provenance.permission import Permission
-from likeness.types import Clip, Timeline
+from likeness.types import Clip, Floats, Timeline
 
-Judged = SelfReport | PairReport
+Judged = SelfReport | PairReport | SwapReport
 _CURVES = {
     "PSNR in dB": ("psnr", "psnr_face", "psnr_eyes", "psnr_mouth", "baseline_nearest_psnr_face"),
     "landmark error in pixels": ("landmark_error_px",),
     "gaze error in degrees": ("gaze",),
     "temporal error": ("temporal_error",),
-    "eyes open": ("eyes_real", "eyes_result"),
-    "mouth open": ("mouth_real", "mouth_result"),
+    "eyes open": ("eyes_real", "eyes_target", "eyes_result"),
+    "mouth open": ("mouth_real", "mouth_target", "mouth_result"),
+    "distance to source and target": ("identity_source", "identity_target"),
+    "head pose error in degrees": ("pose_error_deg",),
+    "expression error in millimetres": ("expression_error",),
+    "seam": ("seam",),
+    "changed far from the face": ("outside_changed",),
 }
 _INTERVAL = "Means over all frames; 95 % intervals by a block bootstrap over frames."
 
@@ -60,13 +66,26 @@ def pair_manifest(output: Path, result: Clip, reference: Clip) -> Manifest:
     )
 
 
+def swap_manifest(output: Path, result: Clip, target: Clip, source: Ingredient) -> Manifest:
+    """State what the sheet of a swap is made from."""
+    return Manifest(
+        title=output.name,
+        action="evaluate",
+        ingredients=(
+            source,
+            Ingredient("target", target.path.name, target.digest),
+            Ingredient("result", result.path.name, result.digest),
+        ),
+    )
+
+
 def write_sheet(
     evaluation: Evaluation[Judged], output: Path, like: Clip, manifest: Manifest
 ) -> None:
     """Write the contact sheet as a picture.
 
     Args:
-        evaluation: from `evaluate_self` or `evaluate_pair`.
+        evaluation: what was found.
         output: a .png or .tif file.
         like: the clip whose color tags are taken over.
         manifest: what the sheet is made from.
@@ -98,15 +117,24 @@ def write_page(
         sheet = Path(folder) / "sheet.png"
         write_sheet(evaluation, sheet, like, manifest)
         report.add_section("Looked at").add_picture(
-            sheet.read_bytes(), "Frames at equal distances, then those worst inside the face."
+            sheet.read_bytes(), "Frames at equal distances, then the worst ones."
         )
     report.add_section("Over the frames")
     for title, names in _CURVES.items():
         series = {name: evaluation.series[name] for name in names if name in evaluation.series}
-        told = {n: v if v.ndim == 1 else v.mean(-1) for n, v in series.items()}
+        told = {n: _whole(v if v.ndim == 1 else v.mean(-1)) for n, v in series.items()}
         if any(np.isfinite(values).any() for values in told.values()):
             report.add_figure(curves(told, title=title))
     report.write(output)
+
+
+def _whole(values: Floats) -> Floats:
+    """Join the known values of a series that is told in few frames, so that a line can be drawn."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not 1 < len(known) < len(values) // 2:
+        return values
+    at = np.arange(len(values))
+    return np.interp(at, known, values[known], np.nan, np.nan).astype(np.float32)
 
 
 def _rows(evaluation: Evaluation[Judged]) -> list[tuple[object, ...]]:

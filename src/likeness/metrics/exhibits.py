@@ -35,7 +35,17 @@ class _Exhibit:
 class Exhibits:
     """Keeps few frames out of many: evenly spread ones, and the worst that lie apart."""
 
-    def __init__(self, total: int, spread: int = 5, worst: int = 5, side: int = 256) -> None:
+    def __init__(
+        self,
+        total: int,
+        spread: int = 5,
+        worst: int = 5,
+        side: int = 256,
+        *,
+        unit: str = "dB",
+        names: tuple[str, str] = ("real", "result"),
+        above: tuple[str, Tensor] | None = None,
+    ) -> None:
         """Prepare for `total` frames.
 
         Args:
@@ -43,12 +53,17 @@ class Exhibits:
             spread: frames kept at equal distances.
             worst: frames kept by their score, each the worst of its neighborhood.
             side: side of the kept pictures in pixels.
+            unit: of the scores.
+            names: of the two kinds of frames.
+            above: name and (k,3,side,side) pictures of a first row, to compare with; repeated as
+                often as needed.
         """
         check(total > 0 and spread > 0, f"{spread} exhibits of {total} frames, expected some")
         self._spread = set(np.linspace(0, total - 1, min(spread, total)).round().astype(int))
         # Neighbors look alike: two of the worst are at least this many frames apart.
         self._apart = max(1, min(25, total // (2 * worst))) if worst else 1
         self._most, self._side, self._count = worst, side, 0
+        self._unit, self._names, self._above = unit, names, above
         self._even: dict[int, _Exhibit] = {}
         self._worst: dict[int, _Exhibit] = {}
 
@@ -61,7 +76,7 @@ class Exhibits:
             names: what each frame is called on the sheet.
             real, result: (n,3,h,w) RGB in [0,1].
             landmarks: (n,478,>=2) pixels of the real faces; NaN without a face.
-            scores: (n,) dB; the lower, the worse. NaN is not looked at for the worst.
+            scores: (n,) the lower, the worse. NaN is not looked at for the worst.
         """
         for i, name in enumerate(names):
             at, score = self._count, float(scores[i])
@@ -69,7 +84,7 @@ class Exhibits:
             worst = np.isfinite(score) and self._makes_room(at, score)
             if not worst and at not in self._spread:
                 continue
-            told = f"{name}  {score:.1f} dB" if np.isfinite(score) else name
+            told = f"{name}  {abs(score):.3g} {self._unit}" if np.isfinite(score) else name
             exhibit = _Exhibit(told, score, self._parts(real[i], result[i], landmarks[i]))
             if at in self._spread:
                 self._even[at] = exhibit
@@ -85,11 +100,14 @@ class Exhibits:
         check(bool(self._even), "no frames were added to the exhibits, expected some")
         worst = sorted(self._worst.values(), key=lambda exhibit: exhibit.score)
         shown = [*self._even.values(), *worst]
-        rows = ("real", "result", "real eyes", "result eyes", "real mouth", "result mouth")
+        rows = [f"{name}{part}" for part in ("", " eyes", " mouth") for name in self._names]
         pictures = {
             name: torch.stack([exhibit.parts[row] for exhibit in shown])
             for row, name in enumerate(rows)
         }
+        if self._above is not None:
+            name, first = self._above
+            pictures = {name: first[torch.arange(len(shown)) % len(first)], **pictures}
         marks = ["" if index < len(self._even) else "worst: " for index in range(len(shown))]
         labels = [f"{mark}{e.label}" for mark, e in zip(marks, shown, strict=True)]
         return sheet_picture(pictures, labels)

@@ -109,7 +109,7 @@ class WarpedDifference:
         for pair in torch.stack([_reduced(result), _reduced(real)], 1):
             if self._before is not None:
                 check(pair.shape == self._before.shape, "frames change their size on the way")
-                self._squares.append(_unexplained(self._before, pair))
+                self._squares.append(unexplained(self._before, pair))
             self._before = pair
 
     def series(self) -> Floats:
@@ -190,8 +190,16 @@ class BackgroundSteadiness:
         return Steadiness(float(result), float(real), float(static.mean()))
 
 
-def _unexplained(before: Tensor, now: Tensor) -> tuple[float, float]:
-    """Mean squared difference to the warped frame before, for (result, real); each (2,3,h,w)."""
+def unexplained(before: Tensor, now: Tensor) -> tuple[float, float]:
+    """Return how much of a change the motion of the real clip doesn't explain.
+
+    Args:
+        before, now: (2,3,h,w) RGB in [0,1]: result and real, one frame and the next.
+
+    Returns:
+        Mean squared difference to the warped frame before, of result and of real, over pixels seen
+        in both frames; NaN where there are none.
+    """
     back, forth = flow(now[1], before[1]), flow(before[1], now[1])
     seen = visible(back, forth)
     if not seen.any():

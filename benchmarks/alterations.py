@@ -1,6 +1,6 @@
 """Measure what each forensic signal of `likeness verify` says of known alterations of a clip.
 
-Run: python benchmarks/forensics.py CLIP [FRAMES]
+Run: python benchmarks/alterations.py CLIP [FRAMES]
 
 The clip is examined as it is, coded anew without a change, and with one alteration at a time:
 

@@ -1,0 +1,198 @@
+"""A trained detector among the signals: what a small network says of a clip's faces.
+
+It was trained on real faces that were blended with a changed copy of themselves (Shiohara and
+Yamasaki 2022), and on what this project's own methods make; `docs/verify.md` says how it was
+measured and what it misses. The network answers one number per face and a map of where it sees a
+change; the mean over up to 32 frames, calibrated on people whom training never saw, is a
+probability under the stated base rate. Where face, clip or answer are too poor it says so and gives
+no score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from likeness.condition.align import aligned_crop
+from likeness.condition.crop import cut
+from likeness.nets.forensic import ForensicNet
+from likeness.networks import build
+from likeness.store import load_bundle
+from likeness.track.measure import EYE_CORNERS
+from likeness.types import Floats, Window
+from likeness.verify.faces import face_template
+from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading
+
+BUNDLE = Path(__file__).with_name("detector.bundle")
+"""Weights and calibration, written by `benchmarks/forensics.py`."""
+BASE_RATE = 0.5
+"""Share of changed clips that the probability assumes."""
+_FRAMES = 32
+"""Faces that are looked at, spread over the clip."""
+_BATCH = 8
+_TITLE = "Trained detector"
+_PARTS = {"mouth": (0.60, 0.80, 0.30, 0.70), "face": (0.25, 0.90, 0.20, 0.80)}
+"""Top, bottom, left and right of what counts as part of the face, in shares of the crop."""
+_MOSTLY = 0.6
+_BLIND = (
+    "Knows the traces of blending and of this project's own methods. What is drawn whole by a strong "
+    "generator, or filmed again from a screen, may leave none; strong compression and small faces "
+    "wipe them out. It was trained on few people, most of them in photographs."
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From the network's number to what is said of it."""
+
+    scale: float
+    """The log odds are scale * number + shift, at the base rate."""
+    shift: float
+    alarm: float
+    """Probability from which a clip is called changed: printed with its false alarms."""
+    calm: float
+    """Probability up to which nothing is found; between both it cannot be told."""
+    least: float
+    """Pixels between the outer corners of the eyes below which nothing is said."""
+    false_alarms: float
+    """Share of real pictures at or above `alarm`, of people that training never saw."""
+
+    def probability(self, number: float) -> float:
+        """Return the probability that a face was changed, at the base rate."""
+        return float(1 / (1 + np.exp(-np.clip(self.scale * number + self.shift, -30, 30))))
+
+
+@lru_cache(maxsize=1)
+def detector() -> tuple[ForensicNet, Calibration]:
+    """Read the network and its calibration, once.
+
+    Raises:
+        BundleError: the files in the package are damaged.
+    """
+    bundle = load_bundle(BUNDLE)
+    network = build(bundle.networks["detector"], "forensic")
+    assert isinstance(network, ForensicNet)  # noqa: S101 - the table says so
+    return network.to(memory_format=torch.channels_last), Calibration(**bundle.input["calibration"])  # type: ignore[call-overload]
+
+
+class LearnedSignal:
+    """Shows the network some faces while the clip goes by."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._network, self._calibration = detector()
+        self._numbers: list[tuple[int, float]] = []
+        self._maps = np.zeros((0, 0), np.float32)
+        self._most: tuple[float, torch.Tensor, Floats] | None = None
+        self._small = 0
+        self._chosen = frozenset[int]()
+        if scene.track is not None:
+            seen = np.flatnonzero(scene.track.observed)
+            some = np.linspace(0, len(seen) - 1, min(_FRAMES, len(seen))).round().astype(int)
+            self._chosen = frozenset(int(seen[i]) + scene.track.start for i in some)
+
+    def look(self, window: Window, frames: torch.Tensor) -> None:
+        """Show the network the faces of the frames that were chosen."""
+        rows, faces = [], []
+        for row, frame in enumerate(window):
+            points = self._scene.landmarks(frame) if frame in self._chosen else None
+            if points is None:
+                continue
+            if _between_eyes(points) < self._calibration.least:
+                self._small += 1
+                continue
+            rows.append(row)
+            faces.append(points)
+        if rows:
+            crops = cut(frames[rows], aligned_crop(np.stack(faces), face_template()))
+            self._ask(crops, [window.start + row for row in rows])
+
+    def read(self) -> SignalReading:
+        """Say what the network made of all faces together."""
+        if self._scene.track is None:
+            return _without(NO_FACE)
+        if not self._numbers:
+            return _without(
+                f"the face is less than {self._calibration.least:.0f} pixels wide between the outer "
+                "corners of the eyes; too small to tell"
+            )
+        known = self._calibration
+        probability = known.probability(float(np.mean([number for _, number in self._numbers])))
+        numbers = {"probability": probability, "base_rate": BASE_RATE, "alarm": known.alarm,
+                   "faces": len(self._numbers)}  # fmt: skip
+        curves = self._curves() if len(self._numbers) > 1 else ()
+        if known.calm < probability < known.alarm:
+            return SignalReading(
+                "learned", _TITLE, None, f"cannot tell: the probability is {probability:.0%}, and "
+                f"between {known.calm:.0%} and {known.alarm:.0%} the detector is as often wrong as "
+                "it helps", _BLIND, numbers, curves)  # fmt: skip
+        if probability <= known.calm:
+            found = "no sign of blending, or of a method that it knows"
+            return SignalReading("learned", _TITLE, probability, found, _BLIND, numbers, curves)
+        finding = (
+            f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; of "
+            f"real pictures {known.false_alarms:.1%} get that far"
+        )
+        return SignalReading(
+            "learned", _TITLE, probability, finding, _BLIND, numbers, curves, self._picture(),
+            "The face that speaks most; red is where the network sees a change.")  # fmt: skip
+
+    def _ask(self, crops: torch.Tensor, frames: list[int]) -> None:
+        with torch.inference_mode():
+            _, evidence, where = self._network(crops.contiguous(memory_format=torch.channels_last))
+        maps = torch.sigmoid(where[:, 0]).numpy()
+        self._maps = self._maps + maps.sum(0) if self._maps.size else maps.sum(0)
+        for crop, number, shown, frame in zip(
+            crops, evidence.tolist(), maps, frames, strict=True
+        ):
+            self._numbers.append((frame, number))
+            if self._most is None or number > self._most[0]:
+                self._most = (number, crop.clone(), shown)
+
+    def _part(self) -> str:
+        """Name the smallest part that holds most of the map."""
+        total, side = float(self._maps.sum()), self._maps.shape[0]
+        for name, (top, bottom, left, right) in _PARTS.items():
+            part = self._maps[int(top * side) : -int(-bottom * side // 1),
+                              int(left * side) : -int(-right * side // 1)]  # fmt: skip
+            if part.sum() > _MOSTLY * total:
+                return f"the {name}"
+        return "the whole head"
+
+    def _curves(self) -> tuple[Curve, ...]:
+        frames = np.array([frame for frame, _ in self._numbers])
+        told = [self._calibration.probability(number) for _, number in self._numbers]
+        return (
+            Curve(
+                "Trained detector",
+                self._scene.seconds(frames),
+                {"probability": np.array(told, np.float32)},
+                ("seconds", "probability"),
+                usual=(0.0, self._calibration.alarm),
+                over_time=True,
+                limits=(0.0, 1.0),
+            ),
+        )
+
+    def _picture(self) -> torch.Tensor | None:
+        if self._most is None:
+            return None
+        _, crop, where = self._most
+        small = torch.from_numpy(where.copy())[None, None]
+        red = functional.interpolate(small, crop.shape[1:], mode="bilinear", align_corners=False)
+        tint = torch.tensor([1.0, 0.1, 0.1])[:, None, None]
+        return torch.lerp(crop, tint.expand_as(crop), 0.5 * red[0]).clamp(0, 1)
+
+
+def _between_eyes(points: Floats) -> float:
+    """Pixels between the outer corners of the eyes."""
+    return float(np.linalg.norm(np.subtract(*points[EYE_CORNERS[:, 0], :2])))
+
+
+def _without(reason: str) -> SignalReading:
+    return SignalReading("learned", _TITLE, None, reason, _BLIND)
