@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from likeness.composite.finish import FinishConfig, finish, hidden
+from likeness.composite.finish import FinishRanges, FrameFacts, finish, hidden, prepared
+from likeness.composite.finish_settings import FinishConfig, fade_warnings
+from likeness.methods.swap.facts import ClipFacts, turned_away
 from likeness.methods.swap.view import SwapFace, Swapper, SwapTarget, TargetView
 from likeness.plan.plan import Plan
-from likeness.types import Layer, Window
+from likeness.types import Floats, Layer, Shot, Timeline, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,8 @@ class Swapped:
 
     swapper: Swapper
     target: SwapTarget
-    config: FinishConfig
+    ranges: FinishRanges
+    facts: ClipFacts
 
     def condition(self, window: Window, frames: torch.Tensor) -> TargetView:
         """Cut out the target's face and tell what it does."""
@@ -26,28 +30,86 @@ class Swapped:
 
     def synthesize(self, told: TargetView) -> Layer:
         """Draw the source's face and make it part of the picture."""
-        face = self.swapper.draw(told)
-        finished = finish(face.rgb, face.alpha, told.pixels, told.landmarks, self.config)
-        return self._missed(told, SwapFace(*finished))
+        face, facts = self._drawn(told)
+        rgb, alpha = torch.empty_like(told.pixels), torch.empty_like(face.alpha)
+        for run, config in self.ranges.runs(told.window):
+            rgb[run], alpha[run] = finish(
+                face.rgb[run],
+                face.alpha[run],
+                told.pixels[run],
+                told.landmarks[run],
+                config,
+                facts.cut(run),
+            )
+        return self._missed(told, SwapFace(rgb, alpha))
+
+    def hand_off(self, told: TargetView) -> Layer:
+        """Return patch and matte instead: the drawn face as it is before it is blended."""
+        face, facts = self._drawn(told)
+        rgb, alpha = torch.empty_like(told.pixels), torch.empty_like(face.alpha)
+        for run, config in self.ranges.runs(told.window):
+            rgb[run], alpha[run] = prepared(
+                face.rgb[run],
+                face.alpha[run],
+                told.pixels[run],
+                told.landmarks[run],
+                config,
+                facts.cut(run),
+            )
+        return self._missed(told, SwapFace(rgb, alpha))
+
+    def _drawn(self, told: TargetView) -> tuple[SwapFace, FrameFacts]:
+        return self.swapper.draw(told), self.facts.told(told)
 
     def _missed(self, told: TargetView, face: SwapFace) -> Layer:
         """Do what `on_miss` says where the target's face was not seen."""
-        chosen = slice(told.window.start, told.window.stop)
-        observed = torch.from_numpy(self.target.observed[chosen])[:, None, None, None]
-        present = torch.from_numpy(self.target.present[chosen])[:, None, None, None]
-        if self.config.on_miss == "hold":
-            return Layer(told.crop, face.rgb, face.alpha * present)
-        if self.config.on_miss == "original":
-            return Layer(told.crop, face.rgb, face.alpha * observed)
-        rgb, alpha = hidden(told.pixels, told.landmarks, self.config.on_miss)
-        return Layer(
-            told.crop,
-            torch.where(observed, face.rgb, rgb),
-            torch.where(observed, face.alpha, alpha),
-        )
+        rgb, alpha = face.rgb, face.alpha
+        for run, config in self.ranges.runs(told.window):
+            chosen = slice(told.window.start + run.start, told.window.start + run.stop)
+            observed = torch.from_numpy(self.target.observed[chosen])[:, None, None, None]
+            present = torch.from_numpy(self.target.present[chosen])[:, None, None, None]
+            if config.on_miss == "hold" or config.on_miss == "original":
+                alpha[run] *= present if config.on_miss == "hold" else observed
+            elif not observed.all():
+                cover = hidden(told.pixels[run], told.landmarks[run], config.on_miss)
+                rgb[run] = torch.where(observed, rgb[run], cover[0])
+                alpha[run] = torch.where(observed, alpha[run], cover[1])
+        return Layer(told.crop, rgb, alpha)
 
 
 def swapped(swapper: Swapper, plan: Plan) -> Swapped:
-    """Fill the pipeline's slots with a swapper, for the person that a plan changes."""
-    seconds = (plan.timeline.pts - plan.timeline.pts[0]) * float(plan.timeline.time_base)
-    return Swapped(swapper, SwapTarget.of(plan.shot, seconds), plan.finish or FinishConfig())
+    """Fill the pipeline's slots with a swapper, for the person that a plan changes.
+
+    Raises:
+        ConfigError: a range of frames of the plan's finish lies outside the clip.
+    """
+    seconds = seconds_of(plan.timeline)
+    target = SwapTarget.of(plan.shot, seconds)
+    ranges = FinishRanges.of(plan.finish or FinishConfig(), seconds)
+    return Swapped(swapper, target, ranges, ClipFacts.of(target))
+
+
+def check_finish(config: FinishConfig, shot: Shot, timeline: Timeline) -> tuple[str, ...]:
+    """Prove before any work that a finish fits a clip.
+
+    Args:
+        config: settings.
+        shot: the person that is changed.
+        timeline: of the output.
+
+    Returns:
+        What a person should know of it, in words.
+
+    Raises:
+        ConfigError: a range of frames lies outside the clip.
+    """
+    seconds = seconds_of(timeline)
+    target = SwapTarget.of(shot, seconds)
+    degrees = np.where(target.observed, turned_away(shot.params)[target.rows], 0)
+    return fade_warnings(FinishRanges.of(config, seconds), degrees)
+
+
+def seconds_of(timeline: Timeline) -> Floats:
+    """Return (M,) when the frames of a timeline are shown, counted from the first."""
+    ticks = timeline.pts - timeline.pts[0]
+    return np.asarray(ticks * float(timeline.time_base), np.float64)
