@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ import torch
 from likeness.composite.finish import FinishRanges, FrameFacts, finish, hidden, prepared
 from likeness.composite.finish_settings import FinishConfig, fade_warnings
 from likeness.methods.swap.facts import ClipFacts, turned_away
+from likeness.methods.swap.occlusion import Occlusion, occlusion_of
 from likeness.methods.swap.view import SwapFace, Swapper, SwapTarget, TargetView
 from likeness.plan.plan import Plan
 from likeness.types import Floats, Layer, Shot, Timeline, Window
@@ -23,6 +24,8 @@ class Swapped:
     target: SwapTarget
     ranges: FinishRanges
     facts: ClipFacts
+    occlusion: Occlusion | None = None
+    """What finds things in front of the face; None where nobody asked or nothing is known."""
 
     def condition(self, window: Window, frames: torch.Tensor) -> TargetView:
         """Cut out the target's face and tell what it does."""
@@ -59,7 +62,14 @@ class Swapped:
         return self._missed(told, SwapFace(rgb, alpha))
 
     def _drawn(self, told: TargetView) -> tuple[SwapFace, FrameFacts]:
-        return self.swapper.draw(told), self.facts.told(told)
+        facts = self.facts.told(told)
+        if self.occlusion is None:
+            return self.swapper.draw(told), facts
+        visible = self.occlusion.visible(told)
+        for run, config in self.ranges.runs(told.window):
+            if not config.occluders:
+                visible[run] = 1
+        return self.swapper.draw(told), replace(facts, visible=visible)
 
     def _missed(self, told: TargetView, face: SwapFace) -> Layer:
         """Do what `on_miss` says where the target's face was not seen."""
@@ -86,7 +96,8 @@ def swapped(swapper: Swapper, plan: Plan) -> Swapped:
     seconds = seconds_of(plan.timeline)
     target = SwapTarget.of(plan.shot, seconds)
     ranges = FinishRanges.of(plan.finish or FinishConfig(), seconds)
-    return Swapped(swapper, target, ranges, ClipFacts.of(target))
+    occlusion = occlusion_of(target) if ranges.any("occluders") else None
+    return Swapped(swapper, target, ranges, ClipFacts.of(target), occlusion)
 
 
 def check_finish(config: FinishConfig, shot: Shot, timeline: Timeline) -> tuple[str, ...]:
