@@ -1,11 +1,47 @@
-"""Bringing a drawn face to the colors of the picture that it is laid into."""
+"""Bringing a drawn face to the colors of the picture that it is laid into.
+
+Every transfer is a function of one frame alone, and its statistics count what the mask holds by how
+much it holds: as the mask moves softly and leaves out what covers the face, so do they.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch.nn import functional
+from collections.abc import Callable, Mapping
+from typing import Literal
 
+import cv2
+import numpy as np
+import torch
+
+from likeness.composite.color_maps import (
+    Samples,
+    iterative_map,
+    mapped,
+    matched_histogram,
+    sliced_map,
+)
+from likeness.composite.filters import averaged, spread
+from likeness.composite.loops import scaled, weighted_cells
+from likeness.types import Floats
+
+ColorMode = Literal[
+    "none",
+    "low-pass",
+    "rct",
+    "rct-literal",
+    "lct",
+    "mkl",
+    "idt",
+    "sot",
+    "hist-match",
+    "relight",
+]
 _EPSILON = 0.02
+_GRID = 32
+"""Side of the grid on which light is compared."""
+_LEAST = 48.0
+"""Pixels of a mask below which no statistic is taken."""
+_LAB_RANGE = np.array([[0, -127, -127], [100, 127, 127]], np.float32)
 
 
 def low_pass(rgb: torch.Tensor, like: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -21,13 +57,136 @@ def low_pass(rgb: torch.Tensor, like: torch.Tensor, weight: torch.Tensor) -> tor
     Returns:
         (N,3,h,w) in [0,1].
     """
-    known = torch.cat([rgb * weight, like * weight, weight], 1)
-    size = (known.shape[2], known.shape[3])
-    small = functional.interpolate(known, size=(32, 32), mode="bilinear", antialias=True)
+    answers = [
+        _lit_alike(*(np.ascontiguousarray(one.permute(1, 2, 0).numpy()) for one in three))
+        for three in zip(rgb, like, weight, strict=True)
+    ]
+    if not answers:
+        return rgb.clone()
+    return torch.from_numpy(np.stack(answers)).permute(0, 3, 1, 2).contiguous()
+
+
+def bring_color(mode: ColorMode, rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    """Bring a picture to another one's colors.
+
+    Args:
+        mode: "low-pass" compares light on a coarse grid; "relight" does the same after a method has
+            lit its face anew; "rct" matches mean and deviation in CIE Lab (Reinhard et al. 2001),
+            "rct-literal" as DeepFaceLab counts them, with what is outside the mask as black; "lct"
+            matches mean and covariance by principal axes, "mkl" by the linear map that moves
+            colors least (Pitie and Kokaram 2007); "idt" matches the distribution along random axes,
+            one after the other (Pitie et al. 2007), "sot" along many at once, and lets no edge
+            appear that neither picture has; "hist-match" matches each channel's histogram.
+        rgb: (h,w,3) in [0,1].
+        like: (h,w,3) in [0,1].
+        weight: (h,w) in [0,1]: where both show a face.
+
+    Returns:
+        (h,w,3) in [0,1]; `rgb` itself where the mask holds next to nothing.
+    """
+    if mode == "none" or float(weight.sum()) < _LEAST:
+        return rgb
+    if mode in ("low-pass", "relight"):
+        return _lit_alike(rgb, like, weight)
+    answer = _TRANSFERS[mode](rgb, like, weight)
+    return np.asarray(np.clip(answer, 0, 1), np.float32)
+
+
+def _lit_alike(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    """`low_pass` of (h,w,3) pictures and a (h,w) or (h,w,1) weight."""
+    flat = np.ascontiguousarray(weight.reshape(weight.shape[:2]))
+    sums = weighted_cells(rgb, like, flat, _GRID)
     for _ in range(3):
-        small = functional.avg_pool2d(small, 7, 1, 3, count_include_pad=False)
-    share = small[:, 6:].clamp_min(1e-3)
-    own, theirs = small[:, :3] / share, small[:, 3:6] / share
-    ratio = ((theirs + _EPSILON) / (own + _EPSILON)).clamp(0.25, 4)
-    ratio = functional.interpolate(ratio, size=size, mode="bilinear", align_corners=False)
-    return (rgb * ratio).clamp(0, 1)
+        sums = averaged(sums, 7)
+    # Where nothing is known, both are black and the ratio is one.
+    known = np.maximum(sums[..., 6:], 1e-4)
+    ratio = (sums[..., 3:6] / known + _EPSILON) / (sums[..., :3] / known + _EPSILON)
+    return scaled(rgb, spread(np.clip(ratio, 0.25, 4), (flat.shape[0], flat.shape[1])))
+
+
+def _lab(rgb: Floats) -> Floats:
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def _from_lab(lab: Floats) -> Floats:
+    held = np.clip(lab, *_LAB_RANGE).astype(np.float32)
+    return np.asarray(cv2.cvtColor(held, cv2.COLOR_LAB2RGB), np.float32)
+
+
+def _rct(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    own, theirs = _lab(rgb), _lab(like)
+    total = float(weight.sum())
+    (mean, deviation), (wanted, spread) = (
+        _mean_and_deviation(lab, weight, total) for lab in (own, theirs)
+    )
+    return _from_lab((own - mean) * (spread / np.maximum(deviation, 1e-3)) + wanted)
+
+
+def _mean_and_deviation(lab: Floats, weight: Floats, total: float) -> tuple[Floats, Floats]:
+    mean = np.einsum("hw,hwc->c", weight, lab) / total
+    variance = np.einsum("hw,hwc->c", weight, (lab - mean) ** 2) / total
+    return mean, np.sqrt(variance)
+
+
+def _rct_literal(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    own, theirs = _lab(rgb), _lab(like)
+    inside = (weight >= 0.5)[..., None]
+    black_own, black_theirs = np.where(inside, own, 0), np.where(inside, theirs, 0)
+    deviation, spread = black_own.std((0, 1)), black_theirs.std((0, 1))
+    scaled = (own - black_own.mean((0, 1))) * (spread / np.maximum(deviation, 1e-3))
+    return _from_lab(np.asarray(scaled + black_theirs.mean((0, 1)), np.float32))
+
+
+def _moments(picture: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Mean (3,) and covariance (3,3) inside a mask."""
+    total = float(weight.sum())
+    mean = np.einsum("hw,hwc->c", weight, picture).astype(np.float64) / total
+    apart = (picture - mean).reshape(-1, 3)
+    covariance = (apart * weight.reshape(-1, 1)).T @ apart / total
+    return mean, covariance + 1e-5 * np.eye(3)
+
+
+def _root(matrix: Floats, power: float) -> Floats:
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 1e-9) ** power) @ vectors.T)
+
+
+def _lct(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    (mean, own), (wanted, theirs) = _moments(rgb, weight), _moments(like, weight)
+    matrix = _root(theirs, 0.5) @ _root(own, -0.5)
+    return np.asarray((rgb - mean) @ matrix.T + wanted, np.float32)
+
+
+def _mkl(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    (mean, own), (wanted, theirs) = _moments(rgb, weight), _moments(like, weight)
+    root, back = _root(own, 0.5), _root(own, -0.5)
+    matrix = back @ _root(root @ theirs @ root, 0.5) @ back
+    return np.asarray((rgb - mean) @ matrix.T + wanted, np.float32)
+
+
+def _idt(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    return mapped(rgb, iterative_map(Samples.of(rgb, weight), Samples.of(like, weight)))
+
+
+def _sot(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    moved = mapped(rgb, sliced_map(Samples.of(rgb, weight), Samples.of(like, weight)))
+    # At half the size: the filter's reach is wide and its answer smooth.
+    size = (rgb.shape[1], rgb.shape[0])
+    half = cv2.resize(moved - rgb, None, None, 0.5, 0.5, cv2.INTER_AREA)
+    calm = cv2.bilateralFilter(np.ascontiguousarray(half), 0, 5 / 255, 8)
+    return np.asarray(rgb + cv2.resize(calm, size), np.float32)
+
+
+def _hist_match(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    return matched_histogram(rgb, Samples.of(rgb, weight), Samples.of(like, weight))
+
+
+_TRANSFERS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
+    "rct": _rct,
+    "rct-literal": _rct_literal,
+    "lct": _lct,
+    "mkl": _mkl,
+    "idt": _idt,
+    "sot": _sot,
+    "hist-match": _hist_match,
+}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from likeness.composite.finish import FinishConfig, finish, hidden
+from likeness.composite.finish import FinishRanges, FrameFacts, finish, hidden, prepared
+from likeness.composite.finish_settings import FinishConfig, fade_warnings
+from likeness.methods.swap.facts import ClipFacts, turned_away
+from likeness.methods.swap.occlusion import Occlusion, occlusion_of
 from likeness.methods.swap.view import SwapFace, Swapper, SwapTarget, TargetView
 from likeness.plan.plan import Plan
-from likeness.types import Layer, Window
+from likeness.types import Floats, Layer, Shot, Timeline, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +22,10 @@ class Swapped:
 
     swapper: Swapper
     target: SwapTarget
-    config: FinishConfig
+    ranges: FinishRanges
+    facts: ClipFacts
+    occlusion: Occlusion | None = None
+    """What finds things in front of the face; None where nobody asked or nothing is known."""
 
     def condition(self, window: Window, frames: torch.Tensor) -> TargetView:
         """Cut out the target's face and tell what it does."""
@@ -26,28 +33,94 @@ class Swapped:
 
     def synthesize(self, told: TargetView) -> Layer:
         """Draw the source's face and make it part of the picture."""
-        face = self.swapper.draw(told)
-        finished = finish(face.rgb, face.alpha, told.pixels, told.landmarks, self.config)
-        return self._missed(told, SwapFace(*finished))
+        face, facts = self._drawn(told)
+        rgb, alpha = torch.empty_like(told.pixels), torch.empty_like(face.alpha)
+        for run, config in self.ranges.runs(told.window):
+            rgb[run], alpha[run] = finish(
+                face.rgb[run],
+                face.alpha[run],
+                told.pixels[run],
+                told.landmarks[run],
+                config,
+                facts.cut(run),
+            )
+        return self._missed(told, SwapFace(rgb, alpha))
+
+    def hand_off(self, told: TargetView) -> Layer:
+        """Return patch and matte instead: the drawn face as it is before it is blended."""
+        face, facts = self._drawn(told)
+        rgb, alpha = torch.empty_like(told.pixels), torch.empty_like(face.alpha)
+        for run, config in self.ranges.runs(told.window):
+            rgb[run], alpha[run] = prepared(
+                face.rgb[run],
+                face.alpha[run],
+                told.pixels[run],
+                told.landmarks[run],
+                config,
+                facts.cut(run),
+            )
+        return self._missed(told, SwapFace(rgb, alpha))
+
+    def _drawn(self, told: TargetView) -> tuple[SwapFace, FrameFacts]:
+        facts = self.facts.told(told)
+        if self.occlusion is None:
+            return self.swapper.draw(told), facts
+        visible = self.occlusion.visible(told)
+        for run, config in self.ranges.runs(told.window):
+            if not config.occluders:
+                visible[run] = 1
+        return self.swapper.draw(told), replace(facts, visible=visible)
 
     def _missed(self, told: TargetView, face: SwapFace) -> Layer:
         """Do what `on_miss` says where the target's face was not seen."""
-        chosen = slice(told.window.start, told.window.stop)
-        observed = torch.from_numpy(self.target.observed[chosen])[:, None, None, None]
-        present = torch.from_numpy(self.target.present[chosen])[:, None, None, None]
-        if self.config.on_miss == "hold":
-            return Layer(told.crop, face.rgb, face.alpha * present)
-        if self.config.on_miss == "original":
-            return Layer(told.crop, face.rgb, face.alpha * observed)
-        rgb, alpha = hidden(told.pixels, told.landmarks, self.config.on_miss)
-        return Layer(
-            told.crop,
-            torch.where(observed, face.rgb, rgb),
-            torch.where(observed, face.alpha, alpha),
-        )
+        rgb, alpha = face.rgb, face.alpha
+        for run, config in self.ranges.runs(told.window):
+            chosen = slice(told.window.start + run.start, told.window.start + run.stop)
+            observed = torch.from_numpy(self.target.observed[chosen])[:, None, None, None]
+            present = torch.from_numpy(self.target.present[chosen])[:, None, None, None]
+            if config.on_miss == "hold" or config.on_miss == "original":
+                alpha[run] *= present if config.on_miss == "hold" else observed
+            elif not observed.all():
+                cover = hidden(told.pixels[run], told.landmarks[run], config.on_miss)
+                rgb[run] = torch.where(observed, rgb[run], cover[0])
+                alpha[run] = torch.where(observed, alpha[run], cover[1])
+        return Layer(told.crop, rgb, alpha)
 
 
 def swapped(swapper: Swapper, plan: Plan) -> Swapped:
-    """Fill the pipeline's slots with a swapper, for the person that a plan changes."""
-    seconds = (plan.timeline.pts - plan.timeline.pts[0]) * float(plan.timeline.time_base)
-    return Swapped(swapper, SwapTarget.of(plan.shot, seconds), plan.finish or FinishConfig())
+    """Fill the pipeline's slots with a swapper, for the person that a plan changes.
+
+    Raises:
+        ConfigError: a range of frames of the plan's finish lies outside the clip.
+    """
+    seconds = seconds_of(plan.timeline)
+    target = SwapTarget.of(plan.shot, seconds)
+    ranges = FinishRanges.of(plan.finish or FinishConfig(), seconds)
+    occlusion = occlusion_of(target) if ranges.any("occluders") else None
+    return Swapped(swapper, target, ranges, ClipFacts.of(target), occlusion)
+
+
+def check_finish(config: FinishConfig, shot: Shot, timeline: Timeline) -> tuple[str, ...]:
+    """Prove before any work that a finish fits a clip.
+
+    Args:
+        config: settings.
+        shot: the person that is changed.
+        timeline: of the output.
+
+    Returns:
+        What a person should know of it, in words.
+
+    Raises:
+        ConfigError: a range of frames lies outside the clip.
+    """
+    seconds = seconds_of(timeline)
+    target = SwapTarget.of(shot, seconds)
+    degrees = np.where(target.observed, turned_away(shot.params)[target.rows], 0)
+    return fade_warnings(FinishRanges.of(config, seconds), degrees)
+
+
+def seconds_of(timeline: Timeline) -> Floats:
+    """Return (M,) when the frames of a timeline are shown, counted from the first."""
+    ticks = timeline.pts - timeline.pts[0]
+    return np.asarray(ticks * float(timeline.time_base), np.float64)
