@@ -29,6 +29,7 @@ def list_(
     """
     from likeness.errors import BundleError
     from likeness.importers.kinds import KINDS
+    from likeness.importers.swap_families import SWAPS
     from likeness.store import load_face_model, read_bundle_index
 
     bundles: dict[str, Any] = {}
@@ -54,6 +55,10 @@ def list_(
         "bundles": bundles,
         "face_models": {model.name: f"comes with likeness, {size}"},
         "can_import": published,
+        "onnx_families": {
+            name: {"about": f.about, "published": f.published, "license": f.license.name}
+            for name, f in SWAPS.items()
+        },
     }
 
 

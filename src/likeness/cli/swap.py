@@ -37,6 +37,8 @@ def swap(
     *places: Annotated[str, Parameter(name="SOURCE... TARGET")],
     output: Output,
     method: str | None = None,
+    recognizer: tuple[Path, ...] = (),
+    boost: int | None = None,
     face: str = "largest",
     source_face: str | None = None,
     color: str | None = None,
@@ -60,6 +62,10 @@ def swap(
         output: The video to write; its ending chooses the container.
         method: How the source is shown; likeness doctor lists them. A NAME.bundle of a network that
             swaps any face works, too. [default: photo for photos, portrait for clips and bundles]
+        recognizer: A NAME.bundle by which such a network knows the source, or of a converter, where
+            its own bundle holds none. Repeat it.
+        boost: How many times larger than its own crop such a network draws, by interleaved subsets
+            of its pixels. [default: by the size of the face, for networks of 128 pixels]
         face: Whose face in the target: all, largest, a number as likeness track counts, or
             like=PHOTO.
         source_face: Whose face in the source, where it shows several.
@@ -76,6 +82,7 @@ def swap(
     from likeness.composite.finish import FinishConfig
     from likeness.encode import EncodeConfig
     from likeness.methods.portrait.settings import resolve_training
+    from likeness.methods.swap.published import PublishedConfig
     from likeness.verbs.swap import SwapConfig
     from likeness.verbs.swap import swap as run
     from likeness.verbs.swap_source import clip_of, open_source, permit_swap
@@ -87,15 +94,17 @@ def swap(
     config = SwapConfig(
         method,
         source_face,
+        recognizer,
         audio,
         settings(FinishConfig, "finish", options, finish),
+        settings(PublishedConfig, "published", options, {"boost": boost}),
         resolve_training(table("train", options), training),
         analysis(options),
         settings(EncodeConfig, "encode", options),
     )
     records = consents(consent)
     if options.dry_run:
-        sources = [open_source(pair.source, method) for pair in pairs]
+        sources = [open_source(pair.source, method, recognizer) for pair in pairs]
         plan = {
             "faces": [
                 {"source": pair.source, "face": pair.face, "method": source.method}

@@ -90,7 +90,11 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
     }
     inputs = {found.slot: to_json(found.inputs)}
     networks = {found.slot: weights, **parts}
-    return Bundle(found.method, networks, inputs, {"imported": imported}, "; ".join(licenses))
+    # A one-to-one network shows somebody, whoever it is: they lend their face as a source.
+    people = ({"role": "source"},) if found.method == "swap.dfm" else ()
+    return Bundle(
+        found.method, networks, inputs, {"imported": imported}, "; ".join(licenses), people
+    )
 
 
 def _parse(content: bytes, path: Path) -> Any:
