@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from likeness.cli.options import (
     LongOptions,
@@ -33,12 +34,23 @@ EXAMPLE = """Examples:
 """
 
 
+@Parameter(name="*", group=Group("Published networks", sort_key=5))
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What a NAME.bundle of a network that swaps any face may need beside it."""
+
+    recognizer: tuple[Path, ...] = ()
+    """A NAME.bundle by which the network knows the source, or of a converter of codes, where its
+    own bundle holds none. Repeat it."""
+    boost: int | None = None
+    """How many times larger than its own crop it draws, by interleaved subsets of the pixels.
+    [default: by the size of the face, for networks of 128 pixels]"""
+
+
 def swap(
     *places: Annotated[str, Parameter(name="SOURCE... TARGET")],
     output: Output,
     method: str | None = None,
-    recognizer: tuple[Path, ...] = (),
-    boost: int | None = None,
     face: str = "largest",
     source_face: str | None = None,
     color: str | None = None,
@@ -48,6 +60,7 @@ def swap(
     minutes: float | None = None,
     audio: Literal["target", "none"] = "target",
     consent: tuple[Path, ...] = (),
+    network: NetworkOptions = NetworkOptions(),  # frozen
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Put a source's identity on a target's performance.
@@ -62,10 +75,6 @@ def swap(
         output: The video to write; its ending chooses the container.
         method: How the source is shown; likeness doctor lists them. A NAME.bundle of a network that
             swaps any face works, too. [default: photo for photos, portrait for clips and bundles]
-        recognizer: A NAME.bundle by which such a network knows the source, or of a converter, where
-            its own bundle holds none. Repeat it.
-        boost: How many times larger than its own crop such a network draws, by interleaved subsets
-            of its pixels. [default: by the size of the face, for networks of 128 pixels]
         face: Whose face in the target: all, largest, a number as likeness track counts, or
             like=PHOTO.
         source_face: Whose face in the source, where it shows several.
@@ -94,17 +103,17 @@ def swap(
     config = SwapConfig(
         method,
         source_face,
-        recognizer,
+        network.recognizer,
         audio,
         settings(FinishConfig, "finish", options, finish),
-        settings(PublishedConfig, "published", options, {"boost": boost}),
+        settings(PublishedConfig, "published", options, {"boost": network.boost}),
         resolve_training(table("train", options), training),
         analysis(options),
         settings(EncodeConfig, "encode", options),
     )
     records = consents(consent)
     if options.dry_run:
-        sources = [open_source(pair.source, method, recognizer) for pair in pairs]
+        sources = [open_source(pair.source, method, network.recognizer) for pair in pairs]
         plan = {
             "faces": [
                 {"source": pair.source, "face": pair.face, "method": source.method}
