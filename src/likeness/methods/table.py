@@ -116,14 +116,6 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator",),
         open=open_published,
     ),
-    "swap.dfm": Recipe(
-        about="one person's network from a .dfm file",
-        action="swap",
-        roles=("source", "target"),
-        settings=PublishedConfig(),
-        parts=("generator",),
-        open=open_published,
-    ),
 }
 """Every method by the name that bundles carry."""
 

@@ -38,8 +38,8 @@ class SwapContract:
     """What it answers."""
     channels: Literal["rgb", "bgr"] = "rgb"
     """Their order, in and out."""
-    source: Literal["code", "picture", "none"] = "code"
-    """What it is told of the source; none where the person is in the network itself."""
+    source: Literal["code", "picture"] = "code"
+    """What it is told of the source by."""
     form: Form = "unit"
     """What becomes of the recognizer's code. raw: nothing. unit: length 1. mapped: length 1, times
     the file's map, length 1 again. sum: length 1, plus that of the `adapter`."""

@@ -65,7 +65,6 @@ from tests.importers.swap_graphs import (
     FILTER,
     Sketch,
     converter,
-    one_to_one,
     recognizer,
     swapper,
 )
@@ -224,21 +223,6 @@ def test_masks_of_networks_are_obeyed(
     middle = slice(view.crop.size[0] // 2 - 8, view.crop.size[0] // 2 + 8)
     difference = (face.alpha - expected)[..., middle, middle].abs()
     assert float(difference.mean()) < 0.05
-
-
-def test_a_dfm_shows_its_own_person(tmp_path: Path, actor_shot: Shot) -> None:
-    bundle = imported(one_to_one(tmp_path / "x.dfm"))
-    assert bundle.people == ({"role": "source"},)
-    swap = published_swapper(bundle, actor_shot, PublishedConfig(), CPU)
-    view = view_of(actor_shot, Window(10, 12))
-    face = swap.draw(view)
-    assert float(face.alpha.max()) == pytest.approx(0.5, abs=1e-4)
-    inside = (face.alpha > 0.499).expand(-1, 3, -1, -1)
-    assert float((face.rgb - 0.5 * view.pixels).abs()[inside].mean()) < 0.02
-    photo = photos_bundle("swap.dfm", photos_in(actor_shot, 1))
-    mixed = replace(bundle, networks={**bundle.networks, **photo.networks})
-    with pytest.raises(ConfigError, match="holds the person"):
-        published_swapper(mixed, actor_shot, PublishedConfig(), CPU)
 
 
 def weights_of(name: str, network: torch.nn.Module, config: Any) -> Weights:

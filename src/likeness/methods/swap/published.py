@@ -1,4 +1,4 @@
-"""Swap by a network that somebody published: any-to-any networks, and one person's .dfm.
+"""Swap by an any-to-any network that somebody published.
 
 Each is called as its contract says: the target's face is cut to the network's template, changed,
 and laid back. What the network is told of the source is found once, from all photos. A network for
@@ -28,7 +28,7 @@ from likeness.networks import build, runner
 from likeness.plan.plan import Plan
 from likeness.recognize.source import SourceFace, missing, parts_of, scaled, tell_source
 from likeness.synthesize.faceshifter import AEINet
-from likeness.synthesize.onnx_swap import OnnxOneToOne, OnnxSwap
+from likeness.synthesize.onnx_swap import OnnxSwap
 from likeness.synthesize.simswap import SimSwap
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.types import Bundle, FaceTrack, Shot, Weights
@@ -109,7 +109,6 @@ def open_published(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
     Raises:
         BundleError: the recognizer that the network needs is missing, photos are, or weights do not
             fit.
-        ConfigError: photos were given to a network that holds its person itself.
     """
     config = settings.resolve(PublishedConfig, bundle.training.get("settings"))
     return swapped(published_swapper(bundle, plan.shot, config, device), plan)
@@ -122,13 +121,6 @@ def published_swapper(
     network = build(bundle.networks[GENERATOR])
     contract = contract_of(network)
     boost = config.boost or suited_boost(contract, target.track)
-    if contract.source == "none":
-        if any(name.startswith(_PHOTO) for name in bundle.networks):
-            raise ConfigError(
-                f"a {contract.family} holds the person whom it shows; give its bundle as the "
-                "source, without photos and --method"
-            )
-        return PublishedSwapper(contract, _drawer(network, None, device), boost)
     others = [weights for name, weights in bundle.networks.items() if name != GENERATOR]
     parts = parts_of([w for w in others if w.network != _PHOTO], device)
     lacking = missing(contract, parts)
@@ -165,8 +157,6 @@ def contract_of(network: nn.Module) -> SwapContract:
     """
     if isinstance(network, OnnxSwap):
         return network.config.contract
-    if isinstance(network, OnnxOneToOne):
-        return SwapContract("dfm", network.config.size, "whole_face", source="none", mask=True)
     if isinstance(network, SimSwap):
         large = len(network.config.widths) > _FIVE
         size, template = (512, "ffhq_512") if large else (224, "simswap_224")
@@ -202,20 +192,12 @@ def joined(pictures: Tensor, count: int) -> Tensor:
     return split.permute(0, 3, 4, 1, 5, 2).reshape(-1, c, h * count, w * count)
 
 
-def _drawer(network: nn.Module, told: Tensor | None, device: torch.device) -> Draw:
+def _drawer(network: nn.Module, told: Tensor, device: torch.device) -> Draw:
     """Bind a network to what it is told of the source."""
-    if isinstance(network, OnnxOneToOne):
-        return partial(_one_to_one, network)
-    assert told is not None  # noqa: S101 - only a .dfm is told nothing
     if isinstance(network, OnnxSwap):
         return partial(_any_to_any, network, told)
     run = runner(network, device)
     return lambda rgb: (run(rgb, told.expand(len(rgb), -1)), None)
-
-
-def _one_to_one(network: OnnxOneToOne, rgb: Tensor) -> tuple[Tensor, Tensor | None]:
-    face, own = network.faces(rgb)
-    return face.rgb.clamp(0, 1), torch.minimum(face.mask, own).clamp(0, 1)
 
 
 def _any_to_any(network: OnnxSwap, told: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor | None]:
