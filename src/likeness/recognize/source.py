@@ -19,6 +19,7 @@ from torch.nn import functional
 from likeness.condition.align import TEMPLATES, Template, aligned_crop
 from likeness.condition.crop import cut
 from likeness.errors import BundleError
+from likeness.nets.identity_dlib import DlibIdentity
 from likeness.nets.identity_faceshifter import FaceShifterIdentity
 from likeness.nets.identity_iresnet import IResNet
 from likeness.nets.identity_simswap import SimSwapIdentity, recognition_crop
@@ -168,6 +169,8 @@ def _describer(network: Any, device: torch.device | str) -> tuple[str, Describer
     if isinstance(network, OnnxIdentity):
         config = network.config
         return config.space, Describer(TEMPLATES[config.template], network.describe)
+    if isinstance(network, DlibIdentity):
+        return "dlib", Describer(TEMPLATES["dlib_150"], _on(device, network))
     if isinstance(network, IResNet):
         if network.config.depths[2:3] <= (_R50,):
             describe = _on(device, lambda rgb: network.describe(rgb * 2 - 1))

@@ -119,7 +119,7 @@ def published_swapper(
 ) -> PublishedSwapper:
     """Open a bundle's network and tell it of the source; see `open_published`."""
     network = build(bundle.networks[GENERATOR])
-    contract = contract_of(network)
+    contract = _told(bundle) or contract_of(network)
     boost = config.boost or suited_boost(contract, target.track)
     others = [weights for name, weights in bundle.networks.items() if name != GENERATOR]
     parts = parts_of([w for w in others if w.network != _PHOTO], device)
@@ -166,6 +166,12 @@ def contract_of(network: nn.Module) -> SwapContract:
     raise BundleError(
         f"the bundle's generator is {type(network).__name__}, expected a published swap network"
     )
+
+
+def _told(bundle: Bundle) -> SwapContract | None:
+    """Read how a network that was trained here is called; imported ones are known by their kind."""
+    told = bundle.input.get("contract")
+    return None if told is None else settings.resolve(SwapContract, told)
 
 
 def suited_boost(contract: SwapContract, track: FaceTrack) -> int:
