@@ -39,6 +39,7 @@ _HOMES = {
     "methods.rewrite.face2face": ("Face2FaceConfig",),
     "methods.rewrite.obama": ("ObamaConfig",),
     "methods.swap.photo": ("PhotoSwapConfig",),
+    "methods.swap.published": ("PublishedConfig",),
     "methods.table": ("METHODS",),
     "metrics.pair": ("PairReport",),
     "metrics.self_reenactment": ("SelfReport",),

@@ -33,6 +33,7 @@ from likeness.methods.protocol import Recipe as Recipe
 from likeness.methods.rewrite.face2face import Face2FaceConfig as Face2FaceConfig
 from likeness.methods.rewrite.obama import ObamaConfig as ObamaConfig
 from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
+from likeness.methods.swap.published import PublishedConfig as PublishedConfig
 from likeness.methods.table import METHODS as METHODS
 from likeness.metrics.pair import PairReport as PairReport
 from likeness.metrics.self_reenactment import SelfReport as SelfReport

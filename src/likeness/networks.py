@@ -21,7 +21,12 @@ from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterI
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
 from likeness.nets.identity_simswap import SimSwapIdentity, SimSwapIdentityConfig
 from likeness.nets.inversion import Inversion, InversionConfig
-from likeness.nets.onnx_graph import OnnxIdentity, OnnxIdentityConfig
+from likeness.nets.onnx_graph import (
+    OnnxConverter,
+    OnnxConverterConfig,
+    OnnxIdentity,
+    OnnxIdentityConfig,
+)
 from likeness.nets.regions import RegionNet, RegionsConfig
 from likeness.nets.speech import Speech, SpeechConfig
 from likeness.store.declared import check_settings, check_tensors
@@ -59,6 +64,7 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "identity_iresnet": (IResNet, IResNetConfig),
     "identity_simswap": (SimSwapIdentity, SimSwapIdentityConfig),
     "inversion": (Inversion, InversionConfig),
+    "onnx_converter": (OnnxConverter, OnnxConverterConfig),
     "onnx_identity": (OnnxIdentity, OnnxIdentityConfig),
     "onnx_one_to_one": (OnnxOneToOne, OnnxOneToOneConfig),
     "onnx_swap": (OnnxSwap, OnnxSwapConfig),

@@ -38,7 +38,7 @@ def write(path: Path, nodes: list[Any], ends: tuple[list[Any], list[Any]], tenso
     return path
 
 
-def swapper(path: Path, *, emap_last: bool = True) -> Path:
+def swapper(path: Path, *, with_map: bool = True) -> Path:
     """answer = target + per-channel shift from the latent: enough to see what goes in."""
     nodes = [
         helper.make_node("MatMul", ["source", "filter"], ["shift"]),
@@ -46,9 +46,9 @@ def swapper(path: Path, *, emap_last: bool = True) -> Path:
         helper.make_node("Add", ["target", "shaped"], ["output"]),
     ]
     ends = [value("target", (1, 3, 128, 128)), value("source", (1, 512))]
-    tensors = {"filter": FILTER.T, "shape": np.array([1, 3, 1, 1]), "emap": EMAP}
-    if not emap_last:
-        tensors = {"emap": EMAP, "filter": FILTER.T, "shape": np.array([1, 3, 1, 1])}
+    tensors = {"filter": FILTER.T, "shape": np.array([1, 3, 1, 1])}
+    if with_map:
+        tensors["emap"] = EMAP
     return write(path, nodes, (ends, [value("output", (1, 3, 128, 128))]), tensors)
 
 
@@ -101,8 +101,8 @@ def test_recognizers_see_minus_one_to_one(normalizes: bool, tmp_path: Path) -> N
 
 
 def test_a_swapper_without_its_map_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="last initializer"):
-        import_checkpoint("onnx", swapper(tmp_path / "x.onnx", emap_last=False))
+    with pytest.raises(BundleError, match="emap or buff2fs"):
+        import_checkpoint("onnx", swapper(tmp_path / "x.onnx", with_map=False))
 
 
 def test_licenses_are_obeyed(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_what_is_no_onnx_is_refused(tmp_path: Path) -> None:
             import_checkpoint("onnx", path)
     nodes = [helper.make_node("Relu", ["a"], ["b"])]
     write(path, nodes, ([value("a", (1, 7))], [value("b", (1, 7))]), {})
-    with pytest.raises(BundleError, match="expected inswapper's picture and code"):
+    with pytest.raises(BundleError, match="expected a swap network"):
         import_checkpoint("onnx", path)
 
 

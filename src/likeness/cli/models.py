@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from likeness.cli.options import Options, Output
 
@@ -29,6 +29,7 @@ def list_(
     """
     from likeness.errors import BundleError
     from likeness.importers.kinds import KINDS
+    from likeness.importers.swap_families import SWAPS
     from likeness.store import load_face_model, read_bundle_index
 
     bundles: dict[str, Any] = {}
@@ -54,6 +55,10 @@ def list_(
         "bundles": bundles,
         "face_models": {model.name: f"comes with likeness, {size}"},
         "can_import": published,
+        "onnx_families": {
+            name: {"about": f.about, "published": f.published, "license": f.license.name}
+            for name, f in SWAPS.items()
+        },
     }
 
 
@@ -114,6 +119,9 @@ def import_(
     license: str = "",  # noqa: A002  # what the flag is called
     archi: str | None = None,
     space: Literal["unit", "imagenet"] | None = None,
+    family: str | None = None,
+    with_: Annotated[tuple[Path, ...], Parameter(name="--with", negative="")] = (),
+    probe: Path | None = None,
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Turn a published checkpoint into a bundle, without running anything in it.
@@ -126,12 +134,18 @@ def import_(
         license: Terms that you hold the file under, where they are not the publisher's.
         archi: dfl without its data.dat: the architecture, such as liae-ud.
         space: simswap from the later training code: imagenet; the released files: unit.
+        family: onnx: the family that the file is of, where it looks like several; the message that
+            asks for it lists them.
+        with_: onnx: a bundle that the file needs, and that becomes part of it: its recognizer, a
+            converter of codes, an inswapper for its map; repeat it for several.
+        probe: onnx: a photo of a face on which families that look alike are tried; by default an
+            actor, which is nobody's face.
     """
     from likeness.importers.checkpoints import import_checkpoint
     from likeness.importers.published import ImportConfig
     from likeness.store import save_bundle
 
-    how = ImportConfig(commercial, license, archi, space)
+    how = ImportConfig(commercial, license, archi, space, family, probe, tuple(with_))
     bundle = import_checkpoint(kind, file, how)
     save_bundle(bundle, output)
     networks = {

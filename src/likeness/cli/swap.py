@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from likeness.cli.options import (
     LongOptions,
@@ -51,6 +51,19 @@ class FinishFlags:
     hold]"""
 
 
+@Parameter(name="*", group=Group("Published networks", sort_key=5))
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What a NAME.bundle of a network that swaps any face may need beside it."""
+
+    recognizer: tuple[Path, ...] = ()
+    """A NAME.bundle by which the network knows the source, or of a converter of codes, where its
+    own bundle holds none. Repeat it."""
+    boost: int | None = None
+    """How many times larger than its own crop it draws, by interleaved subsets of the pixels.
+    [default: by the size of the face, for networks of 128 pixels]"""
+
+
 def swap(
     *places: Annotated[str, Parameter(name="SOURCE... TARGET")],
     output: Output,
@@ -61,6 +74,7 @@ def swap(
     audio: Literal["target", "none"] = "target",
     consent: tuple[Path, ...] = (),
     finish: FinishFlags = FinishFlags(),  # frozen
+    network: NetworkOptions = NetworkOptions(),  # frozen
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Put a source's identity on a target's performance.
@@ -88,10 +102,10 @@ def swap(
 
     pairs, target = _paired(places, face)
     prove_video(output, (*(pair.source for pair in pairs), target, *consent), options)
-    config = _config(method, source_face, audio, minutes, finish, options)
+    config = _config(method, source_face, audio, minutes, finish, network, options)
     records = consents(consent)
     if options.dry_run:
-        sources = [open_source(pair.source, method) for pair in pairs]
+        sources = [open_source(pair.source, method, network.recognizer) for pair in pairs]
         plan = {
             "faces": [
                 {"source": pair.source, "face": pair.face, "method": source.method}
@@ -115,19 +129,23 @@ def _config(
     audio: Literal["target", "none"],
     minutes: float | None,
     flags: FinishFlags,
+    network: NetworkOptions,
     options: LongOptions,
 ) -> SwapConfig:
     from likeness.composite.finish import FinishConfig
     from likeness.encode import EncodeConfig
     from likeness.methods.portrait.settings import resolve_training
+    from likeness.methods.swap.published import PublishedConfig
     from likeness.verbs.swap import SwapConfig
 
     training = {"minutes": minutes, "holdout": "none", "seed": options.seed}
     return SwapConfig(
         method,
         source_face,
+        network.recognizer,
         audio,
         settings(FinishConfig, "finish", options, asdict(flags)),
+        settings(PublishedConfig, "published", options, {"boost": network.boost}),
         resolve_training(table("train", options), training),
         analysis(options),
         settings(EncodeConfig, "encode", options),

@@ -1,52 +1,51 @@
-"""ONNX files as bundles: inswapper's kind, ArcFace exports, and DeepFaceLive's .dfm.
+"""ONNX files as bundles: published swap networks, the recognizers they need, and .dfm files.
 
-The file stays what it is and is run by onnxruntime; only its graph's head is read here. Files that
-point at other files, or use operators from elsewhere than ONNX and onnxruntime, are refused.
+A file stays what it is and is run by onnxruntime. What it is is read from its graph (`onnx_graphs`,
+`onnx_swaps`, `onnx_recognizers`), from its digest, or, where families look alike, by trying
+(`onnx_probe`). Files that point at other files, or use operators from elsewhere than ONNX and
+onnxruntime, are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from likeness.config import to_json
 from likeness.errors import BackendError, BundleError
 from likeness.files import read_regular
-from likeness.importers.meter import plain, reason
+from likeness.importers.meter import reason
+from likeness.importers.onnx_graphs import Found, GraphFacts, facts_of, map_of
 from likeness.importers.onnx_parts import check_parts
+from likeness.importers.onnx_probe import actor_face, photo_face, probe
+from likeness.importers.onnx_recognizers import converter_found, recognizer_found
+from likeness.importers.onnx_swaps import Wiring, candidates, declared, swap_found, wiring_of
 from likeness.importers.published import ImportConfig, Input, License, terms
-from likeness.nets.onnx_graph import OnnxGraphConfig, OnnxIdentityConfig, open_session
+from likeness.importers.swap_families import SwapFamily
+from likeness.nets.onnx_graph import open_session
+from likeness.recognize.source import parts_of
+from likeness.store.bundles import load_bundle
 from likeness.store.files import sha256_of
-from likeness.synthesize.onnx_swap import OnnxOneToOneConfig, OnnxSwapConfig
+from likeness.synthesize.onnx_swap import OnnxOneToOneConfig, OnnxSwap
 from likeness.types import Bundle, Weights
 
 FILE_LIMIT = 2**31 - 1
 """Largest file in bytes: protocol buffers end there."""
-_HEAD = 8
-"""Nodes among which InsightFace looks for a normalization inside the graph."""
 _MORPH = 0.75
 """DeepFaceLive's own default."""
-_INSIGHTFACE = License("InsightFace models: non-commercial research only", commercial=False)
 _TRAINER = License("the trainer's own terms, which the file does not state", commercial=False)
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What a graph turned out to be."""
-
-    method: str
-    network: str
-    slot: str
-    about: str
-    uses: str
-    license: License
-    config: Any
-    inputs: tuple[Input, ...]
+_PARTS = {
+    "onnx_identity": "identity",
+    "identity_iresnet": "identity",
+    "identity_simswap": "identity",
+    "onnx_converter": "converter",
+}
+"""What a bundle that comes along may give, and what it is called there."""
 
 
 def import_onnx(path: Path, how: ImportConfig) -> Bundle:
@@ -54,35 +53,48 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
 
     Raises:
         BackendError: onnx or onnxruntime is not installed.
-        BundleError: missing, damaged, hostile, of no known kind, or not for this use.
+        BundleError: missing, damaged, hostile, of no known kind, of several that look alike, or not
+            for this use.
+        ConfigError: the family that is declared is not known.
     """
     if not path.is_file():
         raise BundleError(f"no file at {path}; give the path of an .onnx or .dfm file")
     content = read_regular(path, BundleError, "an .onnx or .dfm file", FILE_LIMIT)
-    size = len(content)
-    if not size:
+    if not content:
         raise BundleError(f"{path} is empty; expected an .onnx or .dfm file: get it again")
-    model = _parse(content, path)
-    tensors = {"graph.file": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
-    found = _recognize(model, size)
-    under = terms(found.license, how, f"{path.name}, {found.about}")
-    if found.network == "onnx_swap":
-        tensors["emap"] = _emap(model, found.config.code)
+    model, digest = _parse(content, path), sha256_of(path)
+    others = [load_bundle(bundle) for bundle in how.beside]
     # Opened without optimization: that checks the file and computes nothing.
     open_session(content, optimized=False)
+    file = {"graph.file": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
+    found = _recognize(model, file, digest, others, how)
+    under = terms(found.license, how, f"{path.name}, {found.about}")
+    parts = _beside(found, others)
+    commercial = under.commercial and all(_commercial(other) for other in others)
+    if how.commercial and not commercial:
+        raise BundleError(
+            "a bundle that comes along with --with does not allow commercial use; leave it or "
+            "--commercial out"
+        )
+    weights = Weights(found.network, to_json(found.config), {**file, **found.tensors})
+    licenses = dict.fromkeys([under.name, *(other.license for other in others)])
     imported = {
         "kind": "onnx",
         "about": found.about,
         "uses": [found.uses],
-        "files": {path.name: sha256_of(path)},
-        "commercial_use": under.commercial,
+        "files": {path.name: digest, **_files(others)},
+        "commercial_use": commercial,
         "license_is_the_users_statement": under is not found.license,
         "tensors_left_out": 0,
-        "notes": {"producer": model.producer_name[:80]},
+        "notes": {"producer": model.producer_name[:80], "family": found.family, "told": found.why},
     }
-    weights = Weights(found.network, to_json(found.config), tensors)
     inputs = {found.slot: to_json(found.inputs)}
-    return Bundle(found.method, {found.slot: weights}, inputs, {"imported": imported}, under.name)
+    networks = {found.slot: weights, **parts}
+    # A one-to-one network shows somebody, whoever it is: they lend their face as a source.
+    people = ({"role": "source"},) if found.method == "swap.dfm" else ()
+    return Bundle(
+        found.method, networks, inputs, {"imported": imported}, "; ".join(licenses), people
+    )
 
 
 def _parse(content: bytes, path: Path) -> Any:
@@ -101,96 +113,131 @@ def _parse(content: bytes, path: Path) -> Any:
     return model
 
 
-def _recognize(model: Any, size: int) -> _Found:
-    """Tell what a graph is by the shapes of its inputs and outputs."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    inputs = {v.name: _shape(v) for v in model.graph.input if v.name not in stored}
-    outputs = {v.name: _shape(v) for v in model.graph.output}
-    single = any(shape[:1] == (1,) for shape in inputs.values() if len(shape) == 4)
-    graph = OnnxGraphConfig(size, tuple(inputs), tuple(outputs), single)
-    shapes = [shape[1:] for shape in inputs.values()]
-    answers = [shape[1:] for shape in outputs.values()]
-    first = next(iter(inputs), "")
-    if len(shapes) == 2 and len(shapes[0]) == 3 and len(shapes[1]) == 1 and len(answers) == 1:
-        return _swap(graph, shapes[0], shapes[1][0])
-    if len(shapes) == 1 and shapes[0][:1] == (3,) and [len(a) for a in answers] == [1]:
-        return _identity(graph, shapes[0], model)
-    if first.startswith("in_face") and len(answers) == 3 and len(shapes[0]) == 3:
-        return _one_to_one(graph, shapes[0])
-    raise BundleError(
-        f"the graph takes {_told(inputs)} and gives {_told(outputs)}; expected inswapper's picture "
-        "and code, ArcFace's picture alone, or a .dfm's in_face:0"
+def _recognize(
+    model: Any,
+    file: Mapping[str, torch.Tensor],
+    digest: str,
+    others: Sequence[Bundle],
+    how: ImportConfig,
+) -> Found:
+    """Tell what a graph is by its inputs and outputs."""
+    facts = facts_of(model, len(file["graph.file"]))
+    if any(name.startswith("in_face") for name in facts.inputs):
+        return _one_to_one(facts)
+    found = recognizer_found(facts, digest, how.family) or converter_found(
+        facts, digest, how.family
     )
+    if found is not None:
+        return found
+    wiring = wiring_of(facts)
+    if wiring is None:
+        raise BundleError(
+            f"the graph {facts.told()}; expected a swap network's picture and code or two pictures,"
+            " ArcFace's picture alone, a converter's code, or a .dfm's in_face:0"
+        )
+    if how.family is not None:
+        rows, why = [declared(how.family, wiring)], "as declared"
+    else:
+        rows, why = candidates(facts, wiring, digest)
+    maps = _map(model, wiring, others)
+    if len(rows) == 1:
+        return _with_map(swap_found(rows[0], wiring, facts, why), maps)
+    face = actor_face if how.probe is None else partial(photo_face, how.probe)
+    parts = parts_of(weights for other in others for weights in other.networks.values())
+    tried = probe(rows, _as_each(rows, wiring, facts, file), parts, face)
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in tried.differences.items())
+    row = next(one for one in rows if one.name == tried.family)
+    return swap_found(row, wiring, facts, f"by trying: mean differences {shown}")
 
 
-def _told(values: Mapping[str, tuple[int, ...]]) -> str:
-    shown = [f"{plain(name, 40)} {shape[:8]}" for name, shape in list(values.items())[:4]]
-    return ", ".join(shown) or "nothing"
+def _as_each(
+    rows: Sequence[SwapFamily],
+    wiring: Wiring,
+    facts: GraphFacts,
+    file: Mapping[str, torch.Tensor],
+) -> list[OnnxSwap]:
+    """Build one network that is called in the way of each family; they share the open graph."""
+    networks = [OnnxSwap(wiring.config(row, facts)) for row in rows]
+    networks[0].graph.file = file["graph.file"]
+    for network in networks[1:]:
+        if network.graph.config == networks[0].graph.config:
+            network.graph = networks[0].graph
+        else:
+            network.graph.file = file["graph.file"]
+    return networks
 
 
-def _swap(graph: OnnxGraphConfig, picture: tuple[int, ...], code: int) -> _Found:
-    return _Found(
-        "swap.onnx",
-        "onnx_swap",
-        "generator",
-        "any-to-any swap of inswapper's kind",
-        "any-to-any face swap, together with InsightFace's w600k_r50 recognizer",
-        _INSIGHTFACE,
-        OnnxSwapConfig(graph, code),
-        (
-            Input(
-                "rgb",
-                picture,
-                "RGB in [0, 1]",
-                "five points to the arcface 128 template",
-                "arcface_128",
-            ),
-            Input("code", (code,), "of InsightFace's w600k_r50"),
-        ),
-    )
+def _map(model: Any, wiring: Wiring, others: Sequence[Bundle]) -> torch.Tensor | None:
+    """Find the map of codes in the file, else in a bundle of inswapper's kind beside it."""
+    if wiring.code_map is not None:
+        return map_of(model, wiring.code_map)
+    for other in others:
+        for weights in other.networks.values():
+            if weights.network == "onnx_swap" and "emap" in weights.tensors:
+                return weights.tensors["emap"]
+    return None
 
 
-def _identity(graph: OnnxGraphConfig, picture: tuple[int, ...], model: Any) -> _Found:
-    head = [node.name for node in model.graph.node[:_HEAD]]
-    inside = all(
-        any(name.startswith(prefixes) for name in head)
-        for prefixes in (("Sub", "_minus"), ("Mul", "_mul"))
-    )
-    return _Found(
-        "identity.onnx",
-        "onnx_identity",
-        "identity",
-        "ArcFace recognizer as an ONNX export",
-        "identity codes for inswapper; identity metrics",
-        _INSIGHTFACE,
-        OnnxIdentityConfig(graph, inside),
-        (
-            Input(
-                "rgb",
-                picture,
-                "RGB in [0, 1]",
-                "five points to the arcface 112 template",
-                "arcface_112",
-            ),
-        ),
-    )
+def _with_map(found: Found, code_map: torch.Tensor | None) -> Found:
+    if found.config.contract.form != "mapped":
+        return found
+    if code_map is None:
+        raise BundleError(
+            f"{found.family} maps codes, and the file holds no map: none is called emap or buff2fs,"
+            " and none of (512, 512) is left unread; pass an imported inswapper with --with "
+            "INSWAPPER.bundle"
+        )
+    return replace(found, tensors={"emap": code_map})
 
 
-def _one_to_one(graph: OnnxGraphConfig, picture: tuple[int, ...]) -> _Found:
-    side = picture[0]
-    if picture != (side, side, 3) or len(graph.inputs) > 2:
-        raise BundleError(f"the .dfm takes pictures {picture}, expected (side, side, 3)")
+def _beside(found: Found, others: Sequence[Bundle]) -> dict[str, Weights]:
+    """Take recognizers and converters of bundles that come along into the new one."""
+    if found.network != "onnx_swap":
+        return {}
+    parts: dict[str, Weights] = {}
+    for other in others:
+        for weights in other.networks.values():
+            name = _PARTS.get(weights.network)
+            if name == "identity" and weights.config.get("space") == found.config.contract.adapter:
+                name = "adapter"
+            if name is not None:
+                parts[name] = weights
+    return parts
+
+
+def _commercial(bundle: Bundle) -> bool:
+    return bool(bundle.training.get("imported", {}).get("commercial_use", False))
+
+
+def _files(bundles: Sequence[Bundle]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for bundle in bundles:
+        found |= bundle.training.get("imported", {}).get("files", {})
+    return found
+
+
+def _one_to_one(facts: GraphFacts) -> Found:
+    pictures = facts.ranked(4)
+    others = [name for name in facts.inputs if name not in pictures]
+    side = facts.inputs[pictures[0]][1] if pictures else 0
+    shape = facts.inputs[pictures[0]][1:] if pictures else ()
+    if len(pictures) != 1 or len(others) > 1 or shape != (side, side, 3) or side < 1:
+        raise BundleError(
+            f"the .dfm {facts.told()}, expected in_face:0 (N, side, side, 3) and at most a morph "
+            "value"
+        )
     # The morph value is one number for all samples, so samples go one by one.
-    morph = _MORPH if len(graph.inputs) == 2 else None
-    graph = replace(graph, one_by_one=graph.one_by_one or morph is not None)
-    return _Found(
+    graph = facts.config([*pictures, *others], _masked_face(facts))
+    if others:
+        graph = replace(graph, batch=1)
+    return Found(
         "swap.dfm",
         "onnx_one_to_one",
         "generator",
         "one-to-one swap of DeepFaceLab as a .dfm file",
         "one-to-one face swap",
         _TRAINER,
-        OnnxOneToOneConfig(graph, side, morph),
+        OnnxOneToOneConfig(graph, side, _MORPH if others else None),
         (
             Input(
                 "rgb",
@@ -200,27 +247,23 @@ def _one_to_one(graph: OnnxGraphConfig, picture: tuple[int, ...]) -> _Found:
                 "whole_face",
             ),
         ),
+        "dfm",
+        "by its input in_face",
     )
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """Return a value's shape with -1 for free dimensions."""
-    dims = value.type.tensor_type.shape.dim
-    return tuple(int(d.dim_value) if d.HasField("dim_value") else -1 for d in dims)
-
-
-def _emap(model: Any, code: int) -> torch.Tensor:
-    """Return the last initializer, which maps codes; without it a file is another network."""
-    from onnx import numpy_helper
-
-    last = model.graph.initializer[-1] if model.graph.initializer else None
-    if last is None or tuple(last.dims) != (code, code):
-        found = tuple(last.dims) if last is not None else "nothing"
+def _masked_face(facts: GraphFacts) -> list[str]:
+    """Return a .dfm's outputs in order: target's mask, face, its mask; by name, else by place."""
+    names = list(facts.outputs)
+    if len(names) != 3:
         raise BundleError(
-            f"the last initializer is {found}, expected inswapper's map of codes ({code}, {code})"
+            f"the .dfm {facts.told()}, expected three outputs: a mask, a face and its mask"
         )
-    try:
-        array = numpy_helper.to_array(last)
-    except (ValueError, TypeError, OverflowError, LookupError) as error:
-        raise BundleError(f"the map of codes is damaged ({error}); get the file again") from error
-    return torch.from_numpy(np.array(array, np.float32))
+    by_name = {
+        "out_face_mask": [n for n in names if n.startswith("out_face_mask")],
+        "out_celeb_face": [n for n in names if n.partition(":")[0] == "out_celeb_face"],
+        "out_celeb_face_mask": [n for n in names if n.startswith("out_celeb_face_mask")],
+    }
+    if all(len(found) == 1 for found in by_name.values()):
+        return [found[0] for found in by_name.values()]
+    return names

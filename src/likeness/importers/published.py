@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from likeness.errors import BundleError
@@ -46,6 +47,12 @@ class ImportConfig:
     """DeepFaceLab: the architecture, such as liae-ud, where NAME_SAEHD_data.dat is lost."""
     space: str | None = None
     """SimSwap: unit for the released networks, imagenet for those of the later training code."""
+    family: str | None = None
+    """ONNX: the family that the file is of, where it looks like several."""
+    probe: Path | None = None
+    """ONNX: a photo of a face on which families that look alike are tried; an actor by default."""
+    beside: tuple[Path, ...] = ()
+    """ONNX: bundles that the file needs: its recognizer, a converter, inswapper's map."""
 
 
 def terms(published: License, how: ImportConfig, what: str) -> License:

@@ -17,6 +17,7 @@ from likeness.methods.rewrite.face2face import Face2FaceConfig, make_face2face, 
 from likeness.methods.rewrite.obama import ObamaConfig, make_obama, open_obama
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
 from likeness.methods.swap.portrait import open_portrait_swap
+from likeness.methods.swap.published import PublishedConfig, open_published
 from likeness.types import Bundle
 
 METHODS: Mapping[str, Recipe] = {
@@ -90,6 +91,30 @@ METHODS: Mapping[str, Recipe] = {
         settings=PhotoSwapConfig(),
         parts=(),
         open=open_photo_swap,
+    ),
+    "swap.onnx": Recipe(
+        about="a published any-to-any network, run from its ONNX file",
+        action="swap",
+        roles=("source", "target"),
+        settings=PublishedConfig(),
+        parts=("generator",),
+        open=open_published,
+    ),
+    "swap.simswap": Recipe(
+        about="SimSwap: one network for any two people",
+        action="swap",
+        roles=("source", "target"),
+        settings=PublishedConfig(),
+        parts=("generator",),
+        open=open_published,
+    ),
+    "swap.faceshifter": Recipe(
+        about="FaceShifter's first stage: one network for any two people",
+        action="swap",
+        roles=("source", "target"),
+        settings=PublishedConfig(),
+        parts=("generator",),
+        open=open_published,
     ),
 }
 """Every method by the name that bundles carry."""

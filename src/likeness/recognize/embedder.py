@@ -20,6 +20,7 @@ from likeness.condition.chip import cut_chips
 from likeness.condition.crop import cut
 from likeness.errors import BundleError
 from likeness.nets.identity_simswap import recognition_crop
+from likeness.nets.onnx_graph import OnnxIdentity
 from likeness.networks import build, prepared
 from likeness.types import Bundle, Floats, Weights, check
 
@@ -57,7 +58,7 @@ class Reading:
     """How the codes of one kind of network are read."""
 
     template: str
-    """Key of `condition.align.TEMPLATES`."""
+    """Key of `condition.align.TEMPLATES`; an ONNX export says its own."""
     metric: Literal["euclidean", "cosine"]
     """euclidean: |a - b| of codes as they are. cosine: 1 - cos(a, b)."""
     threshold: float
@@ -101,6 +102,8 @@ class Recognizer(Embedder):
     @property
     def template(self) -> Template:
         """How faces are laid before they are looked at."""
+        if isinstance(self.network, OnnxIdentity):
+            return TEMPLATES[self.network.config.template]
         return TEMPLATES[self.reading.template]
 
     def crops(self, frames: Tensor, landmarks: Floats) -> Tensor:

@@ -1,16 +1,17 @@
-"""Swap networks that only exist as ONNX files: inswapper's kind, and DeepFaceLive's .dfm.
+"""Swap networks that only exist as ONNX files: any-to-any ones, and DeepFaceLive's .dfm.
 
-No paper. Contracts as InsightFace's and DeepFaceLive's public programs keep them.
-inswapper: rgb (N,3,128,128) in [0,1] and the raw or unit ArcFace code (N,512); the file's last
-initializer, here `emap`, turns the unit code into the graph's own, which has length 1 again.
+No papers here: what a file is fed stands in its contract (`synthesize.swap_contract`), as public
+programs keep it.
+any-to-any: rgb (N,3,S,S) in [0,1] and the source: its code (N,D) as the contract's recognizer says
+it, or its picture (N,3,s,s) in [0,1]. Where codes are mapped, the file's map is here as `emap`.
 .dfm: BGR (N,S,S,3) in [0,1] inside; outputs target mask, swapped BGR, its mask; models trained
 with AMP also take how far to go from target to source.
-Output of both: as SimSwap's and the one-to-one network's, RGB in [0,1].
+Output of both: RGB in [0,1], and where it shall lie.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +19,21 @@ from torch.nn import functional
 
 from likeness.nets.onnx_graph import OnnxGraph, OnnxGraphConfig
 from likeness.synthesize.autoencoder import Face
+from likeness.synthesize.swap_contract import SwapContract
+from likeness.types import check
 
 _CODE = 512
 
 
 @dataclass(frozen=True)
 class OnnxSwapConfig:
-    """An inswapper-type file."""
+    """An any-to-any file."""
 
     graph: OnnxGraphConfig
+    """Inputs are the target's picture and the source; outputs the face and, if any, its mask."""
+    contract: SwapContract = field(
+        default_factory=lambda: SwapContract("inswapper_128", 128, "arcface_128", form="mapped")
+    )
     code: int = _CODE
     """Numbers in the source's code."""
 
@@ -40,12 +47,38 @@ class OnnxSwap(nn.Module):
         super().__init__()
         self.config = config
         self.graph = OnnxGraph(config.graph)
-        self.register_buffer("emap", torch.eye(config.code))
+        if config.contract.form == "mapped":
+            self.register_buffer("emap", torch.eye(config.code))
 
-    def forward(self, rgb: Tensor, code: Tensor) -> Tensor:
-        """Put the identity of `code` (N,512) on the faces (N,3,128,128)."""
-        latent = functional.normalize(functional.normalize(code) @ self.emap)
-        return self.graph(rgb, latent)[0].clamp(0, 1)  # type: ignore[no-any-return]
+    def forward(self, rgb: Tensor, source: Tensor) -> Tensor:
+        """Put the identity of `source` (N,...) on the faces (N,3,S,S)."""
+        return self.faces(rgb, source)[0]
+
+    def faces(self, rgb: Tensor, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Do the same and return the mask (N,1,S,S) in [0,1], too, where the network has one.
+
+        Raises:
+            ContractError: pictures and sources do not fit each other.
+            BundleError: the network does not answer with pictures.
+        """
+        contract = self.config.contract
+        check(len(rgb) == len(source), f"{len(rgb)} pictures and {len(source)} sources")
+        answers = self.graph(contract.entered(rgb), self._told(source))
+        face = contract.left(answers[0])
+        expected = (len(rgb), 3, contract.size, contract.size)
+        check(face.shape == expected, f"the answer is {tuple(face.shape)}, expected {expected}")
+        if not contract.mask:
+            return face, None
+        mask = answers[1].reshape(len(rgb), 1, *answers[1].shape[-2:])
+        return face, mask.clamp(0, 1)
+
+    def _told(self, source: Tensor) -> Tensor:
+        form = self.config.contract.form
+        if self.config.contract.source == "picture":
+            return source
+        if form == "mapped":
+            return functional.normalize(functional.normalize(source) @ self.emap)
+        return functional.normalize(source) if form == "unit" else source
 
 
 @dataclass(frozen=True)
@@ -68,8 +101,12 @@ class OnnxOneToOne(nn.Module):
         self.graph = OnnxGraph(config.graph)
 
     def forward(self, rgb: Tensor) -> Face:
-        """Give the person in (N,3,S,S) the face of the source, with the same expression."""
-        return self.faces(rgb)[0]
+        """Give the person in (N,3,S,S) the face of the source, with the same expression.
+
+        Its mask is where both the source's and the target's own face lie.
+        """
+        face, own = self.faces(rgb)
+        return Face(face.rgb, torch.minimum(face.mask, own))
 
     def faces(self, rgb: Tensor) -> tuple[Face, Tensor]:
         """Return the swapped face, and the mask (N,1,S,S) of the target's own."""

@@ -16,6 +16,7 @@ from likeness.composite.finish import FinishConfig
 from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.swap.published import PublishedConfig
 from likeness.people import check_face, find_people
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.report import RunReport
@@ -37,9 +38,12 @@ class SwapConfig:
     """How the source is shown; None takes photo for photos and portrait for clips and portraits."""
     source_face: str | None = None
     """Whose face in the source, where it shows several: largest, a number, or like=PHOTO."""
+    recognizer: tuple[Path, ...] = ()
+    """Bundles of what a published network knows the source by, where its own bundle lacks them."""
     audio: Literal["target", "none"] = "target"
     """Whose sound lies under the output."""
     finish: FinishConfig = field(default_factory=FinishConfig)
+    published: PublishedConfig = field(default_factory=PublishedConfig)
     train: ReenactTraining = field(default_factory=lambda: ReenactTraining(holdout="none"))
     """How a portrait is trained where the source is a clip."""
     analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
@@ -79,7 +83,8 @@ def swap(
     config = config or SwapConfig()
     began, read = time.monotonic(), inputs_of((*(pair.source for pair in pairs), target))
     prove_place(output, read)
-    sources = [open_source(pair.source, config.method) for pair in pairs]
+    beside, use = config.recognizer, config.published
+    sources = [open_source(pair.source, config.method, beside, use) for pair in pairs]
     permission = permit_swap(sources, clip_of(target), consents)
     people = find_people(target, config.analyze, progress)
     plans, methods = [], []

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from likeness import config as settings
 from likeness.decode import open_clip
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.protocol import Recipe
 from likeness.methods.swap.photos import open_photos
+from likeness.methods.swap.published import PublishedConfig, with_parts
 from likeness.methods.table import METHODS
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
@@ -59,12 +61,19 @@ def swap_methods() -> dict[str, str]:
     return {key.partition(".")[2]: key for key in METHODS if key.startswith("swap.")}
 
 
-def open_source(path: Path, method: str | None) -> Source:
+def open_source(
+    path: Path,
+    method: str | None,
+    recognizers: Sequence[Path] = (),
+    published: PublishedConfig | None = None,
+) -> Source:
     """Open what a source is, and decide by which method it is shown.
 
     Args:
         path: photo, folder of photos, clip, NAME.shot or NAME.bundle.
         method: short name of a method, a NAME.bundle of a network that swaps any face, or None.
+        recognizers: bundles of what that network knows the source by, where it lacks them.
+        published: settings of such a network.
 
     Raises:
         ConfigError: no such method, or one that such a source can't feed.
@@ -84,13 +93,14 @@ def open_source(path: Path, method: str | None) -> Source:
                 f"{path.name} is shown by {key.partition('.')[2]}, and --method {method} was asked "
                 "for; leave the flag out, or give photos or a clip"
             )
-        return Source(path, key, (), bundle)
+        return Source(path, key, (), _set(bundle, published))
     clips = open_photos(path) if path.suffix != ".shot" else (clip_of(path),)
     if method is not None and method.endswith(".bundle"):
         network = load_bundle(Path(method))
-        if network.method not in METHODS:
+        if network.method not in known.values():
             raise BundleError(f"{method} is of method {network.method!r}; expected one that swaps")
-        return Source(path, network.method, clips, network)
+        network = with_parts(network, [load_bundle(recognizer) for recognizer in recognizers])
+        return Source(path, network.method, clips, _set(network, published))
     moving = len(clips) == 1 and len(clips[0]) > 1
     chosen = method or ("portrait" if moving else "photo")
     if chosen not in known:
@@ -106,6 +116,13 @@ def open_source(path: Path, method: str | None) -> Source:
             f"{chosen} is learned first: `likeness train swap`; then give its NAME.bundle"
         )
     return Source(path, key, clips, None)
+
+
+def _set(bundle: Bundle, published: PublishedConfig | None) -> Bundle:
+    """Give a published network its settings."""
+    if published is None or not isinstance(METHODS[bundle.method].settings, PublishedConfig):
+        return bundle
+    return replace(bundle, training={**bundle.training, "settings": settings.to_json(published)})
 
 
 def clip_of(path: Path) -> Clip:

@@ -147,9 +147,7 @@ class LearnedSignal:
             _, evidence, where = self._network(crops.contiguous(memory_format=torch.channels_last))
         maps = torch.sigmoid(where[:, 0]).numpy()
         self._maps = self._maps + maps.sum(0) if self._maps.size else maps.sum(0)
-        for crop, number, shown, frame in zip(
-            crops, evidence.tolist(), maps, frames, strict=True
-        ):
+        for crop, number, shown, frame in zip(crops, evidence.tolist(), maps, frames, strict=True):
             self._numbers.append((frame, number))
             if self._most is None or number > self._most[0]:
                 self._most = (number, crop.clone(), shown)

@@ -1,0 +1,1 @@
+"""Training of SimSwap: one network that swaps any two people."""

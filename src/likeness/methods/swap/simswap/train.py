@@ -1,0 +1,122 @@
+"""Training SimSwap on many people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likeness.errors import BundleError
+from likeness.methods.swap.simswap.judges import Judges, Projected, TwoScales
+from likeness.methods.swap.simswap.people import TEMPLATE, People, PersonFaces, collect
+from likeness.methods.swap.simswap.settings import SimSwapTraining
+from likeness.methods.swap.simswap.task import SimSwapTask, folded_codes
+from likeness.nets.identity_dlib import DlibIdentity
+from likeness.networks import build, runner
+from likeness.recognize.source import Describer, parts_of
+from likeness.synthesize.swap_contract import SwapContract
+from likeness.training.footage import Budget, Learned, weights_of
+from likeness.training.loop import LoopConfig, train
+from likeness.types import Bundle, Weights
+
+_SHEET = 5
+"""People of the sample sheet."""
+
+
+def learn_simswap(
+    people: Mapping[str, Sequence[PersonFaces]],
+    recognizer: Bundle,
+    config: SimSwapTraining,
+    budget: Budget,
+) -> tuple[Learned, SwapContract, Tensor]:
+    """Train SimSwap.
+
+    Args:
+        people: faces by person.
+        recognizer: whose codes it shall understand: a bundle with a recognizer that has gradients.
+        config: settings.
+        budget: time, and where the training's state lies.
+
+    Returns:
+        What was learned, how it is called, and a sheet (3,h,w): sources above, targets beside.
+
+    Raises:
+        TrackError: fewer than two people.
+        BundleError: the recognizer has no gradients, or the resume state is of another training.
+    """
+    torch.manual_seed(config.seed)
+    space, describer, kept = recognizer_of(recognizer, budget.device)
+    path = budget.folder / f"{budget.digest[:16]}.crops"
+    found = collect(people, describer, config.size, config.max_faces, path, budget.progress)
+    task = SimSwapTask(found, describer, _judges(config, kept), config, budget.device)
+    loop = LoopConfig(
+        minutes=budget.minutes,
+        steps=budget.steps,
+        learning_rate=config.learning_rate,
+        average=config.average,
+        seed=budget.seed,
+    )
+    outcome = train(task, loop, budget.folder, budget.digest, budget.resume, budget.progress)
+    state = folded_codes(
+        {name: tensor.cpu() for name, tensor in outcome.weights.items()},
+        found.center,
+        task.scale,
+    )
+    network = config.network(found.codes.shape[1])
+    made = weights_of("simswap", network, state)
+    record = {
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds, 1),
+        "losses": list(outcome.losses),
+        "faces_by_person": {
+            name: int((found.bank.person_indices == index).sum())
+            for index, name in enumerate(found.bank.people)
+        },
+    }
+    contract = SwapContract("simswap", config.size, TEMPLATE, form="raw", space=space)
+    learned = Learned({"generator": made, "identity": kept}, record)
+    return learned, contract, sheet(made, found, budget.device)
+
+
+def recognizer_of(bundle: Bundle, device: torch.device) -> tuple[str, Describer, Weights]:
+    """Open the recognizer that a training asks.
+
+    Raises:
+        BundleError: there is none, or it has no gradients.
+    """
+    able = {name: w for name, w in bundle.networks.items() if w.network.startswith("identity_")}
+    for weights in able.values():
+        for space, describer in parts_of([weights], device).describers.items():
+            return space, describer, weights
+    raise BundleError(
+        f"the bundle of method {bundle.method!r} holds no recognizer that can teach; expected one "
+        "of PyTorch, of kind arcface: ONNX files have no gradients"
+    )
+
+
+def sheet(generator: Weights, people: People, device: torch.device) -> Tensor:
+    """Draw who becomes whom: sources in the first row, targets in the first column."""
+    run, bank = runner(build(generator), device), people.bank
+    rows = [np.flatnonzero(bank.person_indices == p) for p in range(len(bank.people))]
+    chosen = np.array([one[len(one) // 2] for one in rows[:_SHEET]])
+    pictures = bank.crops(chosen)
+    lines = [torch.cat([torch.ones_like(pictures[0]), *pictures], 2)]
+    for number in range(len(chosen)):
+        targets = pictures[number : number + 1].expand(len(chosen), -1, -1, -1)
+        drawn = run(targets, people.codes[chosen])
+        lines.append(torch.cat([pictures[number], *drawn], 2))
+    return torch.cat(lines, 1)
+
+
+def _judges(config: SimSwapTraining, recognizer: Weights) -> Judges:
+    if config.judge == "paper":
+        return TwoScales(config.judge_width, config.size)
+    backbone = build(recognizer)
+    if not isinstance(backbone, DlibIdentity):
+        raise BundleError(
+            f"projected discriminators look through dlib's recognizer, found {recognizer.network!r}"
+            '; leave --recognizer out, or take judge = "paper"'
+        )
+    return Projected(backbone, config.judge_width, config.seed)
