@@ -40,7 +40,7 @@ SIXTY_EIGHT: Landmarks = (
 the two rows of landmarks on a brow), nose 27-35, eyes 36-47, lips 48-67, image left first."""
 
 FITTED = (*range(17, 49), 54)
-"""Which of the 68 points are laid onto the mean face: all inner ones but lips, and their corners."""
+"""Which of the 68 points are laid onto the mean face: brows, nose, eyes, mouth corners."""
 
 _MEAN = (
     *((0.000213, 0.106454), (0.075262, 0.038915), (0.181130, 0.018748), (0.290770, 0.034489)),
@@ -216,5 +216,5 @@ def _filled(corners: Doubles, size: int) -> NDArray[np.float32]:
     near = np.clip(corners - 0.5, -4 * size, 5 * size)
     hull = cv2.convexHull(np.round(near * _FINE).astype(np.int32))
     canvas = np.zeros((size, size), np.uint8)
-    cv2.fillConvexPoly(canvas, hull, 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillConvexPoly(canvas, hull, (255,), cv2.LINE_AA, _SHIFT)
     return canvas.astype(np.float32) / 255

@@ -13,6 +13,7 @@ At 1024 pixels and a width of 512 the encoder has 23.08 M parameters and a decod
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -61,9 +62,7 @@ class CombConfig:
 
 
 def _conv(inside: int, outside: int, kernel: int, padding: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, kernel, padding=padding), nn.LeakyReLU(_SLOPE)
-    )
+    return nn.Sequential(nn.Conv2d(inside, outside, kernel, padding=padding), nn.LeakyReLU(_SLOPE))
 
 
 class CombEncoder(nn.Module):
@@ -106,7 +105,7 @@ class CombDecoder(nn.Module):
         self.to_rgb = nn.ModuleList(nn.Conv2d(width, 4, 1) for width in widths)
         first = nn.Sequential(_conv(widths[0], widths[0], 4, 3), _conv(widths[0], widths[0], 3, 1))
         self.levels = nn.ModuleList([first])
-        for inside, outside in zip(widths, widths[1:], strict=False):
+        for inside, outside in pairwise(widths):
             double = nn.Upsample(scale_factor=2, mode="nearest")
             block = (double, _conv(inside, outside, 3, 1), _conv(outside, outside, 3, 1))
             self.levels.append(nn.Sequential(*block))

@@ -12,6 +12,7 @@ At 64 pixels the encoder has 69.66 M parameters and the picture's branch of a de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class Original(nn.Module):
         w, side = config.width, config.size // 16
         widths = [3, w, 2 * w, 4 * w, 8 * w]
         self.encoder = nn.Sequential(
-            *(Halving(i, o, leaky) for i, o in zip(widths, widths[1:], strict=False)),
+            *(Halving(i, o, leaky) for i, o in pairwise(widths)),
             nn.Flatten(),
             nn.Linear(8 * w * side**2, config.inter),
             nn.Linear(config.inter, 8 * w * side**2),
@@ -113,5 +114,5 @@ class Original(nn.Module):
 
 def _branch(inside: int, last: int, channels: int) -> nn.Sequential:
     widths = [inside, 4 * last, 2 * last, last]
-    doublings = [Doubling(i, o, leaky) for i, o in zip(widths, widths[1:], strict=False)]
+    doublings = [Doubling(i, o, leaky) for i, o in pairwise(widths)]
     return nn.Sequential(*doublings, nn.Conv2d(last, channels, 5, padding=2))

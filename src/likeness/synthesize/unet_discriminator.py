@@ -1,8 +1,8 @@
 """What judges one-to-one networks: patches of a face at two scales, and whose code is whose.
 
 Program: DeepFaceLab's SAEHD trainer (arXiv 2005.05535, section 3.3; no equations there). The patch
-discriminator is a small U-Net that answers for patches and for every pixel (the idea of Schonfeld et
-al., A U-Net Based Discriminator for GANs, CVPR 2020); the code discriminator tells from the layer
+discriminator is a small U-Net that answers for patches and for every pixel (the idea of Schonfeld
+et al., A U-Net Based Discriminator for GANs, CVPR 2020); the code discriminator tells from the layer
 between encoder and decoder whom a picture shows ("true face").
 Input:  image (N,3,S,S) in [0,1]; code (N,C,s,s).
 Output: logits, positive for real, or for the target's code.
@@ -56,9 +56,7 @@ def strides_for(patch: int) -> tuple[int, ...]:
 
     The first is 2, the others 1 or 2; of equally near ones the fewest layers, then the largest sum.
     """
-    stacks = (
-        (2, *rest) for count in range(_DEEPEST) for rest in product((1, 2), repeat=count)
-    )
+    stacks = ((2, *rest) for count in range(_DEEPEST) for rest in product((1, 2), repeat=count))
     return min(stacks, key=lambda s: (abs(field(s) - patch), len(s), -sum(s)))
 
 

@@ -81,6 +81,8 @@ class Growth:
     """Share of the whole training at which it begins."""
     share: float
     """Share of the whole training that it takes."""
+    whole: bool = False
+    """Whether it is the first, which is not blended in over another."""
 
 
 class Judges(nn.Module):
@@ -216,8 +218,8 @@ class SwapTask:
         network, growth = self.generator, self.growth
         if isinstance(network, Comb) and growth is not None:
             inside = (progress - growth.begin) / max(growth.share, 1e-9)
-            share = 1.0 if growth.level == 0 else min(1.0, inside / max(self.schedule.fade, 1e-9))
-            network.grow(growth.level, max(share, 0.0))
+            share = 1.0 if growth.whole else inside / max(self.schedule.fade, 1e-9)
+            network.grow(growth.level, min(max(share, 0.0), 1.0))
         if isinstance(network, Autoencoder) and network.config.layout == "liae":
             # Unwarped, the shared layer would learn to carry identity along (DeepFaceLab).
             network.inter_shared.requires_grad_(warping)
