@@ -2,8 +2,8 @@
 
 Program: DeepFaceLab's SAEHD trainer (arXiv 2005.05535, section 3.3; no equations there). The patch
 discriminator is a small U-Net that answers for patches and for every pixel (the idea of Schonfeld
-et al., A U-Net Based Discriminator for GANs, CVPR 2020); the code discriminator tells from the layer
-between encoder and decoder whom a picture shows ("true face").
+et al., A U-Net Based Discriminator for GANs, CVPR 2020); the code discriminator tells whom a
+picture shows from the layer between encoder and decoder ("true face").
 Input:  image (N,3,S,S) in [0,1]; code (N,C,s,s).
 Output: logits, positive for real, or for the target's code.
 """
