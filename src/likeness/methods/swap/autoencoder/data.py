@@ -154,18 +154,18 @@ def collect(
         TrackError: a person is seen in fewer than `LEAST` frames.
         MediaError: a file cannot be read, or the disk has no room.
     """
-    excerpts: list[Excerpt] = []
-    points: list[Floats] = []
     for number, faces in enumerate(people):
-        kept = thinned(faces, config.max_frames)
-        count = sum(len(part) for part in kept)
+        count = sum(len(part) for part in faces)
         if count < LEAST:
             names = ", ".join(part.clip.path.name for part in faces[:3]) or "nothing"
             raise TrackError(
                 f"person {number + 1} is seen in {count} frames of {names}, expected at least "
                 f"{LEAST}; give a clip of a minute or more, or more photos"
             )
-        for part in kept:
+    excerpts: list[Excerpt] = []
+    points: list[Floats] = []
+    for number, faces in enumerate(people):
+        for part in thinned(faces, config.max_frames):
             crop = face_crop(part.points, config.face_type, stored_side(config.size), _WIDEN)
             excerpts.append(Excerpt(part.clip, part.times, crop, str(number)))
             points.append(geometry.apply(crop.crop_from_frame, part.points))
