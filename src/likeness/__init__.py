@@ -14,7 +14,7 @@ _HOMES = {
     "actor": ("Actor", "Motion", "RenderConfig"),
     "actor_clip": ("write_actor_clip",),
     "decode": ("open_clip",),
-    "composite.finish": ("FinishConfig",),
+    "composite.finish_settings": ("FinishConfig",),
     "encode": ("EncodeConfig", "MarkedFile"),
     "errors": (
         "BackendError",

@@ -4,7 +4,7 @@ from likeness.actor import Actor as Actor
 from likeness.actor import Motion as Motion
 from likeness.actor import RenderConfig as RenderConfig
 from likeness.actor_clip import write_actor_clip as write_actor_clip
-from likeness.composite.finish import FinishConfig as FinishConfig
+from likeness.composite.finish_settings import FinishConfig as FinishConfig
 from likeness.decode import open_clip as open_clip
 from likeness.encode import EncodeConfig as EncodeConfig
 from likeness.encode import MarkedFile as MarkedFile

@@ -30,7 +30,8 @@ from likeness.nets.onnx_graph import (
 from likeness.nets.regions import RegionNet, RegionsConfig
 from likeness.nets.speech import Speech, SpeechConfig
 from likeness.store.declared import check_settings, check_tensors
-from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
+from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig, Face
+from likeness.synthesize.comb import Comb, CombConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
 from likeness.synthesize.onnx_swap import (
     OnnxOneToOne,
@@ -38,6 +39,7 @@ from likeness.synthesize.onnx_swap import (
     OnnxSwap,
     OnnxSwapConfig,
 )
+from likeness.synthesize.original import Original, OriginalConfig
 from likeness.synthesize.portrait import Portrait, PortraitConfig, outdated
 from likeness.synthesize.portrait_cpu import PortraitCPU
 from likeness.synthesize.simswap import SimSwap, SimSwapConfig
@@ -57,6 +59,7 @@ class Foldable(Protocol):
 
 NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
+    "comb": (Comb, CombConfig),
     "faceshifter": (AEINet, AEIConfig),
     "forensic": (ForensicNet, ForensicConfig),
     "identity_dlib": (DlibIdentity, DlibIdentityConfig),
@@ -68,6 +71,7 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "onnx_identity": (OnnxIdentity, OnnxIdentityConfig),
     "onnx_one_to_one": (OnnxOneToOne, OnnxOneToOneConfig),
     "onnx_swap": (OnnxSwap, OnnxSwapConfig),
+    "original": (Original, OriginalConfig),
     "portrait": (Portrait, PortraitConfig),
     "regions": (RegionNet, RegionsConfig),
     "simswap": (SimSwap, SimSwapConfig),
@@ -156,6 +160,21 @@ def runner(network: nn.Module, device: torch.device) -> Runner:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=narrow):
             drawn: Tensor = placed(*moved)
         return drawn.clamp(0, 1).cpu()
+
+    return run
+
+
+def face_runner(network: nn.Module, device: torch.device) -> Callable[[Tensor], Face]:
+    """Decide how a one-to-one swap is run: (N,3,S,S) on the CPU in, a `Face` on the CPU out.
+
+    Convolutions compute in bfloat16; networks of ONNX files run in their own engine.
+    """
+    placed = prepared(network).to(device)
+
+    def run(rgb: Tensor) -> Face:
+        with torch.inference_mode():
+            face: Face = placed(rgb.to(device))
+        return Face(face.rgb.float().clamp(0, 1).cpu(), face.mask.float().clamp(0, 1).cpu())
 
     return run
 

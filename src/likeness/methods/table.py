@@ -15,6 +15,8 @@ from likeness.methods.protocol import Recipe
 from likeness.methods.rewrite.adapt import adapt_face2face, adapt_obama
 from likeness.methods.rewrite.face2face import Face2FaceConfig, make_face2face, open_face2face
 from likeness.methods.rewrite.obama import ObamaConfig, make_obama, open_obama
+from likeness.methods.swap.autoencoder.method import open_one_to_one
+from likeness.methods.swap.autoencoder.settings import SwapTraining
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
 from likeness.methods.swap.portrait import open_portrait_swap
 from likeness.methods.swap.published import PublishedConfig, open_published
@@ -115,6 +117,54 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+    ),
+    "swap.df": Recipe(
+        about="a shared encoder, and a decoder for each of two people",
+        action="swap",
+        roles=("source", "target"),
+        settings=SwapTraining(arch="df"),
+        parts=("generator",),
+        open=open_one_to_one,
+    ),
+    "swap.liae": Recipe(
+        about="shared encoder and decoder, told apart by what lies between",
+        action="swap",
+        roles=("source", "target"),
+        settings=SwapTraining(arch="liae"),
+        parts=("generator",),
+        open=open_one_to_one,
+    ),
+    "swap.original": Recipe(
+        about="the first autoencoder: one encoder, two decoders",
+        action="swap",
+        roles=("source", "target"),
+        settings=SwapTraining(arch="original"),
+        parts=("generator",),
+        open=open_one_to_one,
+    ),
+    "swap.comb": Recipe(
+        about="one encoder, a decoder for each of any number of people, grown level by level",
+        action="swap",
+        roles=("source", "target"),
+        settings=SwapTraining(arch="comb"),
+        parts=("generator",),
+        open=open_one_to_one,
+    ),
+    "swap.autoencoder": Recipe(
+        about="an imported model of DeepFaceLab",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator",),
+        open=open_one_to_one,
+    ),
+    "swap.dfm": Recipe(
+        about="an imported model of DeepFaceLive",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator",),
+        open=open_one_to_one,
     ),
 }
 """Every method by the name that bundles carry."""

@@ -233,7 +233,8 @@ class Decoder(nn.Module):
         return Face(torch.sigmoid(rgb), torch.sigmoid(mask))
 
 
-def _initialize(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
+    """Begin a layer's weights: He for convolutions, Glorot for the others, zero biases."""
     # PyTorch's own start is so small that both people begin as one gray code.
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight)
@@ -263,7 +264,7 @@ class Autoencoder(nn.Module):
             self.inter_shared = Inter(config, activation)
             self.inter_target = Inter(config, activation)
             self.decoder = Decoder(config, activation)
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, rgb: Tensor) -> Face:
         """Swap: give the person in (N,3,S,S) the face of the source, with the same expression."""
@@ -301,6 +302,12 @@ class Autoencoder(nn.Module):
             code: Tensor = self.inter(flat)
             return code
         return torch.cat([self.inter_target(flat), self.inter_shared(flat)], 1)
+
+    def draw(self, flat: Tensor, person: int) -> Face:
+        """Draw from the encoder's numbers (N,`config.flat`) as the source (0) or the target (1)."""
+        if person == 0:
+            return self.decode_source(self.source_code(flat))
+        return self.decode_target(self.target_code(flat))
 
     def decode_source(self, code: Tensor) -> Face:
         """Decode as the source."""

@@ -95,6 +95,43 @@ def _contrast(picture: Tensor, patch: int) -> Tensor:
     return functional.avg_pool2d(functional.pad(detail, (1, 1, 1, 1)), patch, patch // 2)
 
 
+def dssim(result: Tensor, real: Tensor, window: int = 11) -> Tensor:
+    """Structural dissimilarity, (1 - SSIM) / 2: 0 for equal pictures.
+
+    SSIM of Wang et al. (2004), equation 13, with a Gaussian of deviation 1.5 cut to `window` pixels
+    (also an even number of them), where it lies wholly inside; k1 = 0.01, k2 = 0.03.
+
+    Args:
+        result, real: (N,C,h,w) in [0,1].
+        window: side of the window in pixels.
+
+    Raises:
+        ContractError: the picture is smaller than the window.
+    """
+    x, y = result.float(), real.float()
+    side = min(x.shape[-2:])
+    check(1 <= window <= side, f"a window of {window} on a side of {side}, expected one that fits")
+    # One filter over all of them, each channel by itself.
+    means = _windowed(torch.cat([x, y, x * x + y * y, x * y], 1), window)
+    mean_x, mean_y, squares, product = means.chunk(4, 1)
+    shift, both = mean_x * mean_y, mean_x.square() + mean_y.square()
+    luminance = (2 * shift + 1e-4) / (both + 1e-4)
+    structure = (2 * (product - shift) + 9e-4) / (squares - both + 9e-4)
+    return (1 - (luminance * structure).mean()) / 2
+
+
+def _windowed(picture: Tensor, window: int) -> Tensor:
+    """Weighted means over a Gaussian of deviation 1.5, window by window."""
+    channels = picture.shape[1]
+    places = torch.arange(window, dtype=torch.float32, device=picture.device) - (window - 1) / 2
+    taps = torch.softmax(-places.square() / (2 * 1.5**2), 0)
+    across = taps.view(1, 1, 1, -1).expand(channels, 1, 1, window)
+    along = taps.view(1, 1, -1, 1).expand(channels, 1, window, 1)
+    return functional.conv2d(
+        functional.conv2d(picture, across, groups=channels), along, groups=channels
+    )
+
+
 def discriminator_log(real: Tensor, fake: Tensor) -> Tensor:
     """Cross entropy of the discriminator, halved as in pix2pix.
 

@@ -38,10 +38,12 @@ class Source:
 
     @property
     def lenders(self) -> Sequence[Mapping[str, Any]]:
-        """The people of a bundle."""
+        """The people of a bundle who lend their identity: its sources, where it names any."""
         if self.bundle is None or self.clips:
             return ()
-        return self.bundle.people or ({"role": "target"},)
+        people = self.bundle.people or ({"role": "target"},)
+        # A one-to-one swap names its target, too, who is asked by the clip that is changed.
+        return tuple(p for p in people if p.get("role") == "source") or people
 
     @property
     def recipe(self) -> Recipe:

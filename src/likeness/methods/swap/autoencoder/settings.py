@@ -1,0 +1,177 @@
+"""Settings of `likeness train swap`, and the network that a time allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from likeness.condition.face_types import EXTENTS, FaceType
+from likeness.config import nearest
+from likeness.errors import ConfigError
+from likeness.methods.swap.autoencoder.augment import AugmentConfig
+from likeness.methods.swap.autoencoder.losses import LossConfig
+from likeness.methods.swap.autoencoder.tasks import Network, ScheduleConfig
+from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
+from likeness.synthesize.autoencoder_published import OPTIONS
+from likeness.synthesize.comb import Comb, CombConfig
+from likeness.synthesize.original import Original, OriginalConfig
+
+Arch = Literal["df", "liae", "original", "comb"]
+ARCHS: tuple[Arch, ...] = ("df", "liae", "original", "comb")
+ACCELERATED = 60.0
+"""CPU cores that an accelerator stands for."""
+
+
+@dataclass(frozen=True)
+class SwapTraining:
+    """Settings of `likeness train swap`."""
+
+    arch: Arch = "df"
+    """df keeps the target's face shape, liae is freer with it and with light; original is the first
+    autoencoder; comb grows from small pictures to large ones and takes more than two people."""
+    options: str = "ud"
+    """Letters of DeepFaceLab's df and liae: u more likeness, d twice the resolution for the same
+    time, t deeper, c another activation."""
+    face_type: FaceType = "whole_face"
+    """How much of the head is drawn."""
+    size: int | None = None
+    """Side of the network's pictures in pixels; None for what the time allows."""
+    width: int | None = None
+    """Channels of the encoder and decoder (e_dims and d_dims of df and liae); None for what the
+    time allows."""
+    inter: int | None = None
+    """Numbers between encoder and decoder (ae_dims); None for what the time allows."""
+    mask: int | None = None
+    """Channels of the mask's decoder; None for a third of `width`."""
+    batch: int = 4
+    """Faces of each person in a step."""
+    first_size: int = 16
+    """Side at which a comb begins to learn."""
+    brows: float = 1.0
+    """How far the face reaches over the brows, in units of DeepFaceLab's mask."""
+    even_turns: bool = False
+    """Whether turned faces are drawn as often as those seen from the front."""
+    max_frames: int = 4000
+    """Most frames of each person; more are thinned out evenly."""
+    judged: Literal["auto", "always", "never"] = "auto"
+    """Whether a patch discriminator sharpens the source late in training; auto where the time is
+    worth it."""
+    minutes: float | None = 30.0
+    """Wall-clock budget of the training loop."""
+    steps: int | None = None
+    """Step budget instead of minutes; repeatable to the bit."""
+    seed: int = 0
+    """Of all randomness."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+    def __post_init__(self) -> None:
+        if self.arch not in ARCHS:
+            raise ConfigError(f"arch is {self.arch!r}{nearest(self.arch, ARCHS)}")
+        if set(self.options) - set(OPTIONS):
+            raise ConfigError(f"options is {self.options!r}, expected any of the letters {OPTIONS}")
+        if self.face_type not in EXTENTS:
+            raise ConfigError(f"face_type is {self.face_type!r}{nearest(self.face_type, EXTENTS)}")
+        if min(self.batch, self.max_frames) < 1:
+            raise ConfigError(
+                f"batch is {self.batch} and max_frames {self.max_frames}, expected 1 or more"
+            )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network's size and widths."""
+
+    size: int
+    width: int
+    inter: int
+
+
+_TIMES: tuple[tuple[float, Shape], ...] = (
+    (0, Shape(96, 24, 96)),
+    (30, Shape(128, 32, 128)),
+    (240, Shape(128, 48, 192)),
+    (1200, Shape(192, 64, 256)),
+    (6000, Shape(256, 80, 320)),
+)
+"""Networks by the core minutes from which on they are worth their time: a wider one is drawn when
+the narrower has reached its plateau (docs/methods/swap.md has the measurements)."""
+_COMB_SIZES = (64, 128, 256, 512, 1024)
+_COMB_WIDER = 4
+"""Widths of a comb and of the original in units of df's."""
+_ORIGINAL_WIDER = 2
+_ORIGINAL_INTER = 4
+JUDGED_FROM = 60.0
+"""Core minutes from which on a patch discriminator is worth its time."""
+
+
+def core_minutes(minutes: float | None, cores: int, accelerated: bool) -> float:
+    """Return how much work a budget stands for; a step budget counts as half an hour of two."""
+    return (60.0 if minutes is None else minutes * cores) * (ACCELERATED if accelerated else 1.0)
+
+
+def resolved(config: SwapTraining, work: float) -> SwapTraining:
+    """Fill in what the settings leave to the time.
+
+    Args:
+        config: settings.
+        work: core minutes, from `core_minutes`.
+    """
+    shape = next(shape for least, shape in reversed(_TIMES) if work >= least)
+    size, width, inter = config.size or shape.size, config.width, config.inter
+    if config.arch == "comb":
+        size = config.size or max(s for s in _COMB_SIZES if s <= shape.size or s == 64)
+        width = width or shape.width * _COMB_WIDER
+    elif config.arch == "original":
+        width, inter = (
+            width or shape.width * _ORIGINAL_WIDER,
+            inter or shape.inter * _ORIGINAL_INTER,
+        )
+    judged = config.judged == "always" or (config.judged == "auto" and work >= JUDGED_FROM)
+    width = width or shape.width
+    return replace(
+        config,
+        size=size,
+        width=width,
+        inter=inter or shape.inter,
+        mask=config.mask or max(2, width // 3 // 2 * 2),
+        judged="always" if judged else "never",
+        loss=config.loss if judged else replace(config.loss, adversarial=0.0),
+    )
+
+
+def network_of(config: SwapTraining, people: int = 2) -> Network:
+    """Build the network of resolved settings.
+
+    Raises:
+        ConfigError: more than two people for another network than a comb, or a size or width that
+            the network does not have.
+    """
+    size, width, inter, mask = (config.size, config.width, config.inter, config.mask)
+    if size is None or width is None or inter is None or mask is None:
+        raise ConfigError("the network's size and widths are open; resolve the settings first")
+    if config.arch == "comb":
+        return Comb(CombConfig(size, people, width))
+    if people != 2:
+        raise ConfigError(
+            f"{people} people were given to {config.arch}, which knows a source and a target; "
+            "expected two, or --arch comb"
+        )
+    if config.arch == "original":
+        return Original(OriginalConfig(size, width, inter, mask))
+    letters = config.options
+    return Autoencoder(
+        AutoencoderConfig(
+            layout=config.arch,
+            size=size,
+            normalized="u" in letters,
+            doubled="d" in letters,
+            deep="t" in letters,
+            cosine="c" in letters,
+            inter=inter,
+            encoder=width,
+            decoder=width,
+            mask=mask,
+        )
+    )
