@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,10 +23,19 @@ class Swapped:
 
     swapper: Swapper
     target: SwapTarget
-    ranges: FinishRanges
-    facts: ClipFacts
+    config: FinishConfig
     occlusion: Occlusion | None = None
     """What finds things in front of the face; None where nobody asked or nothing is known."""
+
+    @cached_property
+    def ranges(self) -> FinishRanges:
+        """Which settings hold in which frame."""
+        return FinishRanges.of(self.config, seconds_of(Timeline.of(self.target.shot.clip)))
+
+    @cached_property
+    def facts(self) -> ClipFacts:
+        """How the target's face moves."""
+        return ClipFacts.of(self.target)
 
     def condition(self, window: Window, frames: torch.Tensor) -> TargetView:
         """Cut out the target's face and tell what it does."""
@@ -95,9 +105,9 @@ def swapped(swapper: Swapper, plan: Plan) -> Swapped:
     """
     seconds = seconds_of(plan.timeline)
     target = SwapTarget.of(plan.shot, seconds)
-    ranges = FinishRanges.of(plan.finish or FinishConfig(), seconds)
-    occlusion = occlusion_of(target) if ranges.any("occluders") else None
-    return Swapped(swapper, target, ranges, ClipFacts.of(target), occlusion)
+    config = plan.finish or FinishConfig()
+    wanted = FinishRanges.of(config, seconds).any("occluders")
+    return Swapped(swapper, target, config, occlusion_of(target) if wanted else None)
 
 
 def check_finish(config: FinishConfig, shot: Shot, timeline: Timeline) -> tuple[str, ...]:
