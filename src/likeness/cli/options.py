@@ -75,12 +75,28 @@ def table(name: str, options: Options) -> Mapping[str, Any]:
     Raises:
         ConfigError: the file holds a table that no command knows.
     """
-    tables = read_toml(options.config) if options.config else {}
+    tables = _with_ranges(read_toml(options.config), options.config) if options.config else {}
     for found, content in tables.items():
         if found not in TABLES or not isinstance(content, dict):
             raise ConfigError(f"{options.config} holds the table {found!r}{nearest(found, TABLES)}")
     chosen: Mapping[str, Any] = tables.get(name, {})
     return chosen
+
+
+def _with_ranges(tables: Mapping[str, Any], where: Path) -> Mapping[str, Any]:
+    """Move [[range]] tables, settings of a finish for ranges of frames, into the finish's own."""
+    if "range" not in tables:
+        return tables
+    ranges, finish = tables["range"], tables.get("finish", {})
+    if not isinstance(ranges, list) or not all(isinstance(one, dict) for one in ranges):
+        raise ConfigError(
+            f"{where} holds range as {type(ranges).__name__}; expected tables that begin with "
+            "[[range]], each with frames and what holds there"
+        )
+    if not isinstance(finish, dict) or "ranges" in finish:
+        raise ConfigError(f"{where} holds ranges twice; expected [[range]] tables alone")
+    others = {name: content for name, content in tables.items() if name != "range"}
+    return {**others, "finish": {**finish, "ranges": ranges}}
 
 
 def analysis(options: Options) -> AnalyzeConfig:

@@ -11,14 +11,18 @@ Where nothing differs, nothing changes, bit for bit.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
-from likeness.composite.filters import averaged, doubled, halved
+from likeness.composite.filters import averaged, doubled, halved, ramp, shrunk, spread
 from likeness.composite.loops import add_band, difference, raised
 from likeness.types import Floats
 
 _LEAST = 6
 """Side in pixels of the smallest band."""
+_BESIDE = 0.06
+"""Width of the border beside a face in which broad bands may change the picture, in sides of the
+crop."""
 _GAIN = (0.5, 2.0)
 """Least and greatest change of local contrast."""
 _CLOSE = 0.05
@@ -64,17 +68,19 @@ def blend_bands(
 
 
 def reach(alpha: Floats, bands: int) -> Floats:
-    """Return (h,w), one wherever `blend_bands` may have changed anything, else zero."""
+    """Return (h,w) in [0,1]: one where a face lies, falling to zero where bands have run out.
+
+    Broad bands change the picture beside the face, too, ever less; a border of `_BESIDE` takes the
+    rest of it to nothing.
+    """
+    side = max(alpha.shape)
     # Each halving spreads two pixels of its level both ways, and coming back as many again.
-    spread = 4 * 2 ** (bands - 1) + 1
-    h, w = alpha.shape
-    rows, columns = np.flatnonzero(alpha.max(1) > 0), np.flatnonzero(alpha.max(0) > 0)
-    answer = np.zeros((h, w), np.float32)
-    if len(rows):
-        top, bottom = max(0, rows[0] - spread), min(h, rows[-1] + 1 + spread)
-        left, right = max(0, columns[0] - spread), min(w, columns[-1] + 1 + spread)
-        answer[top:bottom, left:right] = 1
-    return answer
+    width = min(_BESIDE * side, 4 * 2 ** (bands - 1) + 1)
+    small = (-(-alpha.shape[0] // 2), -(-alpha.shape[1] // 2))
+    away = cv2.distanceTransform(
+        (shrunk(alpha, small) <= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5
+    )
+    return spread(ramp(1 - np.maximum(2 * away - 2, 0) / width), (alpha.shape[0], alpha.shape[1]))
 
 
 def _contrast(under: Floats, over: Floats, alpha: Floats, bands: int) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from likeness.composite.finish import FinishRanges, FrameFacts, finish, hidden, 
 from likeness.composite.finish_settings import FinishConfig, fade_warnings
 from likeness.methods.swap.facts import ClipFacts, turned_away
 from likeness.methods.swap.occlusion import Occlusion, occlusion_of
+from likeness.methods.swap.user_mask import UserMask
 from likeness.methods.swap.view import SwapFace, Swapper, SwapTarget, TargetView
 from likeness.plan.plan import Plan
 from likeness.types import Floats, Layer, Shot, Timeline, Window
@@ -22,10 +24,21 @@ class Swapped:
 
     swapper: Swapper
     target: SwapTarget
-    ranges: FinishRanges
-    facts: ClipFacts
+    config: FinishConfig
     occlusion: Occlusion | None = None
     """What finds things in front of the face; None where nobody asked or nothing is known."""
+    mask: UserMask | None = None
+    """Where the user lets the face lie."""
+
+    @cached_property
+    def ranges(self) -> FinishRanges:
+        """Which settings hold in which frame."""
+        return FinishRanges.of(self.config, seconds_of(Timeline.of(self.target.shot.clip)))
+
+    @cached_property
+    def facts(self) -> ClipFacts:
+        """How the target's face moves."""
+        return ClipFacts.of(self.target)
 
     def condition(self, window: Window, frames: torch.Tensor) -> TargetView:
         """Cut out the target's face and tell what it does."""
@@ -63,13 +76,15 @@ class Swapped:
 
     def _drawn(self, told: TargetView) -> tuple[SwapFace, FrameFacts]:
         facts = self.facts.told(told)
-        if self.occlusion is None:
-            return self.swapper.draw(told), facts
-        visible = self.occlusion.visible(told)
-        for run, config in self.ranges.runs(told.window):
-            if not config.occluders:
-                visible[run] = 1
-        return self.swapper.draw(told), replace(facts, visible=visible)
+        if self.mask is not None:
+            facts = replace(facts, allowed=self.mask.allowed(told))
+        if self.occlusion is not None:
+            visible = self.occlusion.visible(told)
+            for run, config in self.ranges.runs(told.window):
+                if not config.occluders:
+                    visible[run] = 1
+            facts = replace(facts, visible=visible)
+        return self.swapper.draw(told), facts
 
     def _missed(self, told: TargetView, face: SwapFace) -> Layer:
         """Do what `on_miss` says where the target's face was not seen."""
@@ -91,13 +106,21 @@ def swapped(swapper: Swapper, plan: Plan) -> Swapped:
     """Fill the pipeline's slots with a swapper, for the person that a plan changes.
 
     Raises:
-        ConfigError: a range of frames of the plan's finish lies outside the clip.
+        ConfigError: a range of frames of the plan's finish lies outside the clip, or its mask is of
+            another size or length.
+        MediaError: the mask or the clip cannot be read.
     """
     seconds = seconds_of(plan.timeline)
     target = SwapTarget.of(plan.shot, seconds)
-    ranges = FinishRanges.of(plan.finish or FinishConfig(), seconds)
-    occlusion = occlusion_of(target) if ranges.any("occluders") else None
-    return Swapped(swapper, target, ranges, ClipFacts.of(target), occlusion)
+    config = plan.finish or FinishConfig()
+    wanted = FinishRanges.of(config, seconds).any("occluders")
+    return Swapped(
+        swapper,
+        target,
+        config,
+        occlusion_of(target) if wanted else None,
+        UserMask.of(config.mask_file, plan.shot.clip) if config.mask_file else None,
+    )
 
 
 def check_finish(config: FinishConfig, shot: Shot, timeline: Timeline) -> tuple[str, ...]:
@@ -112,9 +135,13 @@ def check_finish(config: FinishConfig, shot: Shot, timeline: Timeline) -> tuple[
         What a person should know of it, in words.
 
     Raises:
-        ConfigError: a range of frames lies outside the clip.
+        ConfigError: a range of frames lies outside the clip, or the mask is of another size or
+            length.
+        MediaError: the mask cannot be read.
     """
     seconds = seconds_of(timeline)
+    if config.mask_file is not None:
+        UserMask.of(config.mask_file, shot.clip)
     target = SwapTarget.of(shot, seconds)
     degrees = np.where(target.observed, turned_away(shot.params)[target.rows], 0)
     return fade_warnings(FinishRanges.of(config, seconds), degrees)
