@@ -15,9 +15,12 @@ from likeness.methods.protocol import Recipe
 from likeness.methods.rewrite.adapt import adapt_face2face, adapt_obama
 from likeness.methods.rewrite.face2face import Face2FaceConfig, make_face2face, open_face2face
 from likeness.methods.rewrite.obama import ObamaConfig, make_obama, open_obama
+from likeness.methods.swap.library import LibraryConfig, open_library
+from likeness.methods.swap.mesh import MeshConfig, open_mesh
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
 from likeness.methods.swap.portrait import open_portrait_swap
 from likeness.methods.swap.published import PublishedConfig, open_published
+from likeness.methods.swap.warp import WarpConfig, open_warp
 from likeness.types import Bundle
 
 METHODS: Mapping[str, Recipe] = {
@@ -115,6 +118,30 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+    ),
+    "swap.warp": Recipe(
+        about="photos of the source on a mesh of landmarks, frame by frame",
+        action="swap",
+        roles=("source", "target"),
+        settings=WarpConfig(),
+        parts=(),
+        open=open_warp,
+    ),
+    "swap.mesh": Recipe(
+        about="the source's fitted shape and unrolled skin, rendered in the target's light",
+        action="swap",
+        roles=("source", "target"),
+        settings=MeshConfig(),
+        parts=(),
+        open=open_mesh,
+    ),
+    "swap.library": Recipe(
+        about="from a folder of faces the one nearest in pose, light and seam, relit",
+        action="swap",
+        roles=("source", "target"),
+        settings=LibraryConfig(),
+        parts=(),
+        open=open_library,
     ),
 }
 """Every method by the name that bundles carry."""
