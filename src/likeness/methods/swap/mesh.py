@@ -35,7 +35,7 @@ from likeness.plan.plan import Plan
 from likeness.store import load_face_model
 from likeness.types import Bundle, FaceParams, Floats, Shot
 
-_KNOWN = 0.05
+_KNOWN = 0.3
 """Trust in the photos from which on skin is shown wholly."""
 _STEADY = 4.0
 """Frames (deviation of a Gaussian) over which the source's place in the target is smoothed."""

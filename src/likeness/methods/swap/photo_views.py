@@ -38,6 +38,8 @@ _SLACK = 6.0
 """Millimetres that skin may lie behind other skin and still be seen: the fit is no scan."""
 _SEEN = (0.12, 0.45)
 """Cosines between skin and line of sight from which on a photo begins to show it, and does."""
+_SLANTED = 0.25
+"""Cosine up to which lips, lids and nostrils may turn away and still be seen."""
 _TURN = np.radians(9.0)
 """Difference of yaw or pitch that makes a photo fit less by a factor of e."""
 _GESTURE = 0.35
@@ -209,9 +211,10 @@ def _trust(face: SeenFace, surface: FaceSurface, size: tuple[int, ...]) -> Float
     low, high = _SEEN
     trust = np.clip((face.facing - low) / (high - low), 0, 1)
     turned = trust[surface.model.regions["cheeks"]].mean()
+    slanted = np.clip((_SLANTED - face.normals[:, 2]) / _SLANTED, 0, 1)
     for name in ("mouth", "nose", "eyes"):
         region = surface.model.regions[name]
-        trust[region] = np.maximum(trust[region], min(1.0, float(turned)))
+        trust[region] = np.maximum(trust[region], slanted[region] * min(1.0, float(turned)))
     count = len(trust)
     corners = np.concatenate([face.places[:count], face.depth[:count, None]], 1)
     seen = visible_vertices(corners, surface.model.triangles, (size[0], size[1]), slack=_SLACK)
