@@ -17,9 +17,12 @@ from likeness.methods.rewrite.face2face import Face2FaceConfig, make_face2face, 
 from likeness.methods.rewrite.obama import ObamaConfig, make_obama, open_obama
 from likeness.methods.swap.autoencoder.method import open_one_to_one
 from likeness.methods.swap.autoencoder.settings import SwapTraining
+from likeness.methods.swap.library import LibraryConfig, open_library
+from likeness.methods.swap.mesh import MeshConfig, open_mesh
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
 from likeness.methods.swap.portrait import open_portrait_swap
 from likeness.methods.swap.published import PublishedConfig, open_published
+from likeness.methods.swap.warp import WarpConfig, open_warp
 from likeness.types import Bundle
 
 METHODS: Mapping[str, Recipe] = {
@@ -31,7 +34,6 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_fast,
         train=train_fast,
-    ),
     "reenact.paper": Recipe(
         about="the space-time network of Deep Video Portraits",
         action="reenact",
@@ -40,7 +42,6 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_spacetime,
         train=train_spacetime,
-    ),
     "reenact.pix2pix": Recipe(
         about="the paper's network on single frames, unrefined",
         action="reenact",
@@ -49,7 +50,6 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_spacetime,
         train=train_spacetime,
-    ),
     "reenact.face2face": Recipe(
         about="expression alone, rendered into the target's own frames",
         action="reenact",
@@ -165,6 +165,30 @@ METHODS: Mapping[str, Recipe] = {
         settings=None,
         parts=("generator",),
         open=open_one_to_one,
+    ),
+    "swap.warp": Recipe(
+        about="photos of the source on a mesh of landmarks, frame by frame",
+        action="swap",
+        roles=("source", "target"),
+        settings=WarpConfig(),
+        parts=(),
+        open=open_warp,
+    ),
+    "swap.mesh": Recipe(
+        about="the source's fitted shape and unrolled skin, rendered in the target's light",
+        action="swap",
+        roles=("source", "target"),
+        settings=MeshConfig(),
+        parts=(),
+        open=open_mesh,
+    ),
+    "swap.library": Recipe(
+        about="from a folder of faces the one nearest in pose, light and seam, relit",
+        action="swap",
+        roles=("source", "target"),
+        settings=LibraryConfig(),
+        parts=(),
+        open=open_library,
     ),
 }
 """Every method by the name that bundles carry."""

@@ -33,7 +33,7 @@ from likeness.methods.swap.appearance import SIDE, Appearance, SeenFace, appeara
 from likeness.methods.swap.view import SwapTarget, TargetView
 from likeness.store import load_face_model
 from likeness.track.matte import guided_filter
-from likeness.types import Floats, Window
+from likeness.types import Bools, Floats, Window
 
 _LEAST, _MOST = -0.9, 5.0
 """Evidence of one pixel: agreement says little, disagreement much."""
@@ -53,6 +53,9 @@ _REACH = (0.05, 0.035, 0.02)
 """How far they see, in units of the crop's side."""
 _ENOUGH = 9.0
 """Evidence that a spot needs in all, for each percent of the crop's side."""
+_WITHIN = 0.05
+"""Share of the face that a spot covers which is believed although it does not reach the rim: what
+is held before a face comes from outside, teeth and folds don't."""
 _KEPT = 64
 """Frames whose evidence is held."""
 _HALVED = 192
@@ -209,7 +212,7 @@ def visible_in(now: Evidence, told: Floats, size: tuple[int, int]) -> Floats:
         share = np.asarray(cv2.blur(inside, (2 * radius + 1,) * 2), np.float32)
         wish = field_ + pull * 2 * (near / np.maximum(share, 0.2) - 0.5)
     covered = inside / (1 + np.exp(-wish))
-    covered = _supported(covered.astype(np.float32), now.ratio + told, side)
+    covered = _supported(covered.astype(np.float32), now.ratio + told, now.seen.inside)
     if not covered.any():
         return np.ones(size, np.float32)
     whole = cv2.resize(covered, (size[1], size[0]))
@@ -217,8 +220,9 @@ def visible_in(now: Evidence, told: Floats, size: tuple[int, int]) -> Floats:
     return np.asarray(1 - np.clip((whole - 0.25) / 0.4, 0, 1), np.float32)
 
 
-def _supported(covered: Floats, evidence: Floats, side: int) -> Floats:
-    """Leave out spots that little speaks for."""
+def _supported(covered: Floats, evidence: Floats, inside: Bools) -> Floats:
+    """Leave out spots that little speaks for, and small ones that begin within the face."""
+    side = max(covered.shape)
     spots = (covered > 0.4).astype(np.uint8)
     count, labels = cv2.connectedComponents(spots)
     if count < 2:
@@ -227,6 +231,10 @@ def _supported(covered: Floats, evidence: Floats, side: int) -> Floats:
     total = np.bincount(labels.ravel(), speaking.ravel(), count)
     area = np.bincount(labels.ravel(), minlength=count)
     kept = (total > _ENOUGH * side / 100) & (total > 0.7 * area)
+    reach = 2 * max(1, round(1.5 * _RIM * side)) + 1
+    rim = inside & (cv2.erode(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)) == 0)
+    touching = np.bincount(labels[rim], minlength=count) > 0
+    kept &= touching | (area > _WITHIN * max(int(inside.sum()), 1))
     kept[0] = False
     grown = cv2.dilate(kept[labels].astype(np.uint8), np.ones((5, 5), np.uint8))
     return np.asarray(covered * grown, np.float32)
