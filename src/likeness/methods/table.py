@@ -34,6 +34,7 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_fast,
         train=train_fast,
+    ),
     "reenact.paper": Recipe(
         about="the space-time network of Deep Video Portraits",
         action="reenact",
@@ -42,6 +43,7 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_spacetime,
         train=train_spacetime,
+    ),
     "reenact.pix2pix": Recipe(
         about="the paper's network on single frames, unrefined",
         action="reenact",
@@ -50,6 +52,7 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_spacetime,
         train=train_spacetime,
+    ),
     "reenact.face2face": Recipe(
         about="expression alone, rendered into the target's own frames",
         action="reenact",
