@@ -108,7 +108,7 @@ class PhotoSwapper:
         colors, share = paint_person(animation.layers, maps, wrinkles)
         colors = np.clip(colors / np.maximum(share, 1e-3), 0, 1)
         gain, edge = self._relighting(k, row, view.params, n, shown)
-        skin = skin_likeness(colors, laid[0], edge, animation.model)
+        skin = skin_likeness(colors, laid[0], animation.model, edge)
         colors, skin = without_brows(colors, skin, target, animation.model)
         covered = (shown.kinds >= 0) * share[..., 0] * skin
         return np.clip(colors * gain, 0, 1).transpose(2, 0, 1), np.asarray(covered, np.float32)

@@ -113,7 +113,7 @@ class PortraitSwapper:
         x, y = (np.ascontiguousarray(values[..., axis]) - np.float32(0.5) for axis in (0, 1))
         found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         rgb = np.asarray(np.clip(found, 0, 1), np.float32)
-        skin = skin_likeness(rgb, placed, values[..., 5], model)
+        skin = skin_likeness(rgb, placed, model, values[..., 5])
         rgb, skin = without_brows(rgb, skin, target, model)
         alpha = (ids >= 0) * skin
         rgb = np.clip(rgb * values[..., 2:5], 0, 1)

@@ -23,14 +23,17 @@ _BROW = 0.045
 """How far around brows skin is made up where the source has hair, in face widths."""
 
 
-def skin_likeness(picture: Floats, places: Floats, edge: Floats, model: FaceModel) -> Floats:
+def skin_likeness(
+    picture: Floats, places: Floats, model: FaceModel, edge: Floats | None = None
+) -> Floats:
     """Tell where a drawn face shows skin rather than hair above the brows or background beside it.
 
     Args:
         picture: (h,w,3) RGB in [0,1].
         places: (V,2) of the face model's vertices in it.
-        edge: (h,w) in [0,1]: how much each pixel belongs to the face's outline.
         model: names the regions.
+        edge: (h,w) in [0,1]: how much each pixel belongs to the face's outline, beside which there
+            may be background; None where there is none.
 
     Returns:
         (h,w) in [0,1]; 1 where the face is certain.
@@ -47,6 +50,8 @@ def skin_likeness(picture: Floats, places: Floats, edge: Floats, model: FaceMode
     level = float(np.percentile(luma[row[chosen], column[chosen]], 60))
     likely = _between(luma / max(level, 1e-3), *_DARKER)
     answer = 1 - _above_brows(places, model, (height, width)) * (1 - likely)
+    if edge is None:
+        return np.asarray(answer, np.float32)
     tint = smooth[..., :2] / np.maximum(smooth.sum(-1, keepdims=True), 0.05)
     cheeks = model.regions["cheeks"]
     own = np.median(tint[row[cheeks], column[cheeks]], 0)
