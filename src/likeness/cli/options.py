@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COMMON = Group("Options of every command", sort_key=9)
 TABLES = (
-    *("track", "fit", "train", "transfer", "edits", "speech", "animate"),
+    *("track", "fit", "train", "transfer", "edits", "speech", "animate", "edit"),
     *("encode", "demo", "bench"),
 )
 """Tables that a settings file may hold; a command reads those that concern it."""
