@@ -17,10 +17,10 @@ import torch
 
 from likeness import config as settings
 from likeness.errors import BundleError, ConfigError
-from likeness.methods.edit.surface_age import Age
-from likeness.methods.edit.surface_direction import Direction
+from likeness.methods.edit.surface_directions import DIRECTIONS, Direction, Material
 from likeness.methods.edit.surface_face import EditedFace
 from likeness.methods.edit.surface_view import FrameView
+from likeness.methods.edit.surface_warp import backward_flow, warped
 from likeness.plan.plan import Plan
 from likeness.store import load_face_model
 from likeness.types import Bundle, Crop, Floats, Ints, Layer, Shot, Window
@@ -38,12 +38,6 @@ class SurfaceConfig:
     """Of the small departures that make no two lines and spots alike."""
 
 
-DIRECTIONS: Mapping[str, str] = {
-    "age": "older above 0, younger below",
-}
-"""What the engine can do, by name."""
-
-
 @dataclass(frozen=True, eq=False)
 class SurfaceChange:
     """What happens to N crops."""
@@ -51,8 +45,10 @@ class SurfaceChange:
     pixels: torch.Tensor
     """(N,3,h,w) RGB in [0,1]: the frames' own."""
     crop: Crop
-    gain: torch.Tensor
-    """(N,3,h,w) logarithm of the factor on each pixel."""
+    gains: tuple[Floats | None, ...]
+    """N times (h,w,3): logarithm of the factor on each pixel; None where it is zero."""
+    flows: tuple[Floats | None, ...]
+    """N times (h,w,2): where each pixel then comes from, as a way in pixels; None for none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,27 +72,49 @@ class SurfaceEdit:
             x, y = (-to[:, 2]).astype(int).tolist()
             cut.append(frame[:, y : y + height, x : x + width])
         pixels = torch.stack(cut)
-        gains = [self._gain(*one) for one in zip(window, rows.tolist(), pixels, strict=True)]
-        return SurfaceChange(pixels, crop, torch.stack(gains))
+        found = [self._change(*one) for one in zip(window, rows.tolist(), pixels, strict=True)]
+        gains, flows = zip(*found, strict=True)
+        return SurfaceChange(pixels, crop, gains, flows)
 
     def synthesize(self, told: SurfaceChange) -> Layer:
-        """Multiply the frames' own pixels."""
-        changed = (told.gain.abs() > _LEAST).any(1, keepdim=True)
-        rgb = (told.pixels * told.gain.exp()).clamp(0, 1)
-        return Layer(told.crop, rgb, changed.to(rgb))
+        """Multiply and move the frames' own pixels."""
+        drawn = []
+        for pixels, gain, flow in zip(told.pixels, told.gains, told.flows, strict=True):
+            if gain is None and flow is None:
+                drawn.append(pixels)
+                continue
+            picture = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+            if gain is not None:
+                picture = picture * np.exp(gain)
+            if flow is not None:
+                picture = warped(picture, flow)
+            clipped = np.clip(picture, 0, 1).transpose(2, 0, 1)
+            drawn.append(torch.from_numpy(np.ascontiguousarray(clipped)))
+        rgb = torch.stack(drawn)
+        return Layer(told.crop, rgb, (rgb != told.pixels).any(1, keepdim=True).to(rgb))
 
-    def _gain(self, index: int, row: int, pixels: torch.Tensor) -> torch.Tensor:
-        """(3,h,w) of one frame."""
+    def _change(
+        self, index: int, row: int, pixels: torch.Tensor
+    ) -> tuple[Floats | None, Floats | None]:
+        """Gain and flow of one frame."""
         active = {name: float(strength[index]) for name, strength in self.strengths.items()}
-        if not any(active.values()):
-            return torch.zeros_like(pixels)
+        active = {name: strength for name, strength in active.items() if strength}
+        if not active:
+            return None, None
         view = FrameView(self.face.pose(row), _drawn(pixels, self.face.size))
-        total = np.zeros((*self.face.size, 3), np.float32)
+        gain, moved = None, None
         for name, strength in active.items():
-            shade = self.directions[name].shade(view, strength) if strength else None
+            shade = self.directions[name].shade(view, strength)
             if shade is not None:
-                total += shade
-        return _enlarged(total, self.face.crop.size)
+                gain = shade if gain is None else gain + shade
+            way = self.directions[name].move(view, strength)
+            if way is not None:
+                moved = way if moved is None else moved + way
+        flow = None if moved is None else backward_flow(view.posed, moved)
+        size = self.face.crop.size
+        if gain is not None:
+            gain = _enlarged(np.where(np.abs(gain) < _LEAST, np.float32(0), gain), size)
+        return gain, None if flow is None else _enlarged(flow, size) / self.face.density
 
 
 def surface_bundle(
@@ -138,14 +156,14 @@ def open_surface(bundle: Bundle, plan: Plan, device: torch.device) -> SurfaceEdi
     face = EditedFace.of(plan.shot, load_face_model(plan.shot.params.model))
     frames = np.arange(len(plan)) if plan.shown is None else np.asarray(plan.shown)
     rows = (frames - plan.shot.track.start).clip(0, len(plan.shot.track) - 1)
-    directions = {name: _made(name, face, config) for name in plan.strengths}
+    unknown = [name for name in plan.strengths if name not in DIRECTIONS]
+    if unknown:
+        raise ConfigError(
+            f"there is no direction {unknown[0]!r}; expected one of {', '.join(DIRECTIONS)}"
+        )
+    material = Material.of(face, config.seed)
+    directions = {name: DIRECTIONS[name].make(material) for name in plan.strengths}
     return SurfaceEdit(face, rows, plan.strengths, directions)
-
-
-def _made(name: str, face: EditedFace, config: SurfaceConfig) -> Direction:
-    if name == "age":
-        return Age.of(face, config.seed)
-    raise ConfigError(f"there is no direction {name!r}; expected one of {', '.join(DIRECTIONS)}")
 
 
 def _drawn(pixels: torch.Tensor, size: tuple[int, int]) -> Floats:
@@ -158,9 +176,7 @@ def _drawn(pixels: torch.Tensor, size: tuple[int, int]) -> Floats:
     return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _enlarged(gain: Floats, size: tuple[int, int]) -> torch.Tensor:
+def _enlarged(maps: Floats, size: tuple[int, int]) -> Floats:
     import cv2
 
-    if gain.shape[:2] != size:
-        gain = np.asarray(cv2.resize(gain, size[::-1]), np.float32)
-    return torch.from_numpy(np.ascontiguousarray(gain.transpose(2, 0, 1)))
+    return maps if maps.shape[:2] == size else np.asarray(cv2.resize(maps, size[::-1]), np.float32)

@@ -83,6 +83,15 @@ class EditedFace:
         """(V,2) millimetres on the unrolled mean face: face, rings, iris centers."""
         return unrolled(self.mesh)
 
+    def center(self, row: int) -> tuple[float, float]:
+        """(x, y) of the frame's center in drawn pixels of the crop."""
+        height, width = self.shot.clip.size
+        shift = self.crop.crop_from_frame[row][:, 2]
+        return (
+            float(width / 2 + shift[0]) * self.density,
+            float(height / 2 + shift[1]) * self.density,
+        )
+
     def pose(self, row: int) -> PosedFace:
         """Put the mesh where the face is in one frame of the track."""
         corner = -self.crop.crop_from_frame[row][:, 2]

@@ -101,7 +101,7 @@ _SMILE_LINE: Path = (
     *((212, 3, -3), (212, 1, 2)),
 )
 _MOUTH_TO_JAW: Path = (
-    *((57, 6, 2), (43, -2, 0), (43, -4.5, 6), (204, -5, 0), (211, 2, -2), (211, 0, 3)),
+    *((57, 9, 4), (43, -1.5, 1), (43, -3.5, 7), (204, -7, 2), (211, -2, -1), (211, -3, 5)),
 )
 
 FOLDS: tuple[Fold, ...] = (
@@ -152,8 +152,8 @@ FOLDS: tuple[Fold, ...] = (
     Fold("nasolabial", _SMILE_LINE, Profile(3.0, 0.5), 0.3),
     Fold("nasolabial", ((207, 6, -3), (207, 3, 4), (212, -6, 0)), Profile(1.3, 0.2)),
     # Mouth to jaw, with its hollow.
-    Fold("marionette", _MOUTH_TO_JAW, Profile(1.2, 0.42, -0.8, 4.5), 0.6),
-    Fold("marionette", _MOUTH_TO_JAW, Profile(3.2, 0.45), 0.3),
+    Fold("marionette", _MOUTH_TO_JAW, Profile(1.3, 0.36, -0.7, 5.0), 0.6),
+    Fold("marionette", _MOUTH_TO_JAW, Profile(3.6, 0.5), 0.3),
     # Upright lines over and under the lips, and the hollow over the chin.
     Fold("lips", ((165, 3, 3), (92, 9, 4), (40, 1, -1.5)), Profile(0.5, 0.15)),
     Fold("lips", ((167, -4, 3), (39, -1, -1.5)), Profile(0.5, 0.15)),

@@ -15,6 +15,26 @@ from likeness.types import Floats
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _DARKEST = 0.02
 """Least luma whose logarithm is taken: below it there is noise."""
+_AROUND = 0.09
+"""Deviation of the neighborhood that tells the skin's color, in face widths."""
+_DARKER, _LIGHTER, _TINTED = (0.35, 0.75), (0.45, 0.9), (0.22, 0.5)
+"""Departures of a color's logarithm from the skin around it that are skin still, and no more."""
+_EDGE = 0.004
+"""Softness of the edge of what lies before the skin, in face widths."""
+
+
+def _likeness(apart: Floats) -> Floats:
+    """(h,w) 1 for the colors of skin: departures (h,w,3) of logarithms from its own, 0 for others.
+    """
+    level = apart @ LUMA
+    tint = np.abs(apart - level[..., None]).max(2)
+    like = _falling(-level, *_DARKER) * _falling(level, *_LIGHTER) * _falling(tint, *_TINTED)
+    return np.asarray(like, np.float32)
+
+
+def _falling(values: Floats, low: float, high: float) -> Floats:
+    share = np.clip((high - values) / (high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +62,31 @@ class FrameView:
         """Width of the face in drawn pixels."""
         oval = self.posed.vertices[self.posed.face.model.regions["face_oval"], 0]
         return float(np.ptp(oval))
+
+    @cached_property
+    def bare(self) -> Floats:
+        """(h,w) 1 where the mesh's skin looks like the skin around it, 0 on what lies before it.
+
+        Strands, glasses and hands differ from the skin's local color, mostly by being darker. The
+        local color is a mean over skin alone, taken twice: what differs leaves it.
+        """
+        import cv2
+
+        shrunk = (max(1, self.luma.shape[1] // 2), max(1, self.luma.shape[0] // 2))
+        small = cv2.resize(self.pixels, shrunk, interpolation=cv2.INTER_AREA)
+        colors = np.log(np.maximum(small, _DARKEST))
+        mask = cv2.resize(self.posed.skin, shrunk, interpolation=cv2.INTER_AREA)
+        weight = mask
+        reach = max(_AROUND * self.width / 2, 1.0)
+        for _ in range(2):
+            summed = np.dstack([colors * weight[..., None], weight])
+            summed = cv2.GaussianBlur(summed, (0, 0), reach)
+            local = summed[..., :3] / np.maximum(summed[..., 3:], 1e-3)
+            weight = mask * _likeness(colors - local)
+        large = cv2.resize(local, self.luma.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        apart = np.log(np.maximum(self.pixels, _DARKEST)) - large
+        like = cv2.GaussianBlur(_likeness(apart), (0, 0), max(_EDGE * self.width, 0.5))
+        return np.asarray(self.posed.skin * like, np.float32)
 
     def fetch(self, texture: Floats) -> Floats:
         """Draw a texture of the unrolled face, (h,w) or (h,w,3); 0 off the face."""
