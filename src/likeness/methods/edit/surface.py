@@ -19,7 +19,7 @@ from likeness import config as settings
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.edit.surface_directions import DIRECTIONS, Direction, Material
 from likeness.methods.edit.surface_face import EditedFace
-from likeness.methods.edit.surface_view import FrameView
+from likeness.methods.edit.surface_view import FrameView, drawn
 from likeness.methods.edit.surface_warp import backward_flow, warped
 from likeness.plan.plan import Plan
 from likeness.store import load_face_model
@@ -101,7 +101,7 @@ class SurfaceEdit:
         active = {name: strength for name, strength in active.items() if strength}
         if not active:
             return None, None
-        view = FrameView(self.face.pose(row), _drawn(pixels, self.face.size))
+        view = FrameView(self.face.pose(row), drawn(pixels, self.face.size))
         gain, moved = None, None
         for name, strength in active.items():
             shade = self.directions[name].shade(view, strength)
@@ -164,16 +164,6 @@ def open_surface(bundle: Bundle, plan: Plan, device: torch.device) -> SurfaceEdi
     material = Material.of(face, config.seed)
     directions = {name: DIRECTIONS[name].make(material) for name in plan.strengths}
     return SurfaceEdit(face, rows, plan.strengths, directions)
-
-
-def _drawn(pixels: torch.Tensor, size: tuple[int, int]) -> Floats:
-    """(h,w,3) at the drawn density of a crop (3,H,W)."""
-    import cv2
-
-    picture = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy(), np.float32)
-    if picture.shape[:2] == size:
-        return picture
-    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _enlarged(maps: Floats, size: tuple[int, int]) -> Floats:

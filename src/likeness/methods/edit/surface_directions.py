@@ -11,6 +11,7 @@ from likeness.methods.edit import surface_move as moves
 from likeness.methods.edit.surface_age import Age
 from likeness.methods.edit.surface_face import EditedFace
 from likeness.methods.edit.surface_folds import FoldTextures, fold_textures
+from likeness.methods.edit.surface_hair import Hair
 from likeness.methods.edit.surface_move import Expression, Shape, pulled
 from likeness.methods.edit.surface_skin import SkinTextures, skin_textures
 from likeness.methods.edit.surface_view import FrameView
@@ -51,6 +52,11 @@ class Material:
         """Where skin is."""
         return skin_textures(self.face.model, self.face.places, self.seed)
 
+    @cached_property
+    def hair(self) -> Hair | None:
+        """What is hair, read off a few frames of the clip."""
+        return Hair.of(self.face)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -73,7 +79,7 @@ def _expression(
 DIRECTIONS: Mapping[str, Row] = {
     "age": Row(
         "older above 0, younger below",
-        lambda material: Age.of(material.face, material.folds, material.skin),
+        lambda material: Age.of(material.face, material.folds, material.skin, material.hair),
     ),
     "smile": Row("smiling above 0, frowning below", _expression(moves.SMILE, moves.FROWN, 0.5)),
     "brows": Row(

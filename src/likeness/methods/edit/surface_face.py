@@ -24,7 +24,7 @@ from likeness.types import Crop, Floats, Ints, Shot
 _AXIS, _RADIUS = 20.0, 90.0
 """Millimetres: where the cylinder stands off which the mean face is unrolled, and how wide it is.
 """
-_REACH = (0.85, 0.75, 0.65)
+_REACH = (0.6, 0.42, 0.36)
 """How far a crop goes beyond the face, in face heights: above, beside, below. Hair and neck."""
 _STEP = 8
 """Pixels by which a crop's corner moves."""
@@ -159,6 +159,12 @@ class PosedFace:
         kinds = self.coverage.kinds
         inside = (kinds >= 0) & (kinds != RING) & (kinds != MOUTH) & (kinds != EYE)
         return self._enlarged(inside.astype(np.float32))
+
+    @cached_property
+    def inside(self) -> Floats:
+        """(h,w) 1 within the face's outline, eyes and mouth included."""
+        kinds = self.coverage.kinds
+        return self._enlarged(((kinds >= 0) & (kinds != RING)).astype(np.float32))
 
     @cached_property
     def slope_light(self) -> Floats:

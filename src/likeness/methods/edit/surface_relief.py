@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from likeness.methods.edit.surface_view import FrameView
+from likeness.methods.edit.surface_view import FrameView, blurred
 from likeness.types import Floats
 
 MOST = 0.5
@@ -41,6 +41,6 @@ def relief(view: FrameView, heights: Floats) -> Floats:
     slopes = -(across * light[..., 0] + along * (light[..., 1] - _SKY)) * posed.facing
     inside = np.zeros_like(height)
     for reach, share in _HOLLOWS:
-        hollow = cv2.GaussianBlur(height, (0, 0), reach * posed.scale) - height
+        hollow = blurred(height, reach * posed.scale) - height
         inside += share * (_RIDGE * np.maximum(-hollow, 0) - np.maximum(hollow, 0))
     return np.asarray(np.clip(slopes, -MOST, MOST) + inside, np.float32)

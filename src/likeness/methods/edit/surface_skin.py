@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from likeness.face3d.model import FaceModel
 from likeness.methods.edit.surface_folds import SIZE, TEXELS, texels
+from likeness.methods.edit.surface_view import blurred
 from likeness.types import Floats
 
 BANDS = (0.006, 0.014, 0.030, 0.060)
@@ -75,13 +76,11 @@ def banded(luma: Floats, width: float, gains: tuple[float, ...]) -> Floats:
     Returns:
         (h,w) what to add to the logarithm.
     """
-    import cv2
-
     change = np.zeros_like(luma)
     finer = luma
     for sigma, gain in zip(BANDS, gains, strict=True):
         pixels = max(sigma * width, 0.3)
-        coarser = np.asarray(cv2.GaussianBlur(luma, (0, 0), pixels), np.float32)
+        coarser = blurred(luma, pixels)
         change += np.float32(gain - 1) * (finer - coarser)
         finer = coarser
     return change

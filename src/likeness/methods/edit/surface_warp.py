@@ -53,7 +53,7 @@ def backward_flow(posed: PosedFace, moved: Floats) -> Floats | None:
     vertices[:, :2] += ways
     flow = -posed.carry(ways, posed.cover(vertices))
     flow = np.asarray(cv2.GaussianBlur(flow, (0, 0), max(_SOFT * posed.scale, 0.6)), np.float32)
-    flow[np.abs(flow).max(2) < _LEAST] = 0
+    flow[(np.abs(flow[..., 0]) < _LEAST) & (np.abs(flow[..., 1]) < _LEAST)] = 0
     return flow
 
 
