@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from likeness.decode import open_clip
+from likeness.evaluate import edit as edits
 from likeness.evaluate import pair as pairs
 from likeness.evaluate import self_reenactment
 from likeness.evaluate.evaluation import Evaluation
 from likeness.evaluate.page import pair_manifest, self_manifest, write_page, write_sheet
 from likeness.methods.portrait.model import CPU
+from likeness.metrics.edit import EditReport
 from likeness.metrics.pair import PairReport
 from likeness.metrics.self_reenactment import SelfReport
 from likeness.provenance.consent import Consent
@@ -92,6 +94,20 @@ def evaluate_pair(
             manifest = pair_manifest(path, result, real)
             _write(evaluation, path, path is sheet, real, manifest)
     return evaluation.report
+
+
+def evaluate_edit(result: Path, original: Path, progress: Progress = silent) -> EditReport:
+    """Tell what an edit changed in a clip, and whether it is steady.
+
+    Args:
+        result: the edited video.
+        original: the clip that it was made from.
+        progress: called as ("evaluate", done, total).
+
+    Raises:
+        MediaError: a video cannot be read, or they show pictures of different shape.
+    """
+    return edits.evaluate_edit(result, original, progress)
 
 
 def _write(

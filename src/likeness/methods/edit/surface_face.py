@@ -31,6 +31,8 @@ _STEP = 8
 _MOST = 360.0
 """Height of a face in pixels above which edits are drawn at half the frame's density, and so on."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_FOLD_SPREAD = 2.0
+"""Frames over which weights of expression are smoothed."""
 _LIGHT_SPREAD = 6.0
 """Frames over which the fitted light is smoothed: lamps change slowly, and its fit trembles."""
 
@@ -51,6 +53,8 @@ class EditedFace:
     """Drawn pixels per frame pixel: 1, 1/2, 1/4, ..."""
     light: Floats
     """(T,9,3) the fitted light, smoothed over time."""
+    expression: Floats
+    """(T,E) the fitted weights, smoothed over time: folds deepen with them, and must not tremble."""
 
     @staticmethod
     def of(shot: Shot, model: FaceModel) -> EditedFace:
@@ -65,6 +69,10 @@ class EditedFace:
             _crop(boxes, height, shot.clip.size, round(1 / density)),
             density,
             np.asarray(light, np.float32),
+            np.asarray(
+                gaussian_filter1d(shot.params.expression, _FOLD_SPREAD, axis=0, mode="nearest"),
+                np.float32,
+            ),
         )
 
     @property

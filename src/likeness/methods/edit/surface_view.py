@@ -92,9 +92,9 @@ class FrameView:
     @cached_property
     def expression(self) -> Mapping[str, float]:
         """The fitted weights by name."""
-        params = self.posed.face.shot.params
-        values = params.expression[self.posed.row].tolist()
-        return dict(zip(params.expression_names, values, strict=True))
+        face = self.posed.face
+        values = face.expression[self.posed.row].tolist()
+        return dict(zip(face.shot.params.expression_names, values, strict=True))
 
     @cached_property
     def luma(self) -> Floats:
