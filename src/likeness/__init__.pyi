@@ -23,6 +23,7 @@ from likeness.fit.edit import Edit as Edit
 from likeness.fit.edit import EditConfig as EditConfig
 from likeness.fit.edit import parse_edit as parse_edit
 from likeness.fit.transfer import TransferConfig as TransferConfig
+from likeness.methods.edit.strength import parse_strength as parse_strength
 from likeness.methods.photo.animation import AnimateConfig as AnimateConfig
 from likeness.methods.photo.motion import MotionConfig as MotionConfig
 from likeness.methods.portrait.settings import ReenactTraining as ReenactTraining
@@ -35,6 +36,7 @@ from likeness.methods.rewrite.obama import ObamaConfig as ObamaConfig
 from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.swap.published import PublishedConfig as PublishedConfig
 from likeness.methods.table import METHODS as METHODS
+from likeness.metrics.edit import EditReport as EditReport
 from likeness.metrics.pair import PairReport as PairReport
 from likeness.metrics.self_reenactment import SelfReport as SelfReport
 from likeness.metrics.swap import SwapReport as SwapReport
@@ -67,6 +69,9 @@ from likeness.verbs.animate import animate as animate
 from likeness.verbs.dub import DubConfig as DubConfig
 from likeness.verbs.dub import dub as dub
 from likeness.verbs.dub_speech import DubReport as DubReport
+from likeness.verbs.edit import EditingConfig as EditingConfig
+from likeness.verbs.edit import edit as edit
+from likeness.verbs.evaluate import evaluate_edit as evaluate_edit
 from likeness.verbs.evaluate import evaluate_pair as evaluate_pair
 from likeness.verbs.evaluate import evaluate_self as evaluate_self
 from likeness.verbs.evaluate import evaluate_swap as evaluate_swap

@@ -17,6 +17,7 @@ from likeness.cli import (
     demo,
     doctor,
     dub,
+    edit,
     evaluate,
     export,
     models,
@@ -61,6 +62,7 @@ def build() -> App:
     app.command(animate.animate, help_epilogue=animate.EXAMPLE)
     app.command(dub.dub, help_epilogue=dub.EXAMPLE)
     app.command(swap.swap, help_epilogue=swap.EXAMPLE)
+    app.command(edit.edit, help_epilogue=edit.EXAMPLE)
     app.command(evaluate.app)
     app.command(verify.verify, help_epilogue=verify.EXAMPLE)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)

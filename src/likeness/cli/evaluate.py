@@ -141,3 +141,30 @@ def swap(
     with show_progress(options.progress) as progress:
         found = evaluate_swap(result, target, source, progress, face=face, sheet=sheet, page=report)
     return {**found.json(), **outputs}
+
+
+@app.command(
+    help_epilogue="Example: likeness evaluate edit older.mp4 anna.mp4 --json",
+)
+def edit(
+    result: Path,
+    original: Path,
+    /,
+    *,
+    options: LongOptions = LongOptions(),  # noqa: B008  # frozen
+) -> Mapping[str, Any]:
+    """Tell what an edit changed in a clip, and whether it is steady.
+
+    tl_id and tg_id are 1 where the edited person is as consistent as the original; flicker below 1
+    is less than the original's own; identity_original is a recognizer's distance.
+
+    Args:
+        result: The edited video.
+        original: The clip that it was made from.
+    """
+    from likeness.verbs.evaluate import evaluate_edit
+
+    if options.dry_run:
+        return {"plan": {"result": result, "original": original}}
+    with show_progress(options.progress) as progress:
+        return evaluate_edit(result, original, progress).json()

@@ -239,6 +239,12 @@ def apply_edits(
     return Edited(edited, _beyond(values, meant, names, target, seen or Seen()))
 
 
+def course(edit: Edit | Curve, seconds: Values, config: EditConfig | None = None) -> Values:
+    """Return (N,) what an edit makes of a value of zero; zero where it does not hold."""
+    wanted, weight = _course(edit, seconds, (config or EditConfig()).ease)
+    return np.asarray(wanted * weight, np.float64)
+
+
 def _beyond(
     values: Values, meant: NDArray[np.bool_], names: Sequence[str], target: FaceParams, seen: Seen
 ) -> tuple[str, ...]:

@@ -18,6 +18,11 @@ Role = Literal["target", "driver", "source"]
 """What a person has to do with an output: is changed, gives the motion, gives the identity."""
 
 
+def no_directions(bundle: Bundle) -> tuple[str, ...]:
+    """Name no direction: the method makes no semantic edits."""
+    return ()
+
+
 def as_asked(target: Target, asked: Request) -> Request:
     """Follow a request as it is."""
     return asked
@@ -43,6 +48,8 @@ class Recipe:
     """Learn from footage; None where there is nothing to learn."""
     adapt: Callable[[Target, Request], Request] = as_asked
     """Turn what is asked into what it can do, or refuse."""
+    directions: Callable[[Bundle], tuple[str, ...]] = no_directions
+    """Name the directions along which it can edit a clip."""
 
 
 Table = Mapping[str, Recipe]

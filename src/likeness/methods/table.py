@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from likeness.errors import BundleError
+from likeness.methods.edit.surface import SurfaceConfig, open_surface, surface_directions
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.method import open_photo
 from likeness.methods.portrait.fast import open_fast
@@ -192,6 +193,15 @@ METHODS: Mapping[str, Recipe] = {
         settings=LibraryConfig(),
         parts=(),
         open=open_library,
+    ),
+    "edit.surface": Recipe(
+        about="edits on the fitted surface, drawn into the clip's own pixels, without training",
+        action="edit",
+        roles=("target",),
+        settings=SurfaceConfig(),
+        parts=(),
+        open=open_surface,
+        directions=surface_directions,
     ),
 }
 """Every method by the name that bundles carry."""

@@ -16,7 +16,7 @@ from likeness.errors import ContractError
 from likeness.fit.transfer import Transfer
 from likeness.plan.performance import Performance, performance_of
 from likeness.provenance.manifest import Ingredient
-from likeness.types import Bools, Clip, FaceParams, Ints, Shot, Timeline, Window, check
+from likeness.types import Bools, Clip, FaceParams, Floats, Ints, Shot, Timeline, Window, check
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,8 @@ class Plan:
     """How a swapped face is laid into the frames."""
     driver: Shot | None = None
     """Who gives the motion, where a method looks at their frames."""
+    strengths: Mapping[str, Floats] = field(default_factory=dict)
+    """(M,) how strong each direction of a semantic edit is."""
     whole: bool = False
     """Whether every pixel is painted by a model."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +73,8 @@ class Plan:
         check((self.stream is None) == (self.shown is None), "a stream needs its frames")
         check(self.shown is None or len(self.shown) == count, "every frame shows one")
         check(self.stream is not None or self.canvas is not None, "nothing lies under the layers")
+        for name, strength in self.strengths.items():
+            check(len(strength) == count, f"{name} has {len(strength)} strengths, not {count}")
         for params in (self.params, self.underlay):
             check(params is None or len(params) == count, f"params are not of {count} frames")
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from likeness.decode import open_clip
+from likeness.evaluate import edit as edits
 from likeness.evaluate import pair as pairs
 from likeness.evaluate import self_reenactment
 from likeness.evaluate import swap as swaps
@@ -22,6 +23,7 @@ from likeness.evaluate.page import (
 )
 from likeness.evaluate.source import source_ingredient
 from likeness.methods.portrait.model import CPU
+from likeness.metrics.edit import EditReport
 from likeness.metrics.pair import PairReport
 from likeness.metrics.self_reenactment import SelfReport
 from likeness.metrics.swap import SwapReport
@@ -135,6 +137,20 @@ def evaluate_swap(
             manifest = swap_manifest(path, made, real, source_ingredient(source))
             _write(evaluation, path, path is sheet, real, manifest)
     return evaluation.report
+
+
+def evaluate_edit(result: Path, original: Path, progress: Progress = silent) -> EditReport:
+    """Tell what an edit changed in a clip, and whether it is steady.
+
+    Args:
+        result: the edited video.
+        original: the clip that it was made from.
+        progress: called as ("evaluate", done, total).
+
+    Raises:
+        MediaError: a video cannot be read, or they show pictures of different shape.
+    """
+    return edits.evaluate_edit(result, original, progress)
 
 
 def _write(

@@ -1,0 +1,60 @@
+"""Older and younger: folds, skin and hair change, and the outline sags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from likeness.methods.edit.surface_face import EditedFace
+from likeness.methods.edit.surface_folds import FoldTextures, activations
+from likeness.methods.edit.surface_hair import Hair, dark_hair, grayed
+from likeness.methods.edit.surface_move import LIFT, SAG, pulled
+from likeness.methods.edit.surface_relief import MOST, relief
+from likeness.methods.edit.surface_skin import OLDER, YOUNGER, SkinTextures, banded
+from likeness.methods.edit.surface_view import FrameView
+from likeness.types import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Age:
+    """Toward older above zero, toward younger below."""
+
+    folds: FoldTextures
+    skin: SkinTextures
+    hair: Hair | None
+    sag: Floats
+    """(F,3) millimetres at strength 1."""
+    lift: Floats
+    """(F,3) millimetres at strength -1."""
+
+    @staticmethod
+    def of(face: EditedFace, folds: FoldTextures, skin: SkinTextures, hair: Hair | None) -> Age:
+        """Make it ready for one person."""
+        return Age(folds, skin, hair, pulled(face.model, SAG), pulled(face.model, LIFT))
+
+    def move(self, view: FrameView, strength: float) -> Floats | None:
+        """Let the face sag, or lift it."""
+        offsets = self.sag if strength > 0 else self.lift
+        return np.asarray(abs(strength) * offsets, np.float32)
+
+    def shade(self, view: FrameView, strength: float) -> Floats | None:
+        """Draw folds and unevenness, and change the skin's own detail."""
+        skin = view.fetch(self.skin.skin) * view.bare
+        gains = OLDER if strength > 0 else YOUNGER
+        share = abs(strength)
+        change = banded(view.luma, view.width, tuple(1 + share * (gain - 1) for gain in gains))
+        change = np.clip(change, -MOST, MOST)
+        if strength <= 0:
+            return np.repeat((change * skin)[..., None], 3, 2)
+        folded = relief(view, self.folds.total(activations(view.expression)))
+        shaded = (change + strength * folded)[..., None] + strength * view.fetch(self.skin.spots)
+        return np.asarray(shaded * skin[..., None] + self._gray(view, strength), np.float32)
+
+    def _gray(self, view: FrameView, strength: float) -> Floats:
+        """(h,w,3) logarithm of what graying does to hair, brows and beard."""
+        area = np.maximum(view.fetch(self.skin.brows), view.fetch(self.skin.beard))
+        hair = dark_hair(view, area * view.posed.skin)
+        if self.hair is not None:
+            hair = np.maximum(hair, self.hair.seen(view))
+        return grayed(view, hair, strength)

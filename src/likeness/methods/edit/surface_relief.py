@@ -1,0 +1,46 @@
+"""Heights on the skin as the light of the clip shows them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from likeness.methods.edit.surface_view import FrameView, blurred
+from likeness.types import Floats
+
+MOST = 0.5
+"""Largest change of a pixel's logarithm that slopes may make."""
+_SKY = 0.3
+"""What folds see of the light above, relative: nine coefficients average it away."""
+_HOLLOWS = ((1.8, 0.30), (5.0, 0.22))
+"""Reach in millimetres, and darkening per millimetre of depth below what lies around within it:
+light from the sides does not reach the ground."""
+_RIDGE = 0.25
+"""Brightening of what stands out, relative to the darkening of what lies deep."""
+
+
+def relief(view: FrameView, heights: Floats) -> Floats:
+    """Tell what heights do to the light on the skin.
+
+    To first order: the light that falls on a slope changes by the derivative of the irradiance by
+    the normal; and a groove is darkened by how deep it lies (ambient occlusion).
+
+    Args:
+        view: one frame.
+        heights: (h,w) millimetres, a texture of the unrolled face.
+
+    Returns:
+        (h,w) logarithm of the factor.
+    """
+    import cv2
+
+    posed = view.posed
+    height = view.fetch(heights)
+    across = cv2.Scharr(height, cv2.CV_32F, 1, 0) * (posed.scale / 32)
+    along = cv2.Scharr(height, cv2.CV_32F, 0, 1) * (posed.scale / 32)
+    light = posed.slope_light
+    slopes = -(across * light[..., 0] + along * (light[..., 1] - _SKY)) * posed.facing
+    inside = np.zeros_like(height)
+    for reach, share in _HOLLOWS:
+        hollow = blurred(height, reach * posed.scale) - height
+        inside += share * (_RIDGE * np.maximum(-hollow, 0) - np.maximum(hollow, 0))
+    return np.asarray(np.clip(slopes, -MOST, MOST) + inside, np.float32)

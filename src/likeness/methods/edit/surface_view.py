@@ -1,0 +1,153 @@
+"""One frame as the directions of the surface engine see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from likeness.methods.edit.surface_face import PosedFace
+from likeness.methods.edit.surface_folds import texels
+from likeness.types import Floats
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_DARKEST = 0.02
+"""Least luma whose logarithm is taken: below it there is noise."""
+_AROUND = 0.09
+"""Deviation of the neighborhood that tells the skin's color, in face widths."""
+_DARKER, _LIGHTER, _TINTED = (0.35, 0.75), (0.45, 0.9), (0.22, 0.5)
+"""Departures of a color's logarithm from the skin around it that are skin still, and no more."""
+_EDGE = 0.004
+"""Softness of the edge of what lies before the skin, in face widths."""
+
+
+def _likeness(apart: Floats) -> Floats:
+    """(h,w) 1 for the colors of skin: departures (h,w,3) of logarithms from its own, 0 for others."""
+    level, tint = level_and_tint(apart)
+    like = falling(-level, *_DARKER) * falling(level, *_LIGHTER) * falling(tint, *_TINTED)
+    return np.asarray(like, np.float32)
+
+
+def level_and_tint(apart: Floats) -> tuple[Floats, Floats]:
+    """(h,w) difference in luma, and largest departure of a channel from it, of (h,w,3) logarithms."""
+    level = np.asarray(apart @ LUMA, np.float32)
+    tint = np.abs(apart[..., 0] - level)
+    for channel in (1, 2):
+        np.maximum(tint, np.abs(apart[..., channel] - level), out=tint)
+    return level, tint
+
+
+def falling(values: Floats, low: float, high: float) -> Floats:
+    """1 up to `low`, 0 from `high` on, smooth between."""
+    share = np.clip((high - values) / (high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+def blurred(picture: Floats, sigma: float) -> Floats:
+    """Blur (h,w) or (h,w,C) by a Gaussian of `sigma` pixels, wide ones at a lower resolution."""
+    import cv2
+
+    factor = 4 if sigma > 10 else 2 if sigma > 4 else 1
+    if factor == 1:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3)), np.float32)
+    h, w = picture.shape[:2]
+    size = (-(-w // factor), -(-h // factor))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    # Shrinking and enlarging blur, too.
+    small = cv2.GaussianBlur(small, (0, 0), np.sqrt(sigma**2 / factor**2 - 0.3))
+    return np.asarray(cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def fetched(texture: Floats, x: Floats, y: Floats) -> Floats:
+    """Sample (h,w) or (h,w,3) at places that count pixel centers as whole numbers; 0 outside."""
+    import cv2
+
+    read = cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(read, np.float32)
+
+
+def drawn(pixels: torch.Tensor, size: tuple[int, int]) -> Floats:
+    """(h,w,3) at the drawn density of a crop (3,H,W)."""
+    import cv2
+
+    picture = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy(), np.float32)
+    if picture.shape[:2] == size:
+        return picture
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameView:
+    """The crop of one frame at the drawn density, and the face in it."""
+
+    posed: PosedFace
+    pixels: Floats
+    """(h,w,3) RGB in [0,1]."""
+
+    @cached_property
+    def expression(self) -> Mapping[str, float]:
+        """The fitted weights by name."""
+        face = self.posed.face
+        values = face.expression[self.posed.row].tolist()
+        return dict(zip(face.shot.params.expression_names, values, strict=True))
+
+    @cached_property
+    def luma(self) -> Floats:
+        """(h,w) logarithm of the luma."""
+        import cv2
+
+        return np.asarray(cv2.log(np.maximum(self.pixels @ LUMA, _DARKEST)), np.float32)
+
+    @cached_property
+    def colors(self) -> Floats:
+        """(h,w,3) logarithm of the colors."""
+        import cv2
+
+        return np.asarray(cv2.log(np.maximum(self.pixels, _DARKEST)), np.float32)
+
+    @cached_property
+    def width(self) -> float:
+        """Width of the face in drawn pixels."""
+        oval = self.posed.vertices[self.posed.face.model.regions["face_oval"], 0]
+        return float(np.ptp(oval))
+
+    @cached_property
+    def apart(self) -> Floats:
+        """(h,w,3) how the logarithm of each color departs from that of the skin around it.
+
+        The skin's color is a mean over skin alone, taken twice: what differs leaves it.
+        """
+        import cv2
+
+        shrunk = (max(1, self.luma.shape[1] // 2), max(1, self.luma.shape[0] // 2))
+        small = cv2.resize(self.pixels, shrunk, interpolation=cv2.INTER_AREA)
+        colors = cv2.log(np.maximum(small, _DARKEST))
+        mask = cv2.resize(self.posed.skin, shrunk, interpolation=cv2.INTER_AREA)
+        weight, local = mask, colors
+        for _ in range(2):
+            summed = np.dstack([colors * weight[..., None], weight])
+            summed = blurred(summed, max(_AROUND * self.width / 2, 1.0))
+            local = summed[..., :3] / np.maximum(summed[..., 3:], 1e-3)
+            weight = mask * _likeness(colors - local)
+        large = cv2.resize(local, self.luma.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return np.asarray(self.colors - large, np.float32)
+
+    @cached_property
+    def bare(self) -> Floats:
+        """(h,w) 1 where the mesh's skin looks like the skin around it, 0 on what lies before it:
+        strands, glasses and hands, which are mostly darker."""
+        like = blurred(_likeness(self.apart), max(_EDGE * self.width, 0.5))
+        return np.asarray(self.posed.skin * like, np.float32)
+
+    def fetch(self, texture: Floats) -> Floats:
+        """Draw a texture of the unrolled face, (h,w) or (h,w,3); 0 off the face."""
+        return fetched(texture, *self._texels)
+
+    @cached_property
+    def _texels(self) -> tuple[Floats, Floats]:
+        # OpenCV puts pixel centers on whole numbers.
+        at = texels(self.posed.places) - np.float32(0.5)
+        return np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])

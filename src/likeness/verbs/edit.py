@@ -1,0 +1,136 @@
+"""`likeness edit` as a function: the person of a real clip older, younger, smiling."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from likeness import config as settings
+from likeness.decode import open_clip
+from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
+from likeness.errors import ConfigError
+from likeness.methods.edit.strength import Strength, over_time, told
+from likeness.methods.edit.surface import SurfaceConfig, surface_bundle
+from likeness.methods.portrait.model import CPU
+from likeness.methods.table import recipe_of
+from likeness.people import check_face, choose_person, find_people
+from likeness.pipeline import AnalyzeConfig, render
+from likeness.plan.edit import plan_edit
+from likeness.plan.performance import performance_of
+from likeness.plan.report import RunReport
+from likeness.provenance.consent import Consent
+from likeness.provenance.permission import Permission, permit
+from likeness.store import load_bundle
+from likeness.types import Bundle, Clip, Progress, silent
+
+log = logging.getLogger(__name__)
+
+Engine = Literal["surface", "gan"]
+
+
+@dataclass(frozen=True)
+class EditingConfig:
+    """Settings of `likeness edit`."""
+
+    engine: Engine = "surface"
+    """What draws: the fitted surface, without training, or a generator, which needs a bundle."""
+    face: str = "largest"
+    """Who is edited: largest, a number as likeness track counts, or like=PHOTO."""
+    ease: float = 0.3
+    """Seconds over which an edit that holds for a while comes and goes."""
+    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+
+    def __post_init__(self) -> None:
+        check_face(self.face)
+        if self.ease < 0:
+            raise ConfigError(f"ease is {self.ease}; expected at least 0 seconds")
+
+
+def edit(
+    clip: Path,
+    output: Path,
+    strengths: Sequence[Strength],
+    config: EditingConfig | None = None,
+    progress: Progress = silent,
+    *,
+    bundle: Path | None = None,
+    consents: Sequence[Consent] = (),
+    device: torch.device = CPU,
+) -> RunReport:
+    """Edit the person of a clip along named directions.
+
+    Frames, their times and the sound are the clip's; pixels outside what is drawn are those that
+    were decoded. Frames without a face stay as they are.
+
+    Args:
+        clip: whose person is edited.
+        output: video to write.
+        strengths: how strong each direction is over time, by `parse_strength`.
+        config: settings.
+        progress: called as (stage, done, total).
+        bundle: NAME.bundle of a generator, where the engine needs one.
+        consents: records of the person in the clip (role target).
+        device: where a generator runs.
+
+    Raises:
+        ConsentError: nobody agreed that the clip's person be edited.
+        ConfigError: a direction is unknown, or the engine and the bundle don't fit.
+        BundleError, MediaError, TrackError, FitError: an input is not usable.
+    """
+    config = config or EditingConfig()
+    began, read = time.monotonic(), inputs_of([path for path in (clip, bundle) if path])
+    prove_place(output, read)
+    if not strengths:
+        raise ConfigError("no direction was given; expected at least one, such as age=1")
+    opened, loaded = open_clip(clip), _loaded(config.engine, bundle)
+    permission = permit_edit(opened, consents, loaded)
+    shot = choose_person(find_people(opened, config.analyze, progress), config.face)
+    used = loaded or surface_bundle(shot, config.surface, permission.people)
+    recipe = recipe_of(used, "edit")
+    asked = settings.to_json(config) | {"strengths": told(strengths)}
+    courses = over_time(
+        strengths, performance_of(shot, "target").seconds, recipe.directions(used), config.ease
+    )
+    plan = plan_edit(shot, courses, asked)
+    for warning in plan.warnings:
+        log.warning("%s", warning)
+    method = recipe.open(used, plan, device)
+    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
+    return replace(report, seconds=time.monotonic() - began)
+
+
+def permit_edit(
+    clip: Clip, consents: Sequence[Consent], bundle: Bundle | None = None
+) -> Permission:
+    """Permit to edit the person of a clip, or refuse.
+
+    Raises:
+        ConsentError: nobody agreed, or what was agreed to does not cover this.
+    """
+    return permit("edit", consents, people=bundle.people if bundle else (), targets=(clip,))
+
+
+def _loaded(engine: Engine, bundle: Path | None) -> Bundle | None:
+    """Read the bundle of an engine that needs one.
+
+    Raises:
+        ConfigError: it is missing, or given to an engine that has none.
+    """
+    if engine == "surface":
+        if bundle is not None:
+            raise ConfigError(f"the surface engine takes no bundle; add --engine gan for {bundle}")
+        return None
+    if bundle is None:
+        raise ConfigError(
+            f"the {engine} engine needs a generator; give --bundle NAME.bundle, or leave --engine "
+            "out for the surface engine, which needs none"
+        )
+    return load_bundle(bundle)
