@@ -84,10 +84,12 @@ def test_the_story_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert facts["held_out"]["frames"] == 20
     assert facts["against_truth"]["frames"] == 20
     videos = sorted(folder.glob("*.mp4"))
-    assert len(videos) == 5
+    assert facts["swap"]["frames"] == 20
+    assert facts["swap"]["outside_changed"] == 0
+    assert len(videos) == 6
     assert all(read_manifest(video, trust_anchors()).trusted for video in videos)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("<video") == 4
+    assert page.count("<video") == 5
     # Four letters of coded video can spell anything.
     text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
     assert "http" not in text.replace("http://cv.iptc.org", "").replace("http://www.w3.org", "")

@@ -1,4 +1,4 @@
-"""The whole story on the procedural actor: film, track, train, reenact, measure, report.
+"""The whole story on the procedural actor: film, track, train, reenact, swap, measure, report.
 
 Because the same motion can be rendered on two people, a reenactment of one by the other has an
 exact answer here: the target actor performing the driver's motion.
@@ -30,8 +30,10 @@ from likeness.pipeline import analyze
 from likeness.plan.report import RunReport
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
-from likeness.verbs.evaluate import evaluate_pair, evaluate_self
+from likeness.verbs.evaluate import evaluate_pair, evaluate_self, evaluate_swap
 from likeness.verbs.reenact import ReenactConfig, reenact
+from likeness.verbs.swap import swap
+from likeness.verbs.swap_pairs import SwapPair
 from likeness.verbs.train import train_portrait
 
 Scene = tuple[Actor, Motion, RenderConfig]
@@ -85,7 +87,8 @@ def run(
     """Tell the story into `folder` and return what was measured, as JSON values.
 
     Args:
-        folder: gets target.mp4, driver.mp4, truth.mp4, target.bundle, result.mp4, report.html, ...
+        folder: gets target.mp4, driver.mp4, truth.mp4, target.bundle, result.mp4, swapped.mp4,
+            report.html, ...
         config: settings.
         progress: called as (stage, done, total).
         device: where networks run.
@@ -118,11 +121,17 @@ def run(
     followed = analyze(result, None, progress)[0]
     follows = recovery(followed, truth(*driving).params)
     watch.lap("compare with the truth")
+    swapped = folder / "swapped.mp4"
+    swap([SwapPair(bundle)], folder / "driver.mp4", swapped, None, progress, device=device)
+    watch.lap("swap the faces")
+    judged = evaluate_swap(swapped, folder / "driver.mp4", folder / "target.mp4", progress)
+    watch.lap("judge the swap")
     measured = Measured(
         recovery=recovered,
         held_out=held_out.json(),
         pair=pair.json(),
         follows=follows,
+        swap=judged.json(),
         seconds=watch.seconds,
         marks=read_marks(result),
         curves=performance(truth(*driving).params, followed.params),
@@ -143,6 +152,7 @@ def _summary(report: Path, ran: RunReport, measured: Measured) -> dict[str, Any]
         "held_out": measured.held_out,
         "against_truth": measured.pair,
         "follows": measured.follows,
+        "swap": measured.swap,
     }
 
 

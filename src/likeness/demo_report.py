@@ -35,6 +35,8 @@ class Measured:
     """`likeness evaluate pair` of result and truth."""
     follows: Mapping[str, float]
     """Result: fitted parameters against the driver's motion on the target."""
+    swap: Mapping[str, Any]
+    """`likeness evaluate swap` of the target's face on the driver."""
     seconds: Mapping[str, float]
     marks: Mapping[str, str]
     """Container metadata of the result."""
@@ -51,6 +53,7 @@ def write_report(folder: Path, measured: Measured) -> Path:
         f"Made by likeness demo in {sum(measured.seconds.values()):.0f} s.",
     )
     _add_result(report, folder, measured)
+    _add_swap(report, folder, measured)
     _add_numbers(report, measured)
     report.add_section("What the tracker saw")
     report.add_text("The driver with the fitted mesh, the tracked points and both lines of sight.")
@@ -88,6 +91,24 @@ def _add_result(report: Report, folder: Path, measured: Measured) -> None:
         report.add_figure(curves(series, title=NAMES[name]))
     if measured.fallback_frames:
         report.add_note(f"Nobody was seen in frames {list(measured.fallback_frames)}.")
+
+
+def _add_swap(report: Report, folder: Path, measured: Measured) -> None:
+    report.add_section("One person's face on another")
+    report.add_text(
+        "The same portrait, laid over the driver's face (likeness swap target.bundle driver.mp4): "
+        "hair, background, light and performance stay the driver's. The truth is the target actor "
+        "with the same motion: its inner face is what the swap should show, in the driver's light."
+    )
+    names = ("driver", "swapped", "truth")
+    report.add_video(folder / "swapped.mp4", "the target's face on the driver")
+    rows = {name: _pictures(folder / f"{name}.mp4") for name in names}
+    report.add_picture(contact_sheet(rows), "Frames at equal distances through the clip.")
+    report.add_numbers(
+        measured.swap,
+        "likeness evaluate swap swapped.mp4 driver.mp4 --source target.mp4: distances by the "
+        "recognizer, below 0.6 is the same person.",
+    )
 
 
 def _add_numbers(report: Report, measured: Measured) -> None:
