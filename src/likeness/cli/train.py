@@ -129,7 +129,7 @@ def swap(
         size: Side of the network's pictures. [default: what the time allows]
         width: Channels of encoder and decoder. [default: what the time allows]
         batch: Faces of each person in a step. [default: 4]
-        face_type: How much of the head is drawn. [default: whole_face]
+        face_type: How much of the head is drawn. [default: full]
         source_face: Whose face in the source, where it shows several.
         face: Whose face in the target: largest, a number as likeness track counts, or like=PHOTO.
         consent: Records of everybody shown: the target as target, all others as source. Repeat it.

@@ -32,8 +32,9 @@ class SwapTraining:
     options: str = "ud"
     """Letters of DeepFaceLab's df and liae: u more likeness, d twice the resolution for the same
     time, t deeper, c another activation."""
-    face_type: FaceType = "whole_face"
-    """How much of the head is drawn."""
+    face_type: FaceType = "full"
+    """How much of the head is drawn: from brows to chin, or a whole_face with its forehead, which
+    leaves fewer pixels for each part."""
     size: int | None = None
     """Side of the network's pictures in pixels; None for what the time allows."""
     width: int | None = None

@@ -38,7 +38,7 @@ Network = Autoencoder | Original | Comb
 class ScheduleConfig:
     """What is on at which share of the budget, and how fast is learned."""
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 4e-4
     """Peak; half a cosine falls from it. DeepFaceLab's 5e-5 is for days."""
     constant: bool = False
     """Keep the learning rate at its peak, as DeepFaceLab does."""
