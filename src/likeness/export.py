@@ -184,6 +184,8 @@ def export(
     generator = torch.Generator().manual_seed(_SEED)
     what = prepare(build(weights), lambda *shape: torch.rand(shape, generator=generator))
     notes = {"license": bundle.license, "method": bundle.method, "network": weights.network}
+    if "face_type" in bundle.input:
+        notes["face_type"] = str(bundle.input["face_type"])
     if not output.parent.is_dir():
         raise BundleError(f"the folder {output.parent} does not exist; make it first")
     try:

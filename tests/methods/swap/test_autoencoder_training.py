@@ -192,6 +192,8 @@ def test_the_network_follows_the_time() -> None:
     assert little.size < much.size
     assert little.width < much.width
     assert little.loss.adversarial == 0 < much.loss.adversarial
+    assert little.augment.warp == 0.5
+    assert much.augment.warp == 1
     assert resolved(SwapTraining(judged="always"), 1).loss.adversarial > 0
     kept = resolved(SwapTraining(size=64, width=10, inter=20, mask=4), 2000)
     network = network_of(kept)

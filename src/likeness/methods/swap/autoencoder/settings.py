@@ -103,8 +103,11 @@ _COMB_WIDER = 4
 """Widths of a comb and of the original in units of df's."""
 _ORIGINAL_WIDER = 2
 _ORIGINAL_INTER = 4
-JUDGED_FROM = 60.0
+JUDGED_FROM = 240.0
 """Core minutes from which on a patch discriminator is worth its time."""
+_WARPED_FROM = 60.0
+_WEAK = 0.5
+"""Strength of the warp where there are fewer core minutes than `_WARPED_FROM`."""
 
 
 def core_minutes(minutes: float | None, cores: int, accelerated: bool) -> float:
@@ -131,6 +134,9 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         )
     judged = config.judged == "always" or (config.judged == "auto" and work >= JUDGED_FROM)
     width = width or shape.width
+    warp = config.augment.warp
+    if warp is None:
+        warp = _WEAK if work < _WARPED_FROM else 1.0
     return replace(
         config,
         size=size,
@@ -138,6 +144,7 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         inter=inter or shape.inter,
         mask=config.mask or max(2, width // 3 // 2 * 2),
         judged="always" if judged else "never",
+        augment=replace(config.augment, warp=warp),
         loss=config.loss if judged else replace(config.loss, adversarial=0.0),
     )
 
