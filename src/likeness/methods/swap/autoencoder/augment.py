@@ -27,7 +27,7 @@ _DEVIATIONS = 2.5
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class SwapAugmentConfig:
     """Settings of what is done to a face before it is learned from."""
 
     turn: float = 10.0
@@ -70,7 +70,7 @@ class Move:
 
 
 def draw_move(
-    random: np.random.Generator, config: AugmentConfig, crop_from_larger: Floats, side: int
+    random: np.random.Generator, config: SwapAugmentConfig, crop_from_larger: Floats, side: int
 ) -> Move:
     """Draw how a picture is moved and warped.
 

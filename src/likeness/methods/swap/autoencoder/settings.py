@@ -8,9 +8,9 @@ from typing import Literal
 from likeness.condition.face_types import EXTENTS, FaceType
 from likeness.config import nearest
 from likeness.errors import ConfigError
-from likeness.methods.swap.autoencoder.augment import AugmentConfig
-from likeness.methods.swap.autoencoder.losses import LossConfig
-from likeness.methods.swap.autoencoder.tasks import Network, ScheduleConfig
+from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
+from likeness.methods.swap.autoencoder.losses import SwapLossConfig
+from likeness.methods.swap.autoencoder.tasks import Network, SwapScheduleConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.autoencoder_published import OPTIONS
 from likeness.synthesize.comb import Comb, CombConfig
@@ -63,9 +63,9 @@ class SwapTraining:
     """Step budget instead of minutes; repeatable to the bit."""
     seed: int = 0
     """Of all randomness."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    augment: SwapAugmentConfig = field(default_factory=SwapAugmentConfig)
+    loss: SwapLossConfig = field(default_factory=SwapLossConfig)
+    schedule: SwapScheduleConfig = field(default_factory=SwapScheduleConfig)
 
     def __post_init__(self) -> None:
         if self.arch not in ARCHS:
@@ -90,14 +90,15 @@ class Shape:
 
 
 _TIMES: tuple[tuple[float, Shape], ...] = (
-    (0, Shape(96, 24, 96)),
+    (0, Shape(64, 16, 64)),
+    (10, Shape(96, 24, 96)),
     (30, Shape(128, 32, 128)),
     (240, Shape(128, 48, 192)),
     (1200, Shape(192, 64, 256)),
     (6000, Shape(256, 80, 320)),
 )
-"""Networks by the core minutes from which on they are worth their time: a wider one is drawn when
-the narrower has reached its plateau (docs/methods/swap.md has the measurements)."""
+"""Networks by the core minutes from which on they are worth their time: each gets two to three
+thousand steps before a wider one is taken (docs/methods/swap.md has the measurements)."""
 _COMB_SIZES = (64, 128, 256, 512, 1024)
 _COMB_WIDER = 4
 """Widths of a comb and of the original in units of df's."""
