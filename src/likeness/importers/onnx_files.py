@@ -105,7 +105,7 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
 
 def _face_type(model: Any) -> dict[str, str]:
     """Return how faces are cut for a one-to-one network, where our own export has noted it."""
-    told = {entry.key: entry.value for entry in model.metadata_props}.get("face_type")
+    told = {entry.key: str(entry.value) for entry in model.metadata_props}.get("face_type", "")
     return {"face_type": told} if told in EXTENTS else {}
 
 
