@@ -89,7 +89,7 @@ def test_a_type_checker_sees_the_same_door() -> None:
 
 
 def test_settings_that_a_verb_takes_stand_at_the_door() -> None:
-    for name in ("train_reenact", "reenact", "animate", "dub", "swap"):
+    for name in ("train_reenact", "train_swap", "reenact", "animate", "dub", "swap"):
         verb = getattr(likeness, name)
         hints = [hint for hint in typing.get_type_hints(verb).values() if hint is not type(None)]
         for hint in hints:

@@ -38,6 +38,10 @@ _HOMES = {
     "methods.protocol": ("Recipe",),
     "methods.rewrite.face2face": ("Face2FaceConfig",),
     "methods.rewrite.obama": ("ObamaConfig",),
+    "methods.swap.autoencoder.augment": ("SwapAugmentConfig",),
+    "methods.swap.autoencoder.losses": ("SwapLossConfig",),
+    "methods.swap.autoencoder.settings": ("SwapTraining",),
+    "methods.swap.autoencoder.tasks": ("SwapScheduleConfig",),
     "methods.swap.photo": ("PhotoSwapConfig",),
     "methods.swap.published": ("PublishedConfig",),
     "methods.edit.strength": ("parse_strength",),
@@ -73,6 +77,7 @@ _HOMES = {
     "verbs.swap": ("SwapConfig", "swap"),
     "verbs.swap_pairs": ("SwapPair",),
     "verbs.train": ("train_portrait", "train_reenact"),
+    "verbs.train_swap": ("train_swap",),
     "verify.report": ("write_report",),
     "verify.verification": ("Verification", "verify_file"),
 }

@@ -33,6 +33,10 @@ from likeness.methods.portrait.tasks import PaperConfig as PaperConfig
 from likeness.methods.protocol import Recipe as Recipe
 from likeness.methods.rewrite.face2face import Face2FaceConfig as Face2FaceConfig
 from likeness.methods.rewrite.obama import ObamaConfig as ObamaConfig
+from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig as SwapAugmentConfig
+from likeness.methods.swap.autoencoder.losses import SwapLossConfig as SwapLossConfig
+from likeness.methods.swap.autoencoder.settings import SwapTraining as SwapTraining
+from likeness.methods.swap.autoencoder.tasks import SwapScheduleConfig as SwapScheduleConfig
 from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.swap.published import PublishedConfig as PublishedConfig
 from likeness.methods.table import METHODS as METHODS
@@ -82,6 +86,7 @@ from likeness.verbs.swap import swap as swap
 from likeness.verbs.swap_pairs import SwapPair as SwapPair
 from likeness.verbs.train import train_portrait as train_portrait
 from likeness.verbs.train import train_reenact as train_reenact
+from likeness.verbs.train_swap import train_swap as train_swap
 from likeness.verify.report import write_report as write_report
 from likeness.verify.verification import Verification as Verification
 from likeness.verify.verification import verify_file as verify_file

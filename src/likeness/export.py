@@ -27,6 +27,8 @@ from likeness.provenance.consent import METHODS, Consent
 from likeness.provenance.permission import permit_synthesis
 from likeness.store.files import sha256_of
 from likeness.synthesize.autoencoder import Autoencoder
+from likeness.synthesize.comb import Comb
+from likeness.synthesize.original import Original
 from likeness.synthesize.portrait import GUIDES, Portrait
 from likeness.synthesize.simswap import SimSwap
 from likeness.synthesize.spacetime import Spacetime
@@ -71,10 +73,13 @@ class Exported:
     license: str
 
 
+OneToOne = Autoencoder | Original | Comb
+
+
 class _OneToOne(nn.Module):
     """Swap; and the mask of the target's own face."""
 
-    def __init__(self, network: Autoencoder) -> None:
+    def __init__(self, network: OneToOne) -> None:
         super().__init__()
         self.network = network
 
@@ -87,7 +92,7 @@ class _OneToOne(nn.Module):
 class _DeepFaceLive(nn.Module):
     """The same with the .dfm contract: pixels last, blue first, the target's mask first."""
 
-    def __init__(self, network: Autoencoder) -> None:
+    def __init__(self, network: OneToOne) -> None:
         super().__init__()
         self.swap = _OneToOne(network)
 
@@ -97,15 +102,15 @@ class _DeepFaceLive(nn.Module):
         return tuple(x.permute(0, 2, 3, 1) for x in (target, face.flip(1), mask))
 
 
-def _autoencoder(network: nn.Module, draw: _Draw) -> Export:
-    assert isinstance(network, Autoencoder)  # noqa: S101  # as the table says
+def _one_to_one(network: nn.Module, draw: _Draw) -> Export:
+    assert isinstance(network, OneToOne)  # noqa: S101  # as the table says
     side = network.config.size
     outputs = ("rgb_swapped", "mask_swapped", "mask_target")
     return Export(_OneToOne(network), {"rgb": draw(2, 3, side, side)}, outputs)
 
 
 def _dfm(network: nn.Module, draw: _Draw) -> Export:
-    assert isinstance(network, Autoencoder)  # noqa: S101  # as the table says
+    assert isinstance(network, OneToOne)  # noqa: S101  # as the table says
     side = network.config.size
     outputs = ("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0")
     given = {"in_face:0": draw(2, side, side, 3)}
@@ -141,8 +146,8 @@ def _spacetime(network: nn.Module, draw: _Draw) -> Export:
 _Draw = Callable[..., Tensor]
 """Uniform numbers in [0,1] of a shape."""
 EXPORTS: Mapping[tuple[str, str], Callable[[nn.Module, _Draw], Export]] = {
-    ("autoencoder", ".onnx"): _autoencoder,
-    ("autoencoder", ".dfm"): _dfm,
+    **{(name, ".onnx"): _one_to_one for name in ("autoencoder", "original", "comb")},
+    **{(name, ".dfm"): _dfm for name in ("autoencoder", "original", "comb")},
     ("portrait", ".onnx"): _portrait,
     ("simswap", ".onnx"): _simswap,
     ("spacetime", ".onnx"): _spacetime,
@@ -179,6 +184,8 @@ def export(
     generator = torch.Generator().manual_seed(_SEED)
     what = prepare(build(weights), lambda *shape: torch.rand(shape, generator=generator))
     notes = {"license": bundle.license, "method": bundle.method, "network": weights.network}
+    if "face_type" in bundle.input:
+        notes["face_type"] = str(bundle.input["face_type"])
     if not output.parent.is_dir():
         raise BundleError(f"the folder {output.parent} does not exist; make it first")
     try:

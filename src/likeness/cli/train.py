@@ -16,15 +16,16 @@ from likeness.cli.options import (
     device,
     foreseen,
     prove_files,
-    settings,
     table,
 )
 from likeness.cli.progress import show_progress
+from likeness.cli.train_swap import EXAMPLE, swap
 
 if TYPE_CHECKING:
     from likeness.methods.portrait.settings import ReenactTraining
 
 app = App(name="train", help="Train a model: a portrait of one person, or a swap of two.")
+app.command(swap, help_epilogue=EXAMPLE)
 
 
 @app.command(
@@ -86,91 +87,6 @@ def reenact(
             consents=records,
             resume=resume,
             device=device(options),
-        )
-    people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
-    training = dict(bundle.training)
-    return {"output": output, "method": bundle.method, "people": people, "training": training}
-
-
-@app.command(
-    help_epilogue="Example: likeness train swap anna.mp4 ben.mp4 -o anna_on_ben.bundle",
-)
-def swap(
-    source: Path,
-    target: Path,
-    /,
-    *others: Path,
-    output: Output,
-    arch: Literal["df", "liae", "original", "comb"] | None = None,
-    minutes: float | None = None,
-    size: int | None = None,
-    width: int | None = None,
-    batch: int | None = None,
-    face_type: Literal["half", "mid_full", "full", "whole_face", "head"] | None = None,
-    source_face: str = "largest",
-    face: str = "largest",
-    consent: tuple[Path, ...] = (),
-    resume: bool = False,
-    options: LongOptions = LongOptions(),  # noqa: B008  # frozen
-) -> Mapping[str, Any]:
-    """Train a network that gives one person's face to another, for likeness swap.
-
-    Everything else is set in the table [train_swap] of a settings file; --dry-run prints all of it.
-
-    Args:
-        source: Whose face is given: a clip or photo, a .shot, or a folder of clips, photos and
-            aligned faces of one person.
-        target: Whose face is replaced, likewise; best the clip that shall be changed itself.
-        others: Further people, for --arch comb.
-        output: The NAME.bundle folder to write.
-        arch: df keeps the target's face shape, liae is freer with it and with light; original is
-            the first autoencoder; comb grows from small pictures and takes more people.
-        minutes: Time budget of the training itself. [default: 30]
-        size: Side of the network's pictures. [default: what the time allows]
-        width: Channels of encoder and decoder. [default: what the time allows]
-        batch: Faces of each person in a step. [default: 4]
-        face_type: How much of the head is drawn. [default: whole_face]
-        source_face: Whose face in the source, where it shows several.
-        face: Whose face in the target: largest, a number as likeness track counts, or like=PHOTO.
-        consent: Records of everybody shown: the target as target, all others as source. Repeat it.
-        resume: Go on from where an interrupted training stopped.
-    """
-    from likeness.methods.swap.autoencoder.settings import SwapTraining
-    from likeness.verbs.swap_faces import open_material
-    from likeness.verbs.swap_training import permit_pair, plan_of, planned
-    from likeness.verbs.train_swap import train_swap
-
-    given = (source, target, *others)
-    prove_files((output,), (*given, *consent), options)
-    flags = {
-        **{"arch": arch, "minutes": minutes, "size": size, "width": width, "batch": batch},
-        **{"face_type": face_type, "seed": options.seed},
-    }
-    config = settings(SwapTraining, "train_swap", options, flags)
-    looking, records, where = analysis(options), consents(consent), device(options)
-    if options.dry_run:
-        materials = [open_material(path) for path in given]
-        chosen = planned(config, where)
-        plan = {
-            **plan_of(materials, chosen),
-            "output": output,
-            "consent": foreseen(lambda: permit_pair(materials, records)),
-        }
-        return {"plan": plan, "settings": {"train_swap": chosen, "analyze": looking}}
-    with show_progress(options.progress) as progress:
-        bundle = train_swap(
-            source,
-            target,
-            output,
-            config,
-            progress,
-            others=others,
-            analysis=looking,
-            source_face=source_face,
-            target_face=face,
-            consents=records,
-            resume=resume,
-            device=where,
         )
     people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
     training = dict(bundle.training)

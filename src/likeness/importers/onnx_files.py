@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from likeness.condition.face_types import EXTENTS
 from likeness.config import to_json
 from likeness.errors import BackendError, BundleError
 from likeness.files import read_regular
@@ -86,7 +87,12 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
         "commercial_use": commercial,
         "license_is_the_users_statement": under is not found.license,
         "tensors_left_out": 0,
-        "notes": {"producer": model.producer_name[:80], "family": found.family, "told": found.why},
+        "notes": {
+            "producer": model.producer_name[:80],
+            "family": found.family,
+            "told": found.why,
+            **_face_type(model),
+        },
     }
     inputs = {found.slot: to_json(found.inputs)}
     networks = {found.slot: weights, **parts}
@@ -95,6 +101,12 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
     return Bundle(
         found.method, networks, inputs, {"imported": imported}, "; ".join(licenses), people
     )
+
+
+def _face_type(model: Any) -> dict[str, str]:
+    """Return how faces are cut for a one-to-one network, where our own export has noted it."""
+    told = {entry.key: str(entry.value) for entry in model.metadata_props}.get("face_type", "")
+    return {"face_type": told} if told in EXTENTS else {}
 
 
 def _parse(content: bytes, path: Path) -> Any:

@@ -46,6 +46,18 @@ class OriginalConfig:
             )
 
 
+class _AsMap(nn.Module):
+    """Lay numbers (N,C*s*s) out as a map (N,C,s,s)."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.shape = (-1, channels, side, side)
+
+    def forward(self, flat: Tensor) -> Tensor:
+        """Return the map."""
+        return flat.reshape(self.shape)
+
+
 class OriginalDecoder(nn.Module):
     """From a map (N,4w,S/8,S/8) to a face and its mask, on two branches."""
 
@@ -73,7 +85,7 @@ class Original(nn.Module):
             nn.Flatten(),
             nn.Linear(8 * w * side**2, config.inter),
             nn.Linear(config.inter, 8 * w * side**2),
-            nn.Unflatten(1, (8 * w, side, side)),
+            _AsMap(8 * w, side),
             Doubling(8 * w, 4 * w, leaky),
         )
         self.decoder_source = OriginalDecoder(config)

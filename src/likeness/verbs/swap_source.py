@@ -41,7 +41,8 @@ class Source:
         """The people of a bundle who lend their identity: its sources, where it names any."""
         if self.bundle is None or self.clips:
             return ()
-        people = self.bundle.people or ({"role": "target"},)
+        # One that names nobody, such as an imported model, asks for a record all the same.
+        people = self.bundle.people or ({"role": "source"},)
         # A one-to-one swap names its target, too, who is asked by the clip that is changed.
         return tuple(p for p in people if p.get("role") == "source") or people
 

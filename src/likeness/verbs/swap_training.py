@@ -40,7 +40,8 @@ def permit_pair(materials: Sequence[Material], consents: Sequence[Consent]) -> P
 
 def planned(config: SwapTraining, device: torch.device) -> SwapTraining:
     """Fill in what the settings leave to the time and the machine."""
-    return resolved(config, core_minutes(config.minutes, cores(), device.type != "cpu"))
+    minutes = config.minutes if config.steps is None else None
+    return resolved(config, core_minutes(minutes, cores(), device.type != "cpu"))
 
 
 def plan_of(materials: Sequence[Material], config: SwapTraining) -> dict[str, Any]:

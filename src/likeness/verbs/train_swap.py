@@ -10,14 +10,16 @@ import torch
 from likeness import config as settings
 from likeness.errors import BundleError
 from likeness.methods.portrait.model import CPU
+from likeness.methods.swap.autoencoder.data import Faces
 from likeness.methods.swap.autoencoder.preview import preview_of
 from likeness.methods.swap.autoencoder.settings import SwapTraining
 from likeness.methods.swap.autoencoder.train import learn
 from likeness.people import check_face
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
+from likeness.provenance.permission import Permission
 from likeness.store import has_state, remove_state, save_bundle
-from likeness.training.footage import Budget
+from likeness.training.footage import Budget, Learned
 from likeness.types import Bundle, Progress, silent
 from likeness.verbs.swap_faces import Material, digests, find_faces, open_material
 from likeness.verbs.swap_training import permit_pair, planned
@@ -73,27 +75,34 @@ def train_swap(
         for material, face in zip(materials, faces, strict=True)
     ]
     learned = learn(people, chosen, budget)
-    bundle = Bundle(
-        method=f"swap.{chosen.arch}",
+    bundle = _bundle(chosen, learned, people[1], permission)
+    save_bundle(bundle, output, permission.sealed)
+    remove_state(budget.folder)
+    return bundle
+
+
+def _bundle(
+    config: SwapTraining, learned: Learned, target: Sequence[Faces], permission: Permission
+) -> Bundle:
+    generator = learned.networks["generator"]
+    return Bundle(
+        method=f"swap.{config.arch}",
         networks=learned.networks,
         input={
-            "size": chosen.size,
-            "face_type": chosen.face_type,
+            "size": config.size,
+            "face_type": config.face_type,
             "color": "srgb",
             "range": [0, 1],
         },
         training={
-            "settings": settings.to_json(chosen),
-            "seed": chosen.seed,
+            "settings": settings.to_json(config),
+            "seed": config.seed,
             **learned.record,
         },
         license="of the people shown; see people",
         people=permission.people,
-        preview=preview_of(learned.networks["generator"], people[1], chosen.face_type),
+        preview=preview_of(generator, target, config.face_type),
     )
-    save_bundle(bundle, output, permission.sealed)
-    remove_state(budget.folder)
-    return bundle
 
 
 def _budget(

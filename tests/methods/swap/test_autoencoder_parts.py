@@ -11,7 +11,7 @@ from likeness import geometry
 from likeness.condition.face_types import face_crop
 from likeness.errors import ConfigError, ContractError, TrackError
 from likeness.methods.swap.autoencoder.augment import (
-    AugmentConfig,
+    SwapAugmentConfig,
     draw_move,
     random_warp,
     recolored,
@@ -26,7 +26,7 @@ from likeness.methods.swap.autoencoder.data import (
     turn_of,
 )
 from likeness.methods.swap.autoencoder.losses import (
-    LossConfig,
+    SwapLossConfig,
     blurred,
     blurred_outside,
     face_weight,
@@ -39,7 +39,7 @@ from likeness.training.losses import dssim
 from likeness.types import Clip
 from tests.methods.swap.toys import person, points_in
 
-STILL = AugmentConfig(turn=0, zoom=1, shift=0)
+STILL = SwapAugmentConfig(turn=0, zoom=1, shift=0)
 
 
 def test_a_warp_moves_the_inside_and_leaves_the_border() -> None:
@@ -71,7 +71,7 @@ def test_what_shall_come_out_is_unwarped() -> None:
 
 @pytest.mark.parametrize("mirrored", [0.0, 1.0])
 def test_points_move_with_the_picture(mirrored: float) -> None:
-    how = AugmentConfig(turn=30, zoom=1.2, shift=0.1, mirrored=mirrored)
+    how = SwapAugmentConfig(turn=30, zoom=1.2, shift=0.1, mirrored=mirrored)
     picture = np.zeros((96, 96, 3), np.uint8)
     picture[36:48, 56:68] = 255
     inner = np.array([[1, 0, -16], [0, 1, -16]], np.float32)
@@ -96,7 +96,7 @@ def test_colors_stray_and_stay_colors() -> None:
 
 
 def test_a_batch_shows_face_mask_and_features_in_one_place() -> None:
-    batch = person("anna").draw(np.random.default_rng(0), 6, AugmentConfig())
+    batch = person("anna").draw(np.random.default_rng(0), 6, SwapAugmentConfig())
     for part, channels in (("warped", 3), ("real", 3), ("mask", 1), ("features", 1)):
         assert getattr(batch, part).shape == (6, channels, 32, 32)
     inside, outside = batch.mask > 0.99, batch.mask < 0.01
@@ -105,7 +105,7 @@ def test_a_batch_shows_face_mask_and_features_in_one_place() -> None:
     assert float(red[outside].median()) < 0.3
     assert float((batch.features * (batch.mask < 0.01)).mean()) < 0.02
     assert not torch.equal(batch.warped, batch.real)
-    again = person("anna").draw(np.random.default_rng(0), 6, AugmentConfig())
+    again = person("anna").draw(np.random.default_rng(0), 6, SwapAugmentConfig())
     assert torch.equal(batch.warped, again.warped)
 
 
@@ -197,9 +197,9 @@ def test_reconstruction_is_the_sum_of_its_terms() -> None:
         + 300 * ((drawn.rgb - batch.real).abs() * batch.features).mean()
         + 10 * functional.mse_loss(drawn.mask, batch.mask)
     )
-    found = reconstruction(drawn, batch, LossConfig(eyes_mouth=300))
+    found = reconstruction(drawn, batch, SwapLossConfig(eyes_mouth=300))
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
-    perfect = reconstruction(Face(batch.real, batch.mask), batch, LossConfig(eyes_mouth=300))
+    perfect = reconstruction(Face(batch.real, batch.mask), batch, SwapLossConfig(eyes_mouth=300))
     assert float(perfect) == pytest.approx(0, abs=1e-5)
 
 
@@ -208,8 +208,8 @@ def test_only_the_face_counts_where_it_is_masked() -> None:
     wrong = batch.real.clone()
     wrong[..., :3, :3] = 1 - wrong[..., :3, :3]
     face = Face(wrong, batch.mask)
-    assert float(reconstruction(face, batch, LossConfig())) == pytest.approx(0, abs=1e-5)
-    assert float(reconstruction(face, batch, LossConfig(masked=False))) > 0.05
+    assert float(reconstruction(face, batch, SwapLossConfig())) == pytest.approx(0, abs=1e-5)
+    assert float(reconstruction(face, batch, SwapLossConfig(masked=False))) > 0.05
     weight = face_weight(batch.mask)
     assert float(weight[..., 10:22, 10:22].min()) == pytest.approx(1, abs=1e-4)
     assert float(weight[..., :4, :4].max()) == 0
@@ -238,10 +238,10 @@ def test_style_and_variation() -> None:
 
 def test_settings_are_checked() -> None:
     with pytest.raises(ConfigError, match="below 0"):
-        LossConfig(mask=-1)
+        SwapLossConfig(mask=-1)
     with pytest.raises(ConfigError, match="both 0"):
-        LossConfig(structure=0, pixels=0)
+        SwapLossConfig(structure=0, pixels=0)
     with pytest.raises(ConfigError, match="a factor from 1 on"):
-        AugmentConfig(zoom=0.5)
+        SwapAugmentConfig(zoom=0.5)
     with pytest.raises(ConfigError, match="mirrored is 2"):
-        AugmentConfig(mirrored=2)
+        SwapAugmentConfig(mirrored=2)

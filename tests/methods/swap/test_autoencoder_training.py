@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from likeness.errors import ConfigError
-from likeness.methods.swap.autoencoder.augment import AugmentConfig
-from likeness.methods.swap.autoencoder.losses import LossConfig
+from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
+from likeness.methods.swap.autoencoder.losses import SwapLossConfig
 from likeness.methods.swap.autoencoder.settings import (
     SwapTraining,
     core_minutes,
     network_of,
     resolved,
 )
-from likeness.methods.swap.autoencoder.tasks import Growth, Judges, ScheduleConfig, SwapTask
+from likeness.methods.swap.autoencoder.tasks import Growth, Judges, SwapScheduleConfig, SwapTask
 from likeness.methods.swap.autoencoder.train import levels_of
 from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.comb import Comb
@@ -39,9 +39,9 @@ def task_of(config: SwapTraining = TINY, growth: Growth | None = None, **changes
         network_of(config, len(names)),
         people,
         config.batch,
-        changes.get("augment", AugmentConfig()),
-        changes.get("loss", LossConfig(adversarial=0)),
-        changes.get("schedule", ScheduleConfig()),
+        changes.get("augment", SwapAugmentConfig()),
+        changes.get("loss", SwapLossConfig(adversarial=0)),
+        changes.get("schedule", SwapScheduleConfig()),
         0,
         CPU,
         growth,
@@ -58,7 +58,7 @@ def touched(task: SwapTask, progress: float) -> set[str]:
 
 
 def test_two_toy_faces_are_swapped() -> None:
-    task = task_of(replace(TINY, batch=4), schedule=ScheduleConfig(learning_rate=3e-3))
+    task = task_of(replace(TINY, batch=4), schedule=SwapScheduleConfig(learning_rate=3e-3))
     train(task, LoopConfig(steps=70, learning_rate=3e-3, average=0.9), None, "toys")
     opened = np.array([0.1, 0.9])
     ben, anna = (
@@ -93,7 +93,7 @@ def test_what_goes_in_is_warped_only_at_first() -> None:
 
 
 def test_dropout_begins_where_the_schedule_says() -> None:
-    task = task_of(schedule=ScheduleConfig(dropout_from=0.5, kept=0.3, wave=7))
+    task = task_of(schedule=SwapScheduleConfig(dropout_from=0.5, kept=0.3, wave=7))
     made = task.optimizer(task.generator.parameters())
     sample = task.sample(np.random.default_rng(0))
     task.losses(sample, 0.4)
@@ -109,7 +109,7 @@ def test_the_shared_layer_of_liae_rests_once_warping_ends() -> None:
 
 
 def test_judges_come_late_and_see_the_source_alone() -> None:
-    loss = LossConfig(adversarial=0.1, true_face=0.05, judge_width=2)
+    loss = SwapLossConfig(adversarial=0.1, true_face=0.05, judge_width=2)
     task = task_of(loss=loss)
     assert isinstance(task.discriminator, Judges)
     sample = task.sample(np.random.default_rng(0))
@@ -128,7 +128,7 @@ def test_judges_come_late_and_see_the_source_alone() -> None:
 
 def test_styles_pull_the_swap_to_the_target() -> None:
     plain = task_of()
-    styled = task_of(loss=LossConfig(adversarial=0, face_style=10, background_style=10))
+    styled = task_of(loss=SwapLossConfig(adversarial=0, face_style=10, background_style=10))
     sample = plain.sample(np.random.default_rng(0))
     apart = styled.losses(sample, 0.1).generator - plain.losses(sample, 0.1).generator
     assert float(apart) > 0
@@ -137,8 +137,8 @@ def test_styles_pull_the_swap_to_the_target() -> None:
 @pytest.mark.parametrize("arch", ["df", "comb"])
 def test_a_resumed_training_is_the_same_to_the_bit(arch: str, tmp_path: Path) -> None:
     config = replace(TINY, arch=arch, width=32 if arch == "comb" else 6)
-    schedule = ScheduleConfig(warp_until=0.3, dropout_from=0.4, adversarial_from=0.5)
-    loss = LossConfig(adversarial=0.1, judge_width=2)
+    schedule = SwapScheduleConfig(warp_until=0.3, dropout_from=0.4, adversarial_from=0.5)
+    loss = SwapLossConfig(adversarial=0.1, judge_width=2)
     growth = Growth(3, 0.0, 1.0) if arch == "comb" else None
 
     def run(steps: int, folder: Path, resume: bool, stop: int | None = None) -> Any:
@@ -174,7 +174,7 @@ def test_a_comb_grows_level_by_level() -> None:
     with pytest.raises(ConfigError, match="first_size is 24"):
         levels_of(replace(config, first_size=24))
     comb = replace(TINY, arch="comb", width=32)
-    task = task_of(comb, Growth(3, 0.5, 0.2), schedule=ScheduleConfig(fade=0.5))
+    task = task_of(comb, Growth(3, 0.5, 0.2), schedule=SwapScheduleConfig(fade=0.5))
     assert isinstance(task.generator, Comb)
     sample = task.sample(np.random.default_rng(0))
     for progress, share in ((0.5, 0.0), (0.55, 0.5), (0.65, 1.0)):
@@ -192,6 +192,8 @@ def test_the_network_follows_the_time() -> None:
     assert little.size < much.size
     assert little.width < much.width
     assert little.loss.adversarial == 0 < much.loss.adversarial
+    assert little.augment.warp == 0.5
+    assert much.augment.warp == 1
     assert resolved(SwapTraining(judged="always"), 1).loss.adversarial > 0
     kept = resolved(SwapTraining(size=64, width=10, inter=20, mask=4), 2000)
     network = network_of(kept)

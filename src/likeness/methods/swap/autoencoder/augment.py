@@ -27,7 +27,7 @@ _DEVIATIONS = 2.5
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class SwapAugmentConfig:
     """Settings of what is done to a face before it is learned from."""
 
     turn: float = 10.0
@@ -39,8 +39,9 @@ class AugmentConfig:
     mirrored: float = 0.0
     """Share of pictures that are mirrored. People are not symmetric; it helps where there are few
     pictures."""
-    warp: float = 1.0
-    """Strength of the random warp."""
+    warp: float | None = None
+    """Strength of the random warp, 0 to 2, DeepFaceLab's is 1; None for what the time allows: where
+    it is short, a weaker warp is learned to be undone sooner."""
     hue: float = 0.0
     """How far color, saturation and brightness of the source's inputs stray, 0 to 0.3."""
 
@@ -50,7 +51,7 @@ class AugmentConfig:
                 f"turn is {self.turn}, zoom {self.zoom} and shift {self.shift}, expected 0 to 180 "
                 "degrees, a factor from 1 on and a share below 1"
             )
-        if not (0 <= self.mirrored <= 1 and 0 <= self.warp <= 2 and 0 <= self.hue <= 0.3):
+        if not (0 <= self.mirrored <= 1 and 0 <= (self.warp or 0) <= 2 and 0 <= self.hue <= 0.3):
             raise ConfigError(
                 f"mirrored is {self.mirrored}, warp {self.warp} and hue {self.hue}, expected 0 to "
                 "1, 0 to 2 and 0 to 0.3"
@@ -69,7 +70,7 @@ class Move:
 
 
 def draw_move(
-    random: np.random.Generator, config: AugmentConfig, crop_from_larger: Floats, side: int
+    random: np.random.Generator, config: SwapAugmentConfig, crop_from_larger: Floats, side: int
 ) -> Move:
     """Draw how a picture is moved and warped.
 
@@ -88,7 +89,8 @@ def draw_move(
     middle = np.full(2, side / 2)
     matrix = np.concatenate([turn, (middle + shift - turn @ middle)[:, None]], 1)
     moved = geometry.compose(matrix, crop_from_larger).astype(np.float32)
-    return Move(moved, random_warp(random, side, config.warp))
+    strength = 1.0 if config.warp is None else config.warp
+    return Move(moved, random_warp(random, side, strength))
 
 
 def random_warp(random: np.random.Generator, side: int, strength: float = 1.0) -> Floats:

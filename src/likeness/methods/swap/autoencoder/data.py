@@ -17,7 +17,7 @@ from torch import Tensor
 from likeness import geometry
 from likeness.condition.face_types import FaceType, face_crop, feature_mask, hull_mask
 from likeness.errors import TrackError
-from likeness.methods.swap.autoencoder.augment import AugmentConfig, draw_move, recolored, taken
+from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig, draw_move, recolored, taken
 from likeness.training.bank import CropBank, Excerpt, fill_excerpts
 from likeness.types import Clip, Floats, Ints, Progress, silent
 
@@ -92,7 +92,7 @@ class Person:
     """(M,) with which each is drawn."""
     config: FacesConfig
 
-    def draw(self, random: np.random.Generator, count: int, how: AugmentConfig) -> Batch:
+    def draw(self, random: np.random.Generator, count: int, how: SwapAugmentConfig) -> Batch:
         """Draw faces by chance, each moved and warped by chance."""
         chosen = random.choice(len(self.rows), count, p=self.probability)
         side, inner = self.config.size, self.inner

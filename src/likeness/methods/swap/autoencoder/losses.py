@@ -23,7 +23,7 @@ _FINE = 256
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class SwapLossConfig:
     """Weights of the terms."""
 
     structure: float = 10.0
@@ -59,7 +59,7 @@ class LossConfig:
             raise ConfigError("structure and pixels are both 0; expected one above it")
 
 
-def reconstruction(drawn: Face, batch: Batch, config: LossConfig) -> Tensor:
+def reconstruction(drawn: Face, batch: Batch, config: SwapLossConfig) -> Tensor:
     """Compare a drawn face with the real one.
 
     E = structure * DSSIM + pixels * mean (x - y)^2 + eyes_mouth * mean |x e - y e|
@@ -129,7 +129,7 @@ def style(result: Tensor, real: Tensor) -> Tensor:
     return (means + spreads).mean()
 
 
-def swapped_style(drawn: Face, target: Batch, config: LossConfig) -> Tensor:
+def swapped_style(drawn: Face, target: Batch, config: SwapLossConfig) -> Tensor:
     """Hold a swapped face to the target's look, inside and around it.
 
     E = 100 f style(x m, y m) + b/10 (DSSIM + MSE) of both times 1 - m, with m the target's mask.

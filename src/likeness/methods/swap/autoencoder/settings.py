@@ -8,9 +8,9 @@ from typing import Literal
 from likeness.condition.face_types import EXTENTS, FaceType
 from likeness.config import nearest
 from likeness.errors import ConfigError
-from likeness.methods.swap.autoencoder.augment import AugmentConfig
-from likeness.methods.swap.autoencoder.losses import LossConfig
-from likeness.methods.swap.autoencoder.tasks import Network, ScheduleConfig
+from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
+from likeness.methods.swap.autoencoder.losses import SwapLossConfig
+from likeness.methods.swap.autoencoder.tasks import Network, SwapScheduleConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.autoencoder_published import OPTIONS
 from likeness.synthesize.comb import Comb, CombConfig
@@ -32,8 +32,9 @@ class SwapTraining:
     options: str = "ud"
     """Letters of DeepFaceLab's df and liae: u more likeness, d twice the resolution for the same
     time, t deeper, c another activation."""
-    face_type: FaceType = "whole_face"
-    """How much of the head is drawn."""
+    face_type: FaceType = "full"
+    """How much of the head is drawn: from brows to chin, or a whole_face with its forehead, which
+    leaves fewer pixels for each part."""
     size: int | None = None
     """Side of the network's pictures in pixels; None for what the time allows."""
     width: int | None = None
@@ -62,9 +63,9 @@ class SwapTraining:
     """Step budget instead of minutes; repeatable to the bit."""
     seed: int = 0
     """Of all randomness."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    augment: SwapAugmentConfig = field(default_factory=SwapAugmentConfig)
+    loss: SwapLossConfig = field(default_factory=SwapLossConfig)
+    schedule: SwapScheduleConfig = field(default_factory=SwapScheduleConfig)
 
     def __post_init__(self) -> None:
         if self.arch not in ARCHS:
@@ -89,21 +90,25 @@ class Shape:
 
 
 _TIMES: tuple[tuple[float, Shape], ...] = (
-    (0, Shape(96, 24, 96)),
+    (0, Shape(64, 16, 64)),
+    (10, Shape(96, 24, 96)),
     (30, Shape(128, 32, 128)),
     (240, Shape(128, 48, 192)),
     (1200, Shape(192, 64, 256)),
     (6000, Shape(256, 80, 320)),
 )
-"""Networks by the core minutes from which on they are worth their time: a wider one is drawn when
-the narrower has reached its plateau (docs/methods/swap.md has the measurements)."""
+"""Networks by the core minutes from which on they are worth their time: each gets two to three
+thousand steps before a wider one is taken (docs/methods/swap.md has the measurements)."""
 _COMB_SIZES = (64, 128, 256, 512, 1024)
 _COMB_WIDER = 4
 """Widths of a comb and of the original in units of df's."""
 _ORIGINAL_WIDER = 2
 _ORIGINAL_INTER = 4
-JUDGED_FROM = 60.0
+JUDGED_FROM = 240.0
 """Core minutes from which on a patch discriminator is worth its time."""
+_WARPED_FROM = 60.0
+_WEAK = 0.5
+"""Strength of the warp where there are fewer core minutes than `_WARPED_FROM`."""
 
 
 def core_minutes(minutes: float | None, cores: int, accelerated: bool) -> float:
@@ -130,6 +135,9 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         )
     judged = config.judged == "always" or (config.judged == "auto" and work >= JUDGED_FROM)
     width = width or shape.width
+    warp = config.augment.warp
+    if warp is None:
+        warp = _WEAK if work < _WARPED_FROM else 1.0
     return replace(
         config,
         size=size,
@@ -137,6 +145,7 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         inter=inter or shape.inter,
         mask=config.mask or max(2, width // 3 // 2 * 2),
         judged="always" if judged else "never",
+        augment=replace(config.augment, warp=warp),
         loss=config.loss if judged else replace(config.loss, adversarial=0.0),
     )
 

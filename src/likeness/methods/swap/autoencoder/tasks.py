@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from likeness.errors import ConfigError
-from likeness.methods.swap.autoencoder.augment import AugmentConfig
+from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
 from likeness.methods.swap.autoencoder.data import Batch, Person
 from likeness.methods.swap.autoencoder.losses import (
-    LossConfig,
+    SwapLossConfig,
     face_weight,
     reconstruction,
     swapped_style,
@@ -35,10 +35,10 @@ Network = Autoencoder | Original | Comb
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
+class SwapScheduleConfig:
     """What is on at which share of the budget, and how fast is learned."""
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 4e-4
     """Peak; half a cosine falls from it. DeepFaceLab's 5e-5 is for days."""
     constant: bool = False
     """Keep the learning rate at its peak, as DeepFaceLab does."""
@@ -103,9 +103,9 @@ class SwapTask:
         network: Network,
         people: Sequence[Person],
         batch: int,
-        augment: AugmentConfig,
-        loss: LossConfig,
-        schedule: ScheduleConfig,
+        augment: SwapAugmentConfig,
+        loss: SwapLossConfig,
+        schedule: SwapScheduleConfig,
         seed: int,
         device: torch.device,
         growth: Growth | None = None,
@@ -225,7 +225,7 @@ class SwapTask:
             network.inter_shared.requires_grad_(warping)
 
 
-def _judges(network: Network, config: LossConfig) -> Judges | None:
+def _judges(network: Network, config: SwapLossConfig) -> Judges | None:
     """Build the discriminators that a training needs."""
     patches = codes = None
     if config.adversarial > 0:
