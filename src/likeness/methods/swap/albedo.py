@@ -18,6 +18,7 @@ from likeness.condition.matte import fill_holes
 from likeness.condition.mesh import PortraitMesh, with_eyes
 from likeness.face3d.light import irradiance, solve_light
 from likeness.face3d.model import FaceModel
+from likeness.geometry import euler_from_rotation, rotation_matrix
 from likeness.methods.photo.animation import Photo
 from likeness.methods.photo.motion import Head
 from likeness.methods.swap.photo_views import SourceView
@@ -31,6 +32,8 @@ _ENOUGH = (0.1, 0.5)
 """Trust in all photos together from which on skin begins to be known, and is."""
 _OFF = 0.008
 """How far known skin is kept off what is not, in sides of the atlas."""
+_FRONTAL = np.radians(8.0)
+"""Yaw or pitch at which a photo counts less for the shape by a factor of e to the half."""
 _ROUNDS = 3
 _SPREAD = 0.08
 """Usual distance of a color from what albedo modes and nine harmonics say."""
@@ -120,13 +123,20 @@ def light_of(view: SourceView, model: FaceModel) -> Floats:
 
 
 def _neutral(photos: Sequence[Photo], model: FaceModel) -> Floats:
-    """(F,3): the fitted faces, bent so that they project onto the landmarks, at rest."""
-    still = []
+    """(F,3): the fitted faces, bent so that they project onto the landmarks, at rest.
+
+    Frontal photos count most: lifted from a turned head, an error of the fitted depth is one of
+    the face's width.
+    """
+    still, weights = [], []
     for photo in photos:
         size = (photo.picture.shape[1], photo.picture.shape[2])
         head = Head.lifted(model, photo.params, size, photo.track.landmarks[0, :, :2], 1.0)
         still.append(head.vertices - model.moved(photo.params.expression)[0])
-    return np.asarray(np.mean(still, 0), np.float32)
+        yaw, pitch, _ = euler_from_rotation(rotation_matrix(photo.params.rotation))
+        turned = np.square(yaw[0] / _FRONTAL) + np.square(pitch[0] / _FRONTAL)
+        weights.append(float(np.exp(-0.5 * turned)) + 1e-6)
+    return np.asarray(np.average(np.stack(still), 0, weights), np.float32)
 
 
 def _unlit(view: SourceView, atlas: Atlas) -> tuple[torch.Tensor, torch.Tensor]:
