@@ -150,17 +150,12 @@ def test_the_nearest_of_several_photos_counts_most(
 
 def test_a_photo_turned_twice_is_the_photo(source: Shot, surface: FaceSurface) -> None:
     view = source_view(photo_of(source, 3), surface, 60)
-    twice = flipped(flipped(view, surface.model), surface.model)
+    twice = flipped(flipped(view, surface), surface)
     assert np.array_equal(twice.picture, view.picture)
     assert np.allclose(twice.face.places, view.face.places, atol=1e-3)
     assert np.allclose(twice.face.normals, view.face.normals)
-    once = flipped(view, surface.model)
-    assert np.allclose(once.face.places[:, 1], view.face.places[_twins(surface), 1])
-
-
-def _twins(surface: FaceSurface) -> np.ndarray[Any, Any]:
-    twin = surface.model.regions["twin"]
-    return np.concatenate([twin, [len(twin) + 1, len(twin)]])
+    once = flipped(view, surface)
+    assert np.allclose(once.face.places[:, 1], view.face.places[surface.mirrored(), 1])
 
 
 @given(st.lists(st.floats(-1, 1), min_size=30, max_size=30))

@@ -18,6 +18,7 @@ from likeness.condition.matte import fill_holes
 from likeness.condition.mesh import PortraitMesh, with_eyes
 from likeness.face3d.light import irradiance, solve_light
 from likeness.face3d.model import FaceModel
+from likeness.geometry import euler_from_rotation, rotation_matrix
 from likeness.methods.photo.animation import Photo
 from likeness.methods.photo.motion import Head
 from likeness.methods.swap.photo_views import SourceView
@@ -27,6 +28,12 @@ from likeness.types import Floats
 
 _DARKEST = 0.15
 """Least irradiance that a photo is divided by: in shade its noise would be blown up."""
+_ENOUGH = (0.1, 0.5)
+"""Trust in all photos together from which on skin begins to be known, and is."""
+_OFF = 0.008
+"""How far known skin is kept off what is not, in sides of the atlas."""
+_FRONTAL = np.radians(8.0)
+"""Yaw or pitch at which a photo counts less for the shape by a factor of e to the half."""
 _ROUNDS = 3
 _SPREAD = 0.08
 """Usual distance of a color from what albedo modes and nine harmonics say."""
@@ -73,12 +80,24 @@ def unrolled(
     else:
         albedo = (many * shown).sum(0) / (total + 1e-6)
     flat = np.ascontiguousarray(albedo.permute(1, 2, 0).numpy())
-    trust = total[0].clamp(0, 1).numpy()
-    filled = fill_holes(flat, np.clip(trust * 4, 0, 1).astype(np.float32))
+    trust = _feathered(total[0].numpy())
+    filled = fill_holes(flat, trust)
     face = len(model.mean)
-    places = np.concatenate([atlas.places[:face], atlas.places[-2:]])
+    ring = face + len(model.regions["face_oval"])
+    places = np.concatenate([atlas.places[:ring], atlas.places[-2:]])
     texture = np.concatenate([filled, trust[..., None]], -1, dtype=np.float32)
     return Skin(_neutral(photos, model), texture, places)
+
+
+def _feathered(total: Floats) -> Floats:
+    """(s,s) in [0,1]: where skin is known, kept off the edges of hair and fading toward them."""
+    import cv2
+
+    low, high = _ENOUGH
+    known = np.asarray(np.clip((total - low) / (high - low), 0, 1), np.float32)
+    side = 2 * max(1, round(_OFF * len(total))) + 1
+    inner = cv2.erode(known, np.ones((side, side)), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.GaussianBlur(inner, (0, 0), side / 3), np.float32)
 
 
 def light_of(view: SourceView, model: FaceModel) -> Floats:
@@ -104,13 +123,20 @@ def light_of(view: SourceView, model: FaceModel) -> Floats:
 
 
 def _neutral(photos: Sequence[Photo], model: FaceModel) -> Floats:
-    """(F,3): the fitted faces, bent so that they project onto the landmarks, at rest."""
-    still = []
+    """(F,3): the fitted faces, bent so that they project onto the landmarks, at rest.
+
+    Frontal photos count most: lifted from a turned head, an error of the fitted depth is one of
+    the face's width.
+    """
+    still, weights = [], []
     for photo in photos:
         size = (photo.picture.shape[1], photo.picture.shape[2])
         head = Head.lifted(model, photo.params, size, photo.track.landmarks[0, :, :2], 1.0)
         still.append(head.vertices - model.moved(photo.params.expression)[0])
-    return np.asarray(np.mean(still, 0), np.float32)
+        yaw, pitch, _ = euler_from_rotation(rotation_matrix(photo.params.rotation))
+        turned = np.square(yaw[0] / _FRONTAL) + np.square(pitch[0] / _FRONTAL)
+        weights.append(float(np.exp(-0.5 * turned)) + 1e-6)
+    return np.asarray(np.average(np.stack(still), 0, weights), np.float32)
 
 
 def _unlit(view: SourceView, atlas: Atlas) -> tuple[torch.Tensor, torch.Tensor]:
@@ -119,9 +145,12 @@ def _unlit(view: SourceView, atlas: Atlas) -> tuple[torch.Tensor, torch.Tensor]:
     light = light_of(view, mesh.model)
     lit = np.maximum(irradiance(view.face.normals, light), _DARKEST)
     values = with_eyes(np.concatenate([lit, view.trust[:, None]], 1), mesh, 1)
+    oval = mesh.model.regions["face_oval"]
+    values[count : count + len(oval)] = values[oval]
     carried = torch.from_numpy(atlas.carry(values).transpose(2, 0, 1))[None]
-    rings = np.zeros((len(mesh.rings), 2), np.float32)
-    places = np.concatenate([view.face.places[:count], rings, view.face.places[count:]])
+    # Of the portrait mesh's rings only the first is drawn.
+    outer = np.zeros((len(mesh.rings) - len(oval), 2), np.float32)
+    places = np.concatenate([view.face.places[:-2], outer, view.face.places[-2:]])
     picture = torch.from_numpy(view.picture).permute(2, 0, 1)[None]
     read = atlas.unroll(picture, places[None])
     weight = (carried[:, 3:] * read[:, 3:]).square()

@@ -157,8 +157,8 @@ def open_library(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
     for index in used.tolist():
         view = source_view(photos[found[index].photo], surface, width)
         if found[index].mirrored:
-            view = flipped(view, surface.model)
-        views += [view, filling(view, surface.model)]
+            view = flipped(view, surface)
+        views += [view, filling(view, surface)]
         lights += [found[index].light, mirrored_light(found[index].light)]
     counts = (rows[:, None] == np.repeat(used, 2)[None]).astype(np.float32)
     plain = np.arange(len(views)) % 2 == 0

@@ -35,8 +35,6 @@ from likeness.plan.plan import Plan
 from likeness.store import load_face_model
 from likeness.types import Bundle, FaceParams, Floats, Shot
 
-_KNOWN = 0.3
-"""Trust in the photos from which on skin is shown wholly."""
 _STEADY = 4.0
 """Frames (deviation of a Gaussian) over which the source's place in the target is smoothed."""
 
@@ -119,8 +117,8 @@ class MeshSwapper:
         places = places + self.bending @ (target.places[outline] - places[outline])
         normals = vertex_normals(points, model.triangles)[0]
         # Irises go where their lids go.
-        moved = self.surface.with_irises(places - target.places[:count])[count:]
-        return self.surface.closed(places, target.places[count:] + moved, points[0], normals)
+        moved = self.surface.spread(places - target.places[:count])[-2:]
+        return self.surface.closed(places, target.places[-2:] + moved, points[0], normals)
 
     def _render(
         self, cover: Cover, source: SeenFace, target: SeenFace, params: FaceParams, under: Floats
@@ -132,14 +130,14 @@ class MeshSwapper:
         lit = np.concatenate(
             [irradiance(source.normals, light), self.surface.edge(source)[:, None]], 1
         )
-        values = np.concatenate([self.skin.places, target.places, self.surface.with_irises(lit)], 1)
+        values = np.concatenate([self.skin.places, target.places, self.surface.spread(lit, 1)], 1)
         carried = self.surface.carry(cover, values)
         skin = read(self.skin.texture, carried[..., :2], cubic=True)
         drawn = skin[..., :3] * carried[..., 4:7]
         open_ = (cover.kinds == EYE) | (cover.kinds == MOUTH)
         inside = np.asarray(cv2.GaussianBlur(open_.astype(np.float32), (0, 0), 0.6), np.float32)
         drawn += inside[..., None] * (read(under, carried[..., 2:4]) - drawn)
-        known = np.where(open_, 1, np.clip(skin[..., 3] / _KNOWN, 0, 1) * carried[..., 7])
+        known = np.where(open_, 1, np.clip(skin[..., 3], 0, 1) * carried[..., 7])
         known = known * (cover.kinds >= 0)
         soft = np.asarray(cv2.GaussianBlur(known.astype(np.float32), (0, 0), 0.8), np.float32)
         drawn = np.where((cover.kinds >= 0)[..., None], drawn, under[cover.box])

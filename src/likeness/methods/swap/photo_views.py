@@ -16,10 +16,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from likeness.condition.matte import fill_holes
 from likeness.errors import BundleError
-from likeness.face3d.model import FaceModel
 from likeness.face3d.raster import visible_vertices
 from likeness.geometry import euler_from_rotation, rotation_matrix
 from likeness.methods.photo.animation import Photo
+from likeness.methods.swap.outline import Outline
 from likeness.methods.swap.skin import skin_likeness
 from likeness.methods.swap.surface import FaceSurface, SeenFace
 from likeness.methods.swap.view import following_crop
@@ -107,7 +107,7 @@ def source_views(
         BundleError: a photo was fitted with another face model.
     """
     views = _harmonized([source_view(photo, surface, face) for photo in photos])
-    pairs = ((view, filling(view, surface.model)) for view in views)
+    pairs = ((view, filling(view, surface)) for view in views)
     return tuple(one for pair in pairs for one in (pair if mirror else pair[:1]))
 
 
@@ -152,8 +152,12 @@ def source_view(photo: Photo, surface: FaceSurface, face: float) -> SourceView:
     picture = np.ascontiguousarray(part.permute(1, 2, 0).numpy(), np.float32)
     trust = _trust(seen, surface, picture.shape[:2])
     around = (int(first[0]), int(first[1]), int(last[0]), int(last[1]))
-    picture = _without_wall(picture, seen.places, _person(photo.picture, around, size))
-    likely = _clear_of_hair(skin_likeness(picture, seen.places, surface.model), seen.places)
+    picture = _without_wall(
+        picture, seen.places[: len(trust)], _person(photo.picture, around, size)
+    )
+    edge = _edge(seen, surface, (picture.shape[0], picture.shape[1]))
+    likely = skin_likeness(picture, seen.places, edge, surface.model)
+    likely = _clear_of_hair(likely, seen.places)
     stacked = np.concatenate([picture, likely[..., None]], -1, dtype=np.float32)
     return SourceView(stacked, seen, trust, features(photo.params)[0])
 
@@ -194,6 +198,16 @@ def _without_wall(picture: Floats, places: Floats, person: Floats) -> Floats:
     return np.asarray(picture + wall * (filled - picture), np.float32)
 
 
+def _edge(face: SeenFace, surface: FaceSurface, size: tuple[int, int]) -> Floats:
+    """(h,w) in [0,1]: how much of the face's outline each pixel of a photo shows."""
+    edge = np.zeros(size, np.float32)
+    cover = surface.cover(face, size)
+    if cover is not None:
+        share = Outline(surface.model).share[:, None]
+        edge[cover.box] = surface.carry(cover, surface.spread(share))[..., 0]
+    return edge
+
+
 def _clear_of_hair(likely: Floats, places: Floats) -> Floats:
     """(h,w): likely skin, kept clear of the strands in which a fringe ends."""
     import cv2
@@ -221,10 +235,10 @@ def _trust(face: SeenFace, surface: FaceSurface, size: tuple[int, ...]) -> Float
     return np.asarray(trust * seen, np.float32)
 
 
-def flipped(view: SourceView, model: FaceModel) -> SourceView:
+def flipped(view: SourceView, surface: FaceSurface) -> SourceView:
     """Look at a photo in the mirror."""
-    twin = model.regions["twin"]
-    every = np.concatenate([twin, [len(twin) + 1, len(twin)]])
+    every = surface.mirrored()
+    twin = every[: len(view.trust)]
     places = view.face.places[every]
     places[:, 0] = view.picture.shape[1] - places[:, 0]
     normals = view.face.normals[twin] * np.array([-1, 1, 1], np.float32)
@@ -237,9 +251,9 @@ def flipped(view: SourceView, model: FaceModel) -> SourceView:
     )
 
 
-def filling(view: SourceView, model: FaceModel) -> SourceView:
+def filling(view: SourceView, surface: FaceSurface) -> SourceView:
     """Look at a photo in the mirror, counting only where the photo itself shows nothing."""
-    other = flipped(view, model)
+    other = flipped(view, surface)
     return replace(other, trust=other.trust * (1 - view.trust))
 
 

@@ -1,8 +1,9 @@
 """The face as triangles over a picture: what the classical swaps move from photos to frames.
 
 Skin carries the source's picture; what shows between lids and lips is the target's own. Vertices
-are the face model's and the centers of the two irises. Where the model has a vertex for a landmark,
-it stands where the tracker saw it; depth and normals come from the fitted face.
+are the face model's, a ring around them over which skin fades out toward the hairline, and the
+centers of the two irises. Where the model has a vertex for a landmark, it stands where the tracker
+saw it; depth and normals come from the fitted face.
 """
 
 from __future__ import annotations
@@ -29,13 +30,17 @@ and their slivers would stick to the lips."""
 _PARTED = (0.02, 0.08)
 """Distances of the inner lips, in mouth widths, from which on they begin to be open, and are."""
 
+_BESIDE, _ABOVE = 0.06, 0.35
+"""How far the ring lies beyond the outline, in units of the way from the face's middle."""
+_BEHIND = 12.0
+"""Millimetres that the ring lies behind the outline."""
 _EDGE = (0.03, 0.22)
 """Cosines between skin and line of sight at which a drawn face fades out."""
 
 
 @dataclass(frozen=True, eq=False)
 class SeenFace:
-    """A face as one picture shows it; V vertices, of which F are the face model's."""
+    """A face as one picture shows it; V vertices: F of the face model, O of the ring, 2 irises."""
 
     places: Floats
     """(V,2) pixels."""
@@ -76,13 +81,17 @@ class FaceSurface:
     @staticmethod
     def of(model: FaceModel) -> FaceSurface:
         """Close a face model's openings: eyes are fans around their irises."""
+        oval = model.regions["face_oval"]
+        outer = len(model.mean) + np.arange(len(oval))
+        following, beyond = np.roll(oval, -1), np.roll(outer, -1)
+        ring = [np.stack([oval, following, outer], 1), np.stack([following, beyond, outer], 1)]
         fans = []
         for eye, name in enumerate(EYES):
-            ring = model.regions[name]
-            center = np.full(len(ring), len(model.mean) + eye)
-            fans.append(np.stack([ring, np.roll(ring, -1), center], 1))
+            lids = model.regions[name]
+            center = np.full(len(lids), len(model.mean) + len(oval) + eye)
+            fans.append(np.stack([lids, np.roll(lids, -1), center], 1))
         parts = [(model.triangles, SKIN), (model.mouth_triangles, MOUTH)]
-        parts.append((np.concatenate(fans), EYE))
+        parts += [(np.concatenate(fans), EYE), (np.concatenate(ring), SKIN)]
         kinds = np.concatenate([np.full(len(part), kind, np.int8) for part, kind in parts])
         triangles = np.concatenate([part for part, _ in parts]).astype(np.int64)
         return FaceSurface(model, triangles, kinds)
@@ -118,9 +127,16 @@ class FaceSurface:
     def closed(self, places: Floats, irises: Floats, points: Floats, normals: Floats) -> SeenFace:
         """Join a face's vertices, (F,2) in pixels and (F,3) in space, and its irises (2,2)."""
         lids = [points[self.model.regions[name], 2].mean() for name in EYES]
+        oval = self.model.regions["face_oval"]
+        outline = places[oval]
+        offset = outline - outline.mean(0)
+        up = outline[0] - outline[len(outline) // 2]
+        height = max(float(np.linalg.norm(up)), 1e-3)
+        above = np.clip(offset @ up / (0.5 * height**2), 0, 1)[:, None]
+        ring = outline + offset * (_BESIDE + (_ABOVE - _BESIDE) * above)
         return SeenFace(
-            np.concatenate([places, irises]).astype(np.float32),
-            np.concatenate([points[:, 2], lids]).astype(np.float32),
+            np.concatenate([places, ring, irises]).astype(np.float32),
+            np.concatenate([points[:, 2], points[oval, 2] + _BEHIND, lids]).astype(np.float32),
             normals,
         )
 
@@ -181,10 +197,23 @@ class FaceSurface:
             edge[self.model.regions[name]] = 1
         return np.asarray(edge, np.float32)
 
-    def with_irises(self, face: Floats) -> Floats:
-        """Extend (F,C) values of the face's vertices to the irises: the mean of their lids."""
+    def spread(self, face: Floats, fading: int = 0) -> Floats:
+        """Extend (F,C) values of the face's vertices to all, (V,C).
+
+        The ring takes those of the outline beside it, but the last `fading` columns are 0 there;
+        an iris takes the mean of its lids.
+        """
+        ring = face[self.model.regions["face_oval"]]
+        ring[:, ring.shape[1] - fading :] = 0
         lids = [face[self.model.regions[name]].mean(0, keepdims=True) for name in EYES]
-        return np.concatenate([face, *lids], dtype=np.float32)
+        return np.concatenate([face, ring, *lids], dtype=np.float32)
+
+    def mirrored(self) -> Ints:
+        """(V,): for each vertex, the one on the other side."""
+        twin, oval = self.model.regions["twin"], self.model.regions["face_oval"]
+        count, ring = len(twin), len(oval)
+        order = [count + int(np.flatnonzero(oval == twin[v])[0]) for v in oval]
+        return np.concatenate([twin, order, [count + ring + 1, count + ring]]).astype(np.int64)
 
 
 def read(picture: Floats, places: Floats, cubic: bool = False) -> Floats:

@@ -94,11 +94,9 @@ def bend(
     """
     used = [(view, count) for view, count in zip(views, counts, strict=True) if count > 0]
     trusts = [view.trust * count for view, count in used]
-    columns = np.stack([*trusts, surface.edge(face)], 1)
-    if gains is not None:
-        columns = np.concatenate([columns, *gains], 1)
+    columns = np.concatenate([np.stack(trusts, 1), *(gains or ()), surface.edge(face)[:, None]], 1)
     places = np.concatenate([view.face.places for view, _ in used], 1)
-    carried = surface.carry(cover, np.concatenate([places, surface.with_irises(columns)], 1))
+    carried = surface.carry(cover, np.concatenate([places, surface.spread(columns, 1)], 1))
     k = len(used)
     weights = carried[..., 2 * k : 3 * k]
     faint = _FAINT * np.maximum(weights.sum(-1), 1e-3)
@@ -109,14 +107,14 @@ def bend(
             continue
         seen = read(view.picture, carried[..., 2 * index : 2 * index + 2], cubic=True)
         if gains is not None:
-            first = 3 * k + 1 + 3 * index
+            first = 3 * k + 3 * index
             seen[..., :3] *= carried[..., first : first + 3]
         share = weight * np.clip(seen[..., 3], 0, 1) + np.float32(1e-4)
         seen[..., 3] = 1
         drawn += share[..., None] * seen
     total = drawn[..., 3]
     colors = drawn[..., :3] / np.maximum(total, 1e-6)[..., None]
-    return colors, np.clip(total / _KNOWN, 0, 1) * carried[..., 3 * k]
+    return colors, np.clip(total / _KNOWN, 0, 1) * carried[..., -1]
 
 
 def soft_mask(cover: Cover, shown: Floats, whole: bool = False) -> tuple[Bools, Floats]:
