@@ -36,6 +36,7 @@ STATED = {
     "Signed.manifest": "where the manifest is",
     "RunReport.manifest": "where the manifest is",
     "DubReport.manifest": "where the manifest is",
+    "LayersReport.manifest": "where the manifest is",
     "Job.manifest": "what encode was given",
 }
 

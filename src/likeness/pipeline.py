@@ -127,21 +127,26 @@ def render(
         MediaError: the output cannot be written, or the clip beneath cannot be read any more.
     """
     began = time.monotonic()
-    manifest = Manifest(
-        title=sink.title,
+    manifest = manifest_of(plan, permission, sink.title)
+    with threadpool_limits(1, "blas"), sink.open(manifest, plan.like, plan.timeline) as output:
+        for window, painted in in_order(partial(_painted, plan, methods), frames_of(plan)):
+            output.append(painted)
+            progress("synthesize", window.stop, len(plan))
+    where = output.signed.where if output.signed else "embedded"
+    report = RunReport.of(plan, sink.location, where, time.monotonic() - began, peak_rss_mb())
+    return replace(report, warnings=(*report.warnings, *output.notes))
+
+
+def manifest_of(plan: Plan, permission: Permission, title: str) -> Manifest:
+    """State what a plan makes, from what, and on whose consent."""
+    return Manifest(
+        title=title,
         action=plan.action,
         ingredients=plan.ingredients,
         settings=plan.settings,
         people=permission.shown,
         digital_source_type=SYNTHETIC if plan.whole else COMPOSITE,
     )
-    with threadpool_limits(1, "blas"), sink.open(manifest, plan.like, plan.timeline) as output:
-        for window, painted in in_order(partial(_painted, plan, methods), _decoded(plan)):
-            output.append(painted)
-            progress("synthesize", window.stop, len(plan))
-    where = output.signed.where if output.signed else "embedded"
-    report = RunReport.of(plan, sink.location, where, time.monotonic() - began, peak_rss_mb())
-    return replace(report, warnings=(*report.warnings, *output.notes))
 
 
 def _painted(
@@ -154,7 +159,7 @@ def _painted(
     return torch.where(gone[:, None, None, None], frames, painted) if gone.any() else painted
 
 
-def _decoded(plan: Plan) -> Iterator[tuple[Window, torch.Tensor]]:
+def frames_of(plan: Plan) -> Iterator[tuple[Window, torch.Tensor]]:
     """Yield the frames that a plan shows, (n,3,H,W) per window; its canvas where it shows none."""
     if plan.stream is not None and plan.shown is not None:
         yield from stream_reordered(plan.stream, plan.shown, _WINDOW)

@@ -18,6 +18,7 @@ Policy:
 
 from likeness.encode.coders import EncodeConfig, encoders
 from likeness.encode.inputs import inputs_of
+from likeness.encode.layers import LayersFolder
 from likeness.encode.place import estimate_bytes, files_of, prove_place
 from likeness.encode.signed import Signed, read_essence
 from likeness.encode.sink import MarkedFile, Sink
@@ -26,6 +27,7 @@ from likeness.encode.writer import Encoder, encode
 __all__ = [
     "EncodeConfig",
     "Encoder",
+    "LayersFolder",
     "MarkedFile",
     "Signed",
     "Sink",

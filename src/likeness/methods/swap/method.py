@@ -79,12 +79,24 @@ class Swapped:
         if self.mask is not None:
             facts = replace(facts, allowed=self.mask.allowed(told))
         if self.occlusion is not None:
-            visible = self.occlusion.visible(told)
-            for run, config in self.ranges.runs(told.window):
-                if not config.occluders:
-                    visible[run] = 1
-            facts = replace(facts, visible=visible)
+            facts = replace(facts, visible=self._visible(told, self.occlusion))
         return self.swapper.draw(told), facts
+
+    def _visible(self, told: TargetView, occlusion: Occlusion) -> torch.Tensor:
+        """(N,1,h,w) in [0,1]: where nothing that is to stay in front covers the face."""
+        visible = torch.ones_like(told.pixels[:, :1])
+        runs = list(self.ranges.runs(told.window))
+        if any(config.occluders for _, config in runs):
+            found = occlusion.visible(told)
+            for run, config in runs:
+                if config.occluders:
+                    visible[run] = found[run]
+        if any(config.keep_glasses for _, config in runs):
+            worn = occlusion.glasses(told)
+            for run, config in runs:
+                if config.keep_glasses:
+                    visible[run] *= 1 - worn[run]
+        return visible
 
     def _missed(self, told: TargetView, face: SwapFace) -> Layer:
         """Do what `on_miss` says where the target's face was not seen."""
@@ -113,7 +125,8 @@ def swapped(swapper: Swapper, plan: Plan) -> Swapped:
     seconds = seconds_of(plan.timeline)
     target = SwapTarget.of(plan.shot, seconds)
     config = plan.finish or FinishConfig()
-    wanted = FinishRanges.of(config, seconds).any("occluders")
+    ranges = FinishRanges.of(config, seconds)
+    wanted = ranges.any("occluders") or ranges.any("keep_glasses")
     return Swapped(
         swapper,
         target,

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ from likeness.condition.mesh import PortraitMesh
 from likeness.decode import Decoder
 from likeness.decode.stored import exists
 from likeness.methods.swap.appearance import SIDE, Appearance, SeenFace, appearance_of, split
+from likeness.methods.swap.glasses import glasses_on
 from likeness.methods.swap.view import SwapTarget, TargetView
 from likeness.store import load_face_model
 from likeness.track.matte import guided_filter
@@ -42,12 +43,19 @@ _OTHERS = ((0.9, 0.35), (0.30, 0.07))
 other skin."""
 _RIM = 0.015
 """Width of the face's rim, in units of the crop's side, that a fit may miss."""
+_LOUD = 3.0
+"""Evidence from which on a pixel is believed without its neighbours."""
+_NEAR = 0.05
+"""How far around what is surely in front its color is known, in sides of the crop."""
+_CERTAIN = 0.15
+_UNLIKE = 1.8
+"""Most that another color than that of what is in front nearby says for the face."""
 _PRIOR = -0.6
 _PAST = (0.30, 0.18, 0.10)
 """Weights of the evidence of the frames before, the last one first."""
 _HELD = 2.0
 """Most that one pixel of the past says."""
-_PULL = (3.0, 3.0, 4.0)
+_PULL = (3.0, 3.0, 3.0)
 """How strongly neighbours want the same answer, round by round."""
 _REACH = (0.05, 0.035, 0.02)
 """How far they see, in units of the crop's side."""
@@ -86,18 +94,34 @@ class Occlusion:
 
     def visible(self, view: TargetView) -> torch.Tensor:
         """Return (N,1,h,w) in [0,1]: one where the face is seen, zero where something covers it."""
-        numbers = range(view.window.start, view.window.stop)
+        answers = [
+            visible_in(now, self._told(now, self._before(number)), view.crop.size)
+            for number, now in zip(view_numbers(view), self._all(view), strict=True)
+        ]
+        return torch.from_numpy(np.stack(answers))[:, None]
+
+    def glasses(self, view: TargetView) -> torch.Tensor:
+        """Return (N,1,h,w) in [0,1]: one where the target's own glasses are."""
+        answers = []
+        for now in self._all(view):
+            worn = sampled(self.worn, now.seen.places) * now.seen.inside
+            answers.append(cv2.resize(worn, (view.crop.size[1], view.crop.size[0])))
+        return torch.from_numpy(np.stack(answers))[:, None]
+
+    @cached_property
+    def worn(self) -> Floats:
+        """(side,side) where on the atlas glasses are worn throughout the clip."""
+        return glasses_on(self.appearance)
+
+    def _all(self, view: TargetView) -> list[Evidence]:
+        """Return the evidence of all frames of a window."""
         # All of them first: whoever else needs one waits for this thread, which waits for nobody
         # before it has kept them.
-        places = [self._place(number) for number in numbers]
+        places = [self._place(number) for number in view_numbers(view)]
         for n, (place, mine) in enumerate(places):
             if mine:
                 self._keep(place, partial(evidence_of, self.appearance, view, n))
-        answers = []
-        for number, (place, _) in zip(numbers, places, strict=True):
-            now, past = place.result(), self._before(number)
-            answers.append(visible_in(now, self._told(now, past), view.crop.size))
-        return torch.from_numpy(np.stack(answers))[:, None]
+        return [place.result() for place, _ in places]
 
     def _place(self, number: int) -> tuple[Future[Evidence], bool]:
         """Return where a frame's evidence comes to be, and whether the caller has to find it."""
@@ -142,6 +166,11 @@ class Occlusion:
         return sampled(told, now.seen.places) * now.seen.inside
 
 
+def view_numbers(view: TargetView) -> range:
+    """Return the numbers of a window's frames."""
+    return range(view.window.start, view.window.stop)
+
+
 def occlusion_of(target: SwapTarget) -> Occlusion | None:
     """Learn what a target looks like, to find what is in front of them.
 
@@ -178,8 +207,10 @@ def evidence_of(appearance: Appearance, view: TargetView, n: int) -> Evidence:
     rim = 2 * max(1, round(_RIM * max(small.shape))) + 1
     inner = cv2.erode(seen.inside.astype(np.uint8), np.ones((rim, rim), np.uint8)) > 0
     ratio = np.where(inner, ratio, 0).astype(np.float32)
-    # Single pixels are noise.
-    ratio = np.asarray(cv2.blur(ratio, (3, 3)), np.float32) * seen.inside
+    ratio = ratio + _unlike_what_is_near(ratio, seen.logs) * inner
+    # Single pixels are noise, unless they say much: hair is as thin.
+    calm = np.asarray(cv2.blur(ratio, (3, 3)), np.float32) * seen.inside
+    ratio = np.where(ratio > _LOUD, ratio, calm)
     guide = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
     places = appearance.atlas.carry(seen.vertices)
     return Evidence(ratio, seen, guide, sampled(ratio, places) * appearance.known)
@@ -197,6 +228,23 @@ def _ratio(lightness: Floats, color: Floats, spread: Floats, tint: Floats) -> Fl
         other = 0.5 * ((lightness / wide) ** 2 + (color / tinted) ** 2)
         others.append(other + np.log(wide) + 2 * np.log(tinted))
     return np.asarray(np.clip(face - np.minimum(*others), _LEAST, _MOST), np.float32)
+
+
+def _unlike_what_is_near(ratio: Floats, logs: Floats) -> Floats:
+    """What has to be added to (h,w) evidence for what is in front nearby.
+
+    Skin between strands of dark hair looks like the face and nothing like the hair; skin beside a
+    hand looks like both. So agreement with the face counts more where what is surely in front
+    close by has another color.
+    """
+    sure = np.clip(ratio - 1, 0, _MOST)
+    side = 2 * round(_NEAR * max(ratio.shape)) + 1
+    sums = np.asarray(cv2.blur(np.dstack([logs * sure[..., None], sure]), (side, side)))
+    there = np.maximum(sums[..., 3], 1e-4)
+    lightness, color = split(logs - sums[..., :3] / there[..., None])
+    apart = 0.5 * ((lightness / _OTHERS[1][0]) ** 2 + (color / _OTHERS[1][1]) ** 2)
+    certain = np.clip(there / _CERTAIN, 0, 1)
+    return np.asarray(-certain * np.clip(apart - 1, 0, _UNLIKE) * (ratio < 1), np.float32)
 
 
 def visible_in(now: Evidence, told: Floats, size: tuple[int, int]) -> Floats:
