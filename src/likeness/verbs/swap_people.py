@@ -23,6 +23,8 @@ from likeness.types import Clip, Progress, Shot, silent
 log = logging.getLogger(__name__)
 
 _SHOT = ".shot"
+_BESIDE = (".json", ".toml", ".txt", ".csv")
+"""Endings of what lies beside photos and clips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +153,7 @@ def _open(place: Path) -> Member | None:
             if entry.suffix == _SHOT:
                 shots.append(load_shot(entry))
                 clips.append(shots[-1].clip)
-            elif entry.is_file():
+            elif entry.is_file() and entry.suffix.lower() not in _BESIDE:
                 clips.append(open_clip(entry))
         except MediaError as error:
             log.warning("%s; it is left out", error)

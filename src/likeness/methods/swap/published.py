@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from likeness import config as settings
 from likeness import geometry
-from likeness.condition.align import TEMPLATES, Template, aligned_crop
+from likeness.condition.align import TEMPLATES, TURNED, Template, aligned_crop, aligned_to_best
 from likeness.condition.crop import cut
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.swap.method import Swapped, swapped
@@ -69,16 +69,17 @@ class PublishedSwapper:
     boost: int = 1
 
     @property
-    def template(self) -> Template:
-        """How faces are laid for the network, at the size that is drawn."""
+    def templates(self) -> list[Template]:
+        """How faces may be laid for the network, at the size that is drawn."""
         size = self.contract.size * self.boost
-        return scaled(TEMPLATES[self.contract.template], size)
+        turned = (TURNED[name] for name in self.contract.turned)
+        return [scaled(one, size) for one in (TEMPLATES[self.contract.template], *turned)]
 
     def draw(self, view: TargetView) -> SwapFace:
         """Change the target's faces one by one, so that a frame's answer is its own."""
         frame_from_crop = geometry.invert(view.crop.crop_from_frame)
         landmarks = geometry.apply(frame_from_crop, view.landmarks[..., :2])
-        crop = aligned_crop(landmarks, self.template)
+        crop = aligned_to_best(landmarks, self.templates)
         drawn = [self._changed(picture) for picture in cut(view.frames, crop).split(1)]
         if not drawn:
             return SwapFace(view.pixels, view.pixels[:, :1])
@@ -160,7 +161,10 @@ def contract_of(network: nn.Module) -> SwapContract:
     if isinstance(network, SimSwap):
         large = len(network.config.widths) > _FIVE
         size, template = (512, "ffhq_512") if large else (224, "simswap_224")
-        return SwapContract("simswap", size, template, space="simswap", converter="simswap")
+        turned = () if large else tuple(TURNED)
+        return SwapContract(
+            "simswap", size, template, space="simswap", converter="simswap", turned=turned
+        )
     if isinstance(network, AEINet):
         return SwapContract("faceshifter", network.config.size, "ffhq_512", space="faceshifter")
     raise BundleError(
