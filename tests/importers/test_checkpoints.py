@@ -82,6 +82,20 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
     assert kinds == {torch.float32, torch.int64}
 
 
+def test_a_recognizer_comes_along(tmp_path: Path) -> None:
+    known = import_checkpoint("arcface", saved(tmp_path / "arcface.pth", recognizer_state()))
+    save_bundle(known, tmp_path / "arcface.bundle")
+    path = saved(tmp_path / "G.pth", simswap_state())
+    how = ImportConfig(beside=(tmp_path / "arcface.bundle",))
+    bundle = import_checkpoint("simswap", path, how)
+    assert set(bundle.networks) == {"generator", "identity"}
+    assert set(bundle.training["imported"]["files"]) == {"G.pth", "arcface.pth"}
+    assert bundle.license.startswith("CC-BY-NC-4.0; non-commercial research")
+    stated = ImportConfig(license="mine", commercial=True, beside=how.beside)
+    with pytest.raises(BundleError, match="comes along with --with does not allow"):
+        import_checkpoint("simswap", path, stated)
+
+
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.parametrize("wrapped", ["module", "parallel", "model", "prefix", "plain"])

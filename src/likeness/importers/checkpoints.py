@@ -12,6 +12,7 @@ import torch
 from likeness import config
 from likeness.config import nearest, to_json
 from likeness.errors import BundleError, ConfigError
+from likeness.importers.beside import Beside
 from likeness.importers.kinds import KINDS
 from likeness.importers.onnx_files import import_onnx
 from likeness.importers.published import Family, ImportConfig, Kind, License, Slot, terms
@@ -68,7 +69,8 @@ def import_checkpoint(kind: str, path: Path, how: ImportConfig | None = None) ->
         check_size(extras, _COPIES * content.size)
         networks[_EXTRAS] = Weights(_EXTRAS, {}, _plain(extras))
     left_out = len(content.flat) - len(used | set(extras))
-    return _bundle(kind, what, under, content, networks, left_out)
+    bundle = _bundle(kind, what, under, content, networks, left_out)
+    return Beside.load(how.beside).joined(bundle, wanted=how.commercial)
 
 
 def _bundle(
