@@ -215,6 +215,22 @@ def test_a_mask_may_stand_first(tmp_path: Path) -> None:
     torch.testing.assert_close(mask, torch.full((1, 1, 256, 256), 0.6), atol=1e-5, rtol=0)
 
 
+def test_of_several_pictures_the_known_one_is_taken(tmp_path: Path) -> None:
+    sketch = BY_GRAPH["inswapper_256_phase1"]
+    model = onnx.load(swapper(tmp_path / "x.onnx", sketch))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["t_in"], ["p1"]))
+    model.graph.output.insert(0, onnx.helper.make_tensor_value_info("p1", 1, (1, 3, 256, 256)))
+    path = tmp_path / "y.onnx"
+    path.write_bytes(model.SerializeToString())
+    bundle = imported(path)
+    assert bundle.networks["generator"].config["graph"]["outputs"] == ["p2_refined"]
+    model.graph.output[1].name = "p3"
+    model.graph.node[-2].output[0] = "p3"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError, match="expected a swap network's picture"):
+        imported(path)
+
+
 def test_known_digests_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = swapper(tmp_path / "x.onnx", Sketch(256, stored={"emap": EMAP}))
     from likeness.store.files import sha256_of
