@@ -20,6 +20,8 @@ from likeness.cli.options import (
     table,
 )
 from likeness.cli.progress import show_progress
+from likeness.cli.train_people import train_people
+from likeness.errors import ConfigError
 
 if TYPE_CHECKING:
     from likeness.methods.portrait.settings import ReenactTraining
@@ -97,11 +99,11 @@ def reenact(
 )
 def swap(
     source: Path,
-    target: Path,
+    target: Path | None = None,
     /,
     *others: Path,
     output: Output,
-    arch: Literal["df", "liae", "original", "comb"] | None = None,
+    arch: Literal["df", "liae", "original", "comb", "simswap"] | None = None,
     minutes: float | None = None,
     size: int | None = None,
     width: int | None = None,
@@ -109,6 +111,7 @@ def swap(
     face_type: Literal["half", "mid_full", "full", "whole_face", "head"] | None = None,
     source_face: str = "largest",
     face: str = "largest",
+    recognizer: Path | None = None,
     consent: tuple[Path, ...] = (),
     resume: bool = False,
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
@@ -119,12 +122,13 @@ def swap(
 
     Args:
         source: Whose face is given: a clip or photo, a .shot, or a folder of clips, photos and
-            aligned faces of one person.
+            aligned faces of one person. For simswap a folder of folders, one for each person.
         target: Whose face is replaced, likewise; best the clip that shall be changed itself.
-        others: Further people, for --arch comb.
+        others: Further people, for --arch comb and simswap.
         output: The NAME.bundle folder to write.
         arch: df keeps the target's face shape, liae is freer with it and with light; original is
-            the first autoencoder; comb grows from small pictures and takes more people.
+            the first autoencoder; comb grows from small pictures and takes more people; simswap
+            is one network for any two people, learned from many.
         minutes: Time budget of the training itself. [default: 30]
         size: Side of the network's pictures. [default: what the time allows]
         width: Channels of encoder and decoder. [default: what the time allows]
@@ -132,6 +136,7 @@ def swap(
         face_type: How much of the head is drawn. [default: whole_face]
         source_face: Whose face in the source, where it shows several.
         face: Whose face in the target: largest, a number as likeness track counts, or like=PHOTO.
+        recognizer: For simswap: a NAME.bundle of kind arcface whose codes it learns from.
         consent: Records of everybody shown: the target as target, all others as source. Repeat it.
         resume: Go on from where an interrupted training stopped.
     """
@@ -140,8 +145,18 @@ def swap(
     from likeness.verbs.swap_training import permit_pair, plan_of, planned
     from likeness.verbs.train_swap import train_swap
 
-    given = (source, target, *others)
+    given = tuple(path for path in (source, target, *others) if path is not None)
     prove_files((output,), (*given, *consent), options)
+    if arch == "simswap":
+        few = {"minutes": minutes, "size": size, "batch": batch, "seed": options.seed}
+        return train_people(
+            given, output, few, consent, options, recognizer=recognizer, resume=resume
+        )
+    if target is None:
+        raise ConfigError(
+            "only one person was given; expected the source and the target: likeness train swap "
+            "SOURCE TARGET -o NAME.bundle, or a folder of people with --arch simswap"
+        )
     flags = {
         **{"arch": arch, "minutes": minutes, "size": size, "width": width, "batch": batch},
         **{"face_type": face_type, "seed": options.seed},
