@@ -2,7 +2,7 @@
 
 A file stays what it is and is run by onnxruntime. What it is is read from its graph (`onnx_graphs`,
 `onnx_swaps`, `onnx_recognizers`), from its digest, or, where families look alike, by trying
-(`onnx_probe`). Files that point at other files, or use operators from elsewhere than ONNX and
+(`swap_probe`). Files that point at other files, or use operators from elsewhere than ONNX and
 onnxruntime, are refused.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,11 @@ from likeness.importers.beside import Beside
 from likeness.importers.meter import reason
 from likeness.importers.onnx_graphs import Found, GraphFacts, facts_of, map_of
 from likeness.importers.onnx_parts import check_parts
-from likeness.importers.onnx_probe import actor_face, photo_face, probe
 from likeness.importers.onnx_recognizers import converter_found, recognizer_found
 from likeness.importers.onnx_swaps import Wiring, candidates, declared, swap_found, wiring_of
 from likeness.importers.published import ImportConfig, Input, License, terms
 from likeness.importers.swap_families import SwapFamily
+from likeness.importers.swap_probe import Way, face_finder, probe
 from likeness.nets.onnx_graph import open_session
 from likeness.recognize.source import parts_of
 from likeness.store.files import sha256_of
@@ -128,12 +127,11 @@ def _recognize(
     maps = beside.code_map if wiring.code_map is None else map_of(model, wiring.code_map)
     if len(rows) == 1:
         return _with_map(swap_found(rows[0], wiring, facts, why), maps)
-    face = actor_face if how.probe is None else partial(photo_face, how.probe)
     parts = parts_of(beside.networks)
-    tried = probe(rows, _as_each(rows, wiring, facts, file), parts, face)
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in tried.differences.items())
-    row = next(one for one in rows if one.name == tried.family)
-    return swap_found(row, wiring, facts, f"by trying: mean differences {shown}")
+    ways = _as_each(rows, wiring, facts, file)
+    tried = probe(ways, parts, face_finder(how.probe), "--family")
+    row = next(one for one in rows if one.name == tried.best)
+    return swap_found(row, wiring, facts, tried.told())
 
 
 def _as_each(
@@ -141,8 +139,8 @@ def _as_each(
     wiring: Wiring,
     facts: GraphFacts,
     file: Mapping[str, torch.Tensor],
-) -> list[OnnxSwap]:
-    """Build one network that is called in the way of each family; they share the open graph."""
+) -> dict[str, Way]:
+    """Build the network to be called in the way of each family; all share the open graph."""
     networks = [OnnxSwap(wiring.config(row, facts)) for row in rows]
     networks[0].graph.file = file["graph.file"]
     for network in networks[1:]:
@@ -150,7 +148,8 @@ def _as_each(
             network.graph = networks[0].graph
         else:
             network.graph.file = file["graph.file"]
-    return networks
+    pairs = zip(rows, networks, strict=True)
+    return {row.name: Way(row.contract, network) for row, network in pairs}
 
 
 def _with_map(found: Found, code_map: torch.Tensor | None) -> Found:

@@ -27,6 +27,7 @@ from likeness.methods.swap.view import SwapFace, TargetView, moved
 from likeness.networks import build, runner
 from likeness.plan.plan import Plan
 from likeness.recognize.source import SourceFace, missing, parts_of, scaled, tell_source
+from likeness.synthesize import simswap
 from likeness.synthesize.faceshifter import AEINet
 from likeness.synthesize.onnx_swap import OnnxSwap
 from likeness.synthesize.simswap import SimSwap
@@ -40,8 +41,6 @@ _SMALL = 128
 _MOST = 4
 _EDGE = 0.05
 """Share of the network's crop over which its picture fades out toward the border."""
-_FIVE = 4
-"""Sizes of SimSwap's shallow networks: more of them make the one for 512 pixels."""
 
 Draw = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """Map one crop (K,3,S,S), RGB in [0,1], to the changed face and, if any, its mask (K,1,S,S)."""
@@ -159,12 +158,7 @@ def contract_of(network: nn.Module) -> SwapContract:
     if isinstance(network, OnnxSwap):
         return network.config.contract
     if isinstance(network, SimSwap):
-        large = len(network.config.widths) > _FIVE
-        size, template = (512, "ffhq_512") if large else (224, "simswap_224")
-        turned = () if large else tuple(TURNED)
-        return SwapContract(
-            "simswap", size, template, space="simswap", converter="simswap", turned=turned
-        )
+        return simswap.contract_of(network.config)
     if isinstance(network, AEINet):
         return SwapContract("faceshifter", network.config.size, "ffhq_512", space="faceshifter")
     raise BundleError(
