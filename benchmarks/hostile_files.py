@@ -316,11 +316,74 @@ def _honest_onnx() -> bytes:
     return content
 
 
+@cache
+def _honest_swaps() -> tuple[bytes, ...]:
+    """Return swap networks: one with a map of codes, one in half precision with a mask."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    def value(name: str, shape: tuple[int, ...]) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    made = []
+    for half in (False, True):
+        kind = np.float16 if half else np.float32
+        names = ("map_of_codes", "filter", "shape")
+        arrays = (np.eye(512, dtype=kind), np.zeros((512, 3), kind), np.array([1, 3, 1, 1]))
+        nodes = [
+            helper.make_node("Cast", ["source"], ["code"], to=10 if half else 1),
+            helper.make_node("MatMul", ["code", "filter"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["shift"]),
+            helper.make_node("Cast", ["shift"], ["wide"], to=1),
+            helper.make_node("Add", ["target", "wide"], ["output"]),
+            helper.make_node("ReduceMean", ["target"], ["mask"], axes=[1], keepdims=1),
+        ]
+        side = 256 if half else 128
+        inputs = [value("source", (1, 512)), value("target", (1, 3, side, side))]
+        outputs = [value("output", (1, 3, side, side)), value("mask", (1, 1, side, side))]
+        stored = [numpy_helper.from_array(a, n) for a, n in zip(arrays, names, strict=True)]
+        graph = helper.make_graph(nodes, "g", inputs, outputs[: 2 if half else 1],
+                                  stored[1:] if half else stored)  # fmt: skip
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        made.append(bytes(model.SerializeToString()))
+    return tuple(made)
+
+
+def damaged_swap(rng: random.Random, path: Path) -> Path:
+    """Write a swap network whose signature, tensors or types lie."""
+    import onnx
+
+    model = onnx.ModelProto.FromString(rng.choice(_honest_swaps()))
+    graph = model.graph
+    ends = [*graph.input, *graph.output]
+    pick = rng.randrange(6)
+    if pick == 0:
+        size = rng.choice(rng.choice(ends).type.tensor_type.shape.dim)
+        size.dim_value = rng.choice((-1, 0, 1, 3, 7, 4096, 2**40))
+    elif pick == 1:
+        rng.choice(ends).name = rng.choice(("source", "target", "mask", "input_1", "in_face:0", ""))
+    elif pick == 2:
+        rng.choice(ends).type.tensor_type.elem_type = rng.randrange(24)
+    elif pick == 3:
+        tensor = rng.choice(graph.initializer)
+        tensor.name = rng.choice(("emap", "buff2fs", tensor.name))
+        tensor.dims[:] = [rng.choice((3, 512, 32, 2**20)) for _ in range(rng.randrange(4))]
+    elif pick == 4:
+        rng.choice(graph.initializer).data_type = rng.choice((10, 16, 1, 11, 8, 99))
+    else:
+        for attribute in rng.choice(graph.node).attribute:
+            attribute.i = rng.choice((0, 1, 10, 16, 99, -5))
+    content = bytes(model.SerializeToString())
+    path.write_bytes(content if rng.random() < 0.8 else damaged(rng, content))
+    return path
+
+
 def make_onnx(rng: random.Random, folder: Path) -> Path:
     """Write an ONNX file with damage in its bytes, or in its tensors, nodes and branches."""
     import onnx
 
     path = folder / "x.onnx"
+    if rng.random() < 0.4:
+        return damaged_swap(rng, path)
     if rng.random() < 0.5:
         path.write_bytes(damaged(rng, _honest_onnx()))
         return path

@@ -39,6 +39,7 @@ from likeness.methods.swap.autoencoder.settings import SwapTraining as SwapTrain
 from likeness.methods.swap.autoencoder.tasks import SwapScheduleConfig as SwapScheduleConfig
 from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.swap.published import PublishedConfig as PublishedConfig
+from likeness.methods.swap.simswap.settings import SimSwapTraining as SimSwapTraining
 from likeness.methods.table import METHODS as METHODS
 from likeness.metrics.edit import EditReport as EditReport
 from likeness.metrics.pair import PairReport as PairReport
@@ -86,6 +87,7 @@ from likeness.verbs.swap import swap as swap
 from likeness.verbs.swap_pairs import SwapPair as SwapPair
 from likeness.verbs.train import train_portrait as train_portrait
 from likeness.verbs.train import train_reenact as train_reenact
+from likeness.verbs.train_simswap import train_simswap as train_simswap
 from likeness.verbs.train_swap import train_swap as train_swap
 from likeness.verify.report import write_report as write_report
 from likeness.verify.verification import Verification as Verification

@@ -14,7 +14,14 @@ from PIL import Image
 from scipy.optimize import minimize
 
 from likeness import geometry
-from likeness.condition.align import TEMPLATES, aligned_crop, points_of, similarity
+from likeness.condition.align import (
+    TEMPLATES,
+    TURNED,
+    aligned_crop,
+    aligned_to_best,
+    points_of,
+    similarity,
+)
 from likeness.condition.chip import cut_chips
 from likeness.errors import ContractError
 from likeness.types import Crop, Floats
@@ -189,3 +196,20 @@ def test_a_template_is_data() -> None:
     larger = replace(DLIB, size=300, points=tuple((2 * x, 2 * y) for x, y in DLIB.points))
     crop = aligned_crop(laid("dlib_150"), larger)
     assert crop.crop_from_frame[0, 0, 0] == pytest.approx(2, rel=0.01)
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_turned_faces_are_laid_onto_the_template_that_fits(name: str) -> None:
+    """Landmarks that lie as one template has them, turned and scaled, choose it."""
+    candidates = [TEMPLATES["simswap_224"], *TURNED.values()]
+    chosen = TURNED[name]
+    landmarks = np.zeros((2, 478, 2), np.float32)
+    turn = 0.7 * np.array([[0.96, -0.28], [0.28, 0.96]])
+    for point, several in zip(chosen.points, chosen.landmarks, strict=True):
+        landmarks[:, list(several)] = turn @ np.array(point) + (30, 11)
+    for point, several in zip(candidates[0].points, candidates[0].landmarks, strict=True):
+        landmarks[1, list(several)] = point
+    crop = aligned_to_best(landmarks, candidates)
+    both = [aligned_crop(landmarks, one).crop_from_frame for one in (chosen, candidates[0])]
+    np.testing.assert_allclose(crop.crop_from_frame[0], both[0][0], atol=1e-4)
+    np.testing.assert_allclose(crop.crop_from_frame[1], both[1][1], atol=1e-4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,23 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
     bundle = import_checkpoint("simswap", saved(tmp_path / "x.pth", state))
     kinds = {tensor.dtype for tensor in bundle.networks["generator"].tensors.values()}
     assert kinds == {torch.float32, torch.int64}
+
+
+def test_a_recognizer_comes_along(tmp_path: Path) -> None:
+    known = import_checkpoint("arcface", saved(tmp_path / "arcface.pth", recognizer_state()))
+    save_bundle(known, tmp_path / "arcface.bundle")
+    path = saved(tmp_path / "G.pth", simswap_state())
+    # A network that was never trained gives no face back, in whatever numbers it sees it.
+    with pytest.raises(BundleError, match="unit or imagenet, and trying.*pass --space"):
+        import_checkpoint("simswap", path, ImportConfig(beside=(tmp_path / "arcface.bundle",)))
+    how = ImportConfig(space="unit", beside=(tmp_path / "arcface.bundle",))
+    bundle = import_checkpoint("simswap", path, how)
+    assert set(bundle.networks) == {"generator", "identity"}
+    assert set(bundle.training["imported"]["files"]) == {"G.pth", "arcface.pth"}
+    assert bundle.license.startswith("CC-BY-NC-4.0; non-commercial research")
+    stated = replace(how, license="mine", commercial=True)
+    with pytest.raises(BundleError, match="comes along with --with does not allow"):
+        import_checkpoint("simswap", path, stated)
 
 
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")

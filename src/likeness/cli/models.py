@@ -136,7 +136,7 @@ def import_(
         space: simswap from the later training code: imagenet; the released files: unit.
         family: onnx: the family that the file is of, where it looks like several; the message that
             asks for it lists them.
-        with_: onnx: a bundle that the file needs, and that becomes part of it: its recognizer, a
+        with_: A bundle that a swap network needs, and that becomes part of it: its recognizer, a
             converter of codes, an inswapper for its map; repeat it for several.
         probe: onnx: a photo of a face on which families that look alike are tried; by default an
             actor, which is nobody's face.

@@ -20,6 +20,8 @@ from likeness.cli.options import (
     settings,
 )
 from likeness.cli.progress import show_progress
+from likeness.cli.train_people import train_people
+from likeness.errors import ConfigError
 
 if TYPE_CHECKING:
     from likeness.methods.swap.autoencoder.settings import SwapTraining
@@ -32,9 +34,10 @@ EXAMPLE = "Example: likeness train swap anna.mp4 ben.mp4 -o anna_on_ben.bundle -
 class Flags:
     """What is trained; everything else stands in the table [train_swap] of a settings file."""
 
-    arch: Literal["df", "liae", "original", "comb"] | None = None
+    arch: Literal["df", "liae", "original", "comb", "simswap"] | None = None
     """df keeps the target's face shape, liae is freer with it and with light; original is the first
-    autoencoder; comb grows from small pictures and takes more people. [default: df]"""
+    autoencoder; comb grows from small pictures and takes more people; simswap is one network for
+    any two people, learned from many. [default: df]"""
     minutes: float | None = None
     """Time budget of the training itself. [default: 30]"""
     size: int | None = None
@@ -45,11 +48,13 @@ class Flags:
     """Faces of each person in a step. [default: 4]"""
     face_type: Literal["half", "mid_full", "full", "whole_face", "head"] | None = None
     """How much of the head is drawn. [default: full]"""
+    recognizer: Path | None = None
+    """For simswap: a NAME.bundle of kind arcface whose codes it learns from."""
 
 
 def swap(
     source: Path,
-    target: Path,
+    target: Path | None = None,
     /,
     *others: Path,
     output: Output,
@@ -64,9 +69,9 @@ def swap(
 
     Args:
         source: Whose face is given: a clip or photo, a .shot, or a folder of clips, photos and
-            aligned faces of one person.
+            aligned faces of one person. For simswap a folder of folders, one for each person.
         target: Whose face is replaced, likewise; best the clip that shall be changed itself.
-        others: Further people, for --arch comb.
+        others: Further people, for --arch comb and simswap.
         output: The NAME.bundle folder to write.
         source_face: Whose face in the source, where it shows several.
         face: Whose face in the target: largest, a number as likeness track counts, or like=PHOTO.
@@ -76,9 +81,17 @@ def swap(
     from likeness.methods.swap.autoencoder.settings import SwapTraining
     from likeness.verbs.train_swap import train_swap
 
-    given = (source, target, *others)
+    given = [path for path in (source, target, *others) if path is not None]
     prove_files((output,), (*given, *consent), options)
+    if flags.arch == "simswap":
+        return _people(given, output, flags, consent, resume, options)
+    if target is None:
+        raise ConfigError(
+            "one person was given, expected the source and the target: likeness train swap SOURCE "
+            "TARGET -o NAME.bundle; or a folder of people with --arch simswap"
+        )
     chosen = {**asdict(flags), "seed": options.seed}
+    del chosen["recognizer"]
     config = settings(SwapTraining, "train_swap", options, chosen)
     if options.dry_run:
         return _plan(given, output, config, consent, options)
@@ -96,6 +109,22 @@ def swap(
     people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
     training = dict(bundle.training)
     return {"output": output, "method": bundle.method, "people": people, "training": training}
+
+
+def _people(
+    given: Sequence[Path],
+    output: Path,
+    flags: Flags,
+    consent: tuple[Path, ...],
+    resume: bool,
+    options: LongOptions,
+) -> Mapping[str, Any]:
+    """Train one network for any two people."""
+    few = {name: getattr(flags, name) for name in ("minutes", "size", "batch")}
+    few["seed"] = options.seed
+    return train_people(
+        given, output, few, consent, options, recognizer=flags.recognizer, resume=resume
+    )
 
 
 def _plan(

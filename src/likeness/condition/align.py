@@ -12,12 +12,13 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness import geometry
 from likeness.types import Crop, Floats, check
 
 Landmarks = tuple[tuple[int, ...], ...]
@@ -77,6 +78,37 @@ _FRONTAL_112 = (
     (42.463, 87.010),
     (69.537, 87.010),
 )
+_TURNED_112: Mapping[str, tuple[tuple[float, float], ...]] = {
+    "left_profile": (
+        (51.642, 50.115),
+        (57.617, 49.990),
+        (35.740, 69.007),
+        (51.157, 89.050),
+        (57.025, 89.702),
+    ),
+    "left": (
+        (45.031, 50.118),
+        (65.568, 50.872),
+        (39.677, 68.111),
+        (45.177, 86.190),
+        (64.246, 86.758),
+    ),
+    "right": (
+        (46.845, 50.872),
+        (67.382, 50.118),
+        (72.737, 68.111),
+        (48.167, 86.758),
+        (67.236, 86.190),
+    ),
+    "right_profile": (
+        (54.796, 49.990),
+        (60.771, 50.115),
+        (76.673, 69.007),
+        (55.388, 89.702),
+        (61.257, 89.050),
+    ),
+}
+"""SimSwap's templates of faces that are turned to the image's left and right."""
 _ARCFACE_112 = (
     (38.2946, 51.6963),
     (73.5318, 51.5014),
@@ -147,6 +179,13 @@ recipe fits a mean face of 68 points.
 """
 
 
+TURNED: Mapping[str, Template] = {
+    f"simswap_{name}_224": Template(224, _opencv(*points, size=2))
+    for name, points in _TURNED_112.items()
+}
+"""SimSwap's templates of turned faces, beside `simswap_224`: `aligned_to_best` takes what fits."""
+
+
 def points_of(landmarks: Floats, template: Template) -> Floats:
     """Return (N,P,2) positions of a template's points from (N,478,>=2) landmarks."""
     xy = landmarks[..., :2]
@@ -173,6 +212,26 @@ def aligned_crop(landmarks: Floats, template: Template) -> Crop:
     else:
         matrices = similarity(found, wanted)
     return Crop((template.size, template.size), matrices.astype(np.float32))
+
+
+def aligned_to_best(landmarks: Floats, templates: Sequence[Template]) -> Crop:
+    """Lay the faces of N frames onto that of several templates which each fits best.
+
+    Args:
+        landmarks: as `aligned_crop`.
+        templates: of one size, none of them dlib's; the least squared error in the crop wins.
+
+    Raises:
+        ContractError: as `aligned_crop`.
+    """
+    errors, crops = [], []
+    for template in templates:
+        crop = aligned_crop(landmarks, template)
+        laid = geometry.apply(crop.crop_from_frame, points_of(landmarks, template))
+        errors.append(np.square(laid - np.asarray(template.points)).sum((1, 2)))
+        crops.append(crop.crop_from_frame)
+    best = np.argmin(errors, 0)
+    return Crop(crop.size, np.stack(crops)[best, np.arange(len(best))])
 
 
 def similarity(from_points: Points, to_points: Points) -> Doubles:

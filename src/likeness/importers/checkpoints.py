@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,18 @@ import torch
 from likeness import config
 from likeness.config import nearest, to_json
 from likeness.errors import BundleError, ConfigError
+from likeness.importers.beside import Beside
 from likeness.importers.kinds import KINDS
 from likeness.importers.onnx_files import import_onnx
 from likeness.importers.published import Family, ImportConfig, Kind, License, Slot, terms
 from likeness.importers.readers import Content, read_checkpoint
+from likeness.importers.swap_probe import Way, face_finder, probe
 from likeness.importers.trees import Flat, below, check_size, find
 from likeness.nets.checkpoints import State, shapes_of
-from likeness.networks import NETWORKS
+from likeness.networks import NETWORKS, build
+from likeness.recognize.source import parts_of
+from likeness.synthesize import simswap
+from likeness.synthesize.simswap import SPACES
 from likeness.types import Bundle, Weights
 
 ONNX = "onnx"
@@ -68,7 +73,29 @@ def import_checkpoint(kind: str, path: Path, how: ImportConfig | None = None) ->
         check_size(extras, _COPIES * content.size)
         networks[_EXTRAS] = Weights(_EXTRAS, {}, _plain(extras))
     left_out = len(content.flat) - len(used | set(extras))
-    return _bundle(kind, what, under, content, networks, left_out)
+    beside = Beside.load(how.beside)
+    if kind == "simswap" and how.space is None and beside.bundles:
+        networks["generator"], told = _in_its_space(networks["generator"], beside, how)
+        content = replace(content, notes={**content.notes, "told": told})
+    bundle = _bundle(kind, what, under, content, networks, left_out)
+    return beside.joined(bundle, wanted=how.commercial)
+
+
+def _in_its_space(weights: Weights, beside: Beside, how: ImportConfig) -> tuple[Weights, str]:
+    """Try in which numbers a SimSwap sees pictures: its keys do not tell.
+
+    Raises:
+        BundleError: trying does not tell either.
+    """
+    ways: dict[str, Way] = {}
+    found: dict[str, Weights] = {}
+    for space in SPACES:
+        found[space] = replace(weights, config={**weights.config, "space": space})
+        network = build(found[space])
+        ways[space] = Way(simswap.contract_of(_config(found[space])), network)
+    parts = parts_of(beside.networks)
+    tried = probe(ways, parts, face_finder(how.probe), "--space")
+    return found[tried.best], tried.told()
 
 
 def _bundle(

@@ -2,7 +2,7 @@
 
 A file stays what it is and is run by onnxruntime. What it is is read from its graph (`onnx_graphs`,
 `onnx_swaps`, `onnx_recognizers`), from its digest, or, where families look alike, by trying
-(`onnx_probe`). Files that point at other files, or use operators from elsewhere than ONNX and
+(`swap_probe`). Files that point at other files, or use operators from elsewhere than ONNX and
 onnxruntime, are refused.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,17 @@ from likeness.condition.face_types import EXTENTS
 from likeness.config import to_json
 from likeness.errors import BackendError, BundleError
 from likeness.files import read_regular
+from likeness.importers.beside import Beside
 from likeness.importers.meter import reason
 from likeness.importers.onnx_graphs import Found, GraphFacts, facts_of, map_of
 from likeness.importers.onnx_parts import check_parts
-from likeness.importers.onnx_probe import actor_face, photo_face, probe
 from likeness.importers.onnx_recognizers import converter_found, recognizer_found
 from likeness.importers.onnx_swaps import Wiring, candidates, declared, swap_found, wiring_of
 from likeness.importers.published import ImportConfig, Input, License, terms
 from likeness.importers.swap_families import SwapFamily
+from likeness.importers.swap_probe import Way, face_finder, probe
 from likeness.nets.onnx_graph import open_session
 from likeness.recognize.source import parts_of
-from likeness.store.bundles import load_bundle
 from likeness.store.files import sha256_of
 from likeness.synthesize.onnx_swap import OnnxOneToOneConfig, OnnxSwap
 from likeness.types import Bundle, Weights
@@ -40,13 +39,6 @@ FILE_LIMIT = 2**31 - 1
 _MORPH = 0.75
 """DeepFaceLive's own default."""
 _TRAINER = License("the trainer's own terms, which the file does not state", commercial=False)
-_PARTS = {
-    "onnx_identity": "identity",
-    "identity_iresnet": "identity",
-    "identity_simswap": "identity",
-    "onnx_converter": "converter",
-}
-"""What a bundle that comes along may give, and what it is called there."""
 
 
 def import_onnx(path: Path, how: ImportConfig) -> Bundle:
@@ -64,27 +56,19 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
     if not content:
         raise BundleError(f"{path} is empty; expected an .onnx or .dfm file: get it again")
     model, digest = _parse(content, path), sha256_of(path)
-    others = [load_bundle(bundle) for bundle in how.beside]
+    beside = Beside.load(how.beside)
     # Opened without optimization: that checks the file and computes nothing.
     open_session(content, optimized=False)
     file = {"graph.file": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
-    found = _recognize(model, file, digest, others, how)
+    found = _recognize(model, file, digest, beside, how)
     under = terms(found.license, how, f"{path.name}, {found.about}")
-    parts = _beside(found, others)
-    commercial = under.commercial and all(_commercial(other) for other in others)
-    if how.commercial and not commercial:
-        raise BundleError(
-            "a bundle that comes along with --with does not allow commercial use; leave it or "
-            "--commercial out"
-        )
     weights = Weights(found.network, to_json(found.config), {**file, **found.tensors})
-    licenses = dict.fromkeys([under.name, *(other.license for other in others)])
     imported = {
         "kind": "onnx",
         "about": found.about,
         "uses": [found.uses],
-        "files": {path.name: digest, **_files(others)},
-        "commercial_use": commercial,
+        "files": {path.name: digest},
+        "commercial_use": under.commercial,
         "license_is_the_users_statement": under is not found.license,
         "tensors_left_out": 0,
         "notes": {
@@ -95,12 +79,13 @@ def import_onnx(path: Path, how: ImportConfig) -> Bundle:
         },
     }
     inputs = {found.slot: to_json(found.inputs)}
-    networks = {found.slot: weights, **parts}
     # A one-to-one network shows somebody, whoever it is: they lend their face as a source.
     people = ({"role": "source"},) if found.method == "swap.dfm" else ()
-    return Bundle(
-        found.method, networks, inputs, {"imported": imported}, "; ".join(licenses), people
-    )
+    networks = {found.slot: weights}
+    bundle = Bundle(found.method, networks, inputs, {"imported": imported}, under.name, people)
+    if found.network != "onnx_swap":
+        return bundle
+    return beside.joined(bundle, found.config.contract.adapter, wanted=how.commercial)
 
 
 def _face_type(model: Any) -> dict[str, str]:
@@ -129,7 +114,7 @@ def _recognize(
     model: Any,
     file: Mapping[str, torch.Tensor],
     digest: str,
-    others: Sequence[Bundle],
+    beside: Beside,
     how: ImportConfig,
 ) -> Found:
     """Tell what a graph is by its inputs and outputs."""
@@ -151,15 +136,14 @@ def _recognize(
         rows, why = [declared(how.family, wiring)], "as declared"
     else:
         rows, why = candidates(facts, wiring, digest)
-    maps = _map(model, wiring, others)
+    maps = beside.code_map if wiring.code_map is None else map_of(model, wiring.code_map)
     if len(rows) == 1:
         return _with_map(swap_found(rows[0], wiring, facts, why), maps)
-    face = actor_face if how.probe is None else partial(photo_face, how.probe)
-    parts = parts_of(weights for other in others for weights in other.networks.values())
-    tried = probe(rows, _as_each(rows, wiring, facts, file), parts, face)
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in tried.differences.items())
-    row = next(one for one in rows if one.name == tried.family)
-    return swap_found(row, wiring, facts, f"by trying: mean differences {shown}")
+    parts = parts_of(beside.networks)
+    ways = _as_each(rows, wiring, facts, file)
+    tried = probe(ways, parts, face_finder(how.probe), "--family")
+    row = next(one for one in rows if one.name == tried.best)
+    return swap_found(row, wiring, facts, tried.told())
 
 
 def _as_each(
@@ -167,8 +151,8 @@ def _as_each(
     wiring: Wiring,
     facts: GraphFacts,
     file: Mapping[str, torch.Tensor],
-) -> list[OnnxSwap]:
-    """Build one network that is called in the way of each family; they share the open graph."""
+) -> dict[str, Way]:
+    """Build the network to be called in the way of each family; all share the open graph."""
     networks = [OnnxSwap(wiring.config(row, facts)) for row in rows]
     networks[0].graph.file = file["graph.file"]
     for network in networks[1:]:
@@ -176,18 +160,8 @@ def _as_each(
             network.graph = networks[0].graph
         else:
             network.graph.file = file["graph.file"]
-    return networks
-
-
-def _map(model: Any, wiring: Wiring, others: Sequence[Bundle]) -> torch.Tensor | None:
-    """Find the map of codes in the file, else in a bundle of inswapper's kind beside it."""
-    if wiring.code_map is not None:
-        return map_of(model, wiring.code_map)
-    for other in others:
-        for weights in other.networks.values():
-            if weights.network == "onnx_swap" and "emap" in weights.tensors:
-                return weights.tensors["emap"]
-    return None
+    pairs = zip(rows, networks, strict=True)
+    return {row.name: Way(row.contract, network) for row, network in pairs}
 
 
 def _with_map(found: Found, code_map: torch.Tensor | None) -> Found:
@@ -200,32 +174,6 @@ def _with_map(found: Found, code_map: torch.Tensor | None) -> Found:
             "INSWAPPER.bundle"
         )
     return replace(found, tensors={"emap": code_map})
-
-
-def _beside(found: Found, others: Sequence[Bundle]) -> dict[str, Weights]:
-    """Take recognizers and converters of bundles that come along into the new one."""
-    if found.network != "onnx_swap":
-        return {}
-    parts: dict[str, Weights] = {}
-    for other in others:
-        for weights in other.networks.values():
-            name = _PARTS.get(weights.network)
-            if name == "identity" and weights.config.get("space") == found.config.contract.adapter:
-                name = "adapter"
-            if name is not None:
-                parts[name] = weights
-    return parts
-
-
-def _commercial(bundle: Bundle) -> bool:
-    return bool(bundle.training.get("imported", {}).get("commercial_use", False))
-
-
-def _files(bundles: Sequence[Bundle]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for bundle in bundles:
-        found |= bundle.training.get("imported", {}).get("files", {})
-    return found
 
 
 def _one_to_one(facts: GraphFacts) -> Found:

@@ -74,14 +74,16 @@ def wiring_of(facts: GraphFacts) -> Wiring | None:
 
 
 def _face(facts: GraphFacts) -> str | None:
-    """Find the output that is a picture: `output` where several could be it."""
+    """Find the output that is a picture: where several could be it, one by a known name."""
     could = [
         name
         for name, shape in facts.outputs.items()
         if name != _MASK and (not shape or (len(shape) == 4 and shape[1] in (3, -1)))
     ]
-    if "output" in could:
-        return "output"
+    known = ["output", *(name for row in SWAPS.values() for name in row.outputs)]
+    named = [name for name in known if name in could]
+    if named:
+        return named[0]
     return could[0] if len(could) == 1 or (could and len(facts.outputs) == 1) else None
 
 

@@ -52,7 +52,7 @@ class ImportConfig:
     probe: Path | None = None
     """ONNX: a photo of a face on which families that look alike are tried; an actor by default."""
     beside: tuple[Path, ...] = ()
-    """ONNX: bundles that the file needs: its recognizer, a converter, inswapper's map."""
+    """Bundles that the file needs: its recognizer, a converter, inswapper's map."""
 
 
 def terms(published: License, how: ImportConfig, what: str) -> License:

@@ -101,12 +101,8 @@ class OnnxOneToOne(nn.Module):
         self.graph = OnnxGraph(config.graph)
 
     def forward(self, rgb: Tensor) -> Face:
-        """Give the person in (N,3,S,S) the face of the source, with the same expression.
-
-        Its mask is where both the source's and the target's own face lie.
-        """
-        face, own = self.faces(rgb)
-        return Face(face.rgb, torch.minimum(face.mask, own))
+        """Give the person in (N,3,S,S) the face of the source, with the same expression."""
+        return self.faces(rgb)[0]
 
     def faces(self, rgb: Tensor) -> tuple[Face, Tensor]:
         """Return the swapped face, and the mask (N,1,S,S) of the target's own."""

@@ -28,9 +28,15 @@ from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, renamed, shape_at, shapes_of
 from likeness.nets.folding import folded
 from likeness.nets.layers import imagenet_from_rgb, rgb_from_imagenet
+from likeness.synthesize.swap_contract import SwapContract
 from likeness.types import check
 
 _log = logging.getLogger(__name__)
+_SHALLOW = 4
+"""Sizes of the networks for 224 pixels; those for 512 have more."""
+_TURNED = tuple(
+    f"simswap_{name}_224" for name in ("left_profile", "left", "right", "right_profile")
+)
 _EPSILON = 1e-8
 """Of the instance norm; 1e-5, the usual one, is visibly another network."""
 
@@ -220,6 +226,15 @@ class SimSwap(nn.Module):
         Same answer up to rounding; the copy cannot be trained or loaded into.
         """
         return folded(self, {Step: (("conv", "norm"),)}, dtype)
+
+
+def contract_of(config: SimSwapConfig) -> SwapContract:
+    """Say how a published network of this shape is called; its space is its own business."""
+    if len(config.widths) > _SHALLOW:
+        return SwapContract("simswap", 512, "ffhq_512", space="simswap", converter="simswap")
+    return SwapContract(
+        "simswap", 224, "simswap_224", space="simswap", converter="simswap", turned=_TURNED
+    )
 
 
 def infer(shapes: Shapes) -> SimSwapConfig:

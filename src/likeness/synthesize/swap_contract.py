@@ -55,6 +55,8 @@ class SwapContract:
     """How that picture is laid."""
     mask: bool = False
     """Whether it answers where its face shall lie, beside the face."""
+    turned: tuple[str, ...] = ()
+    """Keys of `condition.align.TURNED` that it was trained with beside its template."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 4096 or not 0 <= self.source_size <= 4096:

@@ -23,6 +23,7 @@ from likeness.types import Clip, Progress, Shot, silent
 log = logging.getLogger(__name__)
 
 _SHOT = ".shot"
+_BESIDE = (".json", ".toml", ".txt", ".csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,8 @@ class Member:
 def open_people(folders: Sequence[Path]) -> tuple[Member, ...]:
     """Open what is there of many people.
 
-    Args:
-        folders: each is one person's, with photos, clips and NAME.shot folders in it, or holds
-            such a folder for each of several people.
+    Each folder is one person's, with photos, clips and NAME.shot folders in it, or holds such a
+    folder for each of several people.
 
     Raises:
         MediaError: a folder is missing or holds nobody.
@@ -50,7 +50,6 @@ def open_people(folders: Sequence[Path]) -> tuple[Member, ...]:
         for place in _places(folder):
             member = _open(place)
             if member is not None:
-                # Two folders of one name are two people.
                 name = member.name if member.name not in found else str(place)
                 found[name] = member
     if not found:
@@ -81,15 +80,9 @@ def find_members(
     config: AnalyzeConfig | None = None,
     progress: Progress = silent,
 ) -> Mapping[str, tuple[PersonFaces, ...]]:
-    """Find each person's face in everything that was given of them; the largest is theirs.
+    """Return each person's faces in everything that was given of them; the largest is theirs.
 
-    Returns:
-        Faces by person; who is seen nowhere is left out.
-
-    Args:
-        members: from `open_people`.
-        config: settings of tracking and fitting.
-        progress: called as ("track" | "fit" | "photo", done, total).
+    Who is seen nowhere is left out. Progress is called as ("track" | "fit" | "photo", done, total).
     """
     config = config or AnalyzeConfig()
     total, done, missed = sum(len(member.clips) for member in members), 0, 0
@@ -107,8 +100,6 @@ def find_members(
             progress("photo", done, total)
         if faces:
             found[member.name] = tuple(faces)
-        else:
-            log.warning("%s shows no face that can be used; they are left out", member.name)
     if missed:
         log.warning("%d of %d files show no face that can be used", missed, total)
     return found
@@ -151,7 +142,7 @@ def _open(place: Path) -> Member | None:
             if entry.suffix == _SHOT:
                 shots.append(load_shot(entry))
                 clips.append(shots[-1].clip)
-            elif entry.is_file():
+            elif entry.is_file() and entry.suffix.lower() not in _BESIDE:
                 clips.append(open_clip(entry))
         except MediaError as error:
             log.warning("%s; it is left out", error)

@@ -59,30 +59,18 @@ def train_simswap(
     members = open_people(folders)
     permission = permit_people(members, consents)
     who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
-    folder = output / "resume"
-    if has_state(folder) and not resume:
-        raise BundleError(
-            f"{output} holds an interrupted training; expected a new name. Go on with the training "
-            f"by --resume, or remove {folder} to begin anew"
-        )
+    folder = _state(output, resume)
     digest = settings.digest(config, digests(members), who.training)
     limits = (config.minutes, config.steps, config.seed)
     budget = Budget(*limits, folder, digest, resume, device, None, progress)
     people = find_members(members, analysis, progress)
     learned, contract, preview = learn_simswap(people, who, config, budget)
+    told = {"trained_with": settings.to_json(config), "seed": config.seed}
     bundle = Bundle(
         method=METHOD,
         networks=learned.networks,
-        input={
-            "size": config.size,
-            "color": "RGB in [0, 1]",
-            "contract": settings.to_json(contract),
-        },
-        training={
-            "trained_with": settings.to_json(config),
-            "seed": config.seed,
-            **learned.record,
-        },
+        input={"size": config.size, "contract": settings.to_json(contract)},
+        training={**told, **learned.record},
         license=f"of the people shown; see people. Recognizer: {who.license}",
         people=permission.people,
         preview=preview,
@@ -90,3 +78,14 @@ def train_simswap(
     save_bundle(bundle, output, permission.sealed)
     remove_state(budget.folder)
     return bundle
+
+
+def _state(output: Path, resume: bool) -> Path:
+    """Return where the training's state lies."""
+    folder = output / "resume"
+    if has_state(folder) and not resume:
+        raise BundleError(
+            f"{output} holds an interrupted training; expected a new name. Go on with the training "
+            f"by --resume, or remove {folder} to begin anew"
+        )
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from likeness.cli.app import run
 from likeness.condition.align import TEMPLATES, aligned_crop
 from likeness.condition.crop import cut
 from likeness.decode import Decoder, open_clip
@@ -212,3 +214,24 @@ def test_what_cannot_teach_is_refused() -> None:
     for wrong in ({"size": 50}, {"same": 1.0}, {"matched": 9}, {"batch": 1}):
         with pytest.raises(ConfigError):
             SimSwapTraining(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_command_line_trains_many_people(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(
+        "[train_simswap]\nsteps = 1\nwidths = [4, 8, 8]\nblocks = 1\njudge_width = 4\n"
+    )
+    asked = ["train", "swap", str(folder), "-o", str(tmp_path / "s.bundle"), "--arch", "simswap"]
+    asked += ["--size", "32", "--batch", "2", "--config", str(config), "--json"]
+    assert run([*asked, "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["plan"]["people"]["actor3"] == {"files": 1, "frames": 10}
+    assert plan["settings"]["train_simswap"]["size"] == 32
+    assert run(asked) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["method"], answer["training"]["steps"]) == ("swap.simswap", 1)
+    alone = ["train", "swap", str(folder), "-o", str(tmp_path / "t.bundle"), "--json"]
+    assert run(alone) == 2
+    assert "only one person was given" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from likeness import config as settings
 from likeness import geometry
-from likeness.condition.align import TEMPLATES, Template, aligned_crop
+from likeness.condition.align import TEMPLATES, TURNED, Template, aligned_crop, aligned_to_best
 from likeness.condition.crop import cut
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.swap.method import Swapped, swapped
@@ -27,6 +27,7 @@ from likeness.methods.swap.view import SwapFace, TargetView, moved
 from likeness.networks import build, runner
 from likeness.plan.plan import Plan
 from likeness.recognize.source import SourceFace, missing, parts_of, scaled, tell_source
+from likeness.synthesize import simswap
 from likeness.synthesize.faceshifter import AEINet
 from likeness.synthesize.onnx_swap import OnnxSwap
 from likeness.synthesize.simswap import SimSwap
@@ -40,8 +41,6 @@ _SMALL = 128
 _MOST = 4
 _EDGE = 0.05
 """Share of the network's crop over which its picture fades out toward the border."""
-_FIVE = 4
-"""Sizes of SimSwap's shallow networks: more of them make the one for 512 pixels."""
 
 Draw = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """Map one crop (K,3,S,S), RGB in [0,1], to the changed face and, if any, its mask (K,1,S,S)."""
@@ -69,16 +68,17 @@ class PublishedSwapper:
     boost: int = 1
 
     @property
-    def template(self) -> Template:
-        """How faces are laid for the network, at the size that is drawn."""
+    def templates(self) -> list[Template]:
+        """How faces may be laid for the network, at the size that is drawn."""
         size = self.contract.size * self.boost
-        return scaled(TEMPLATES[self.contract.template], size)
+        turned = (TURNED[name] for name in self.contract.turned)
+        return [scaled(one, size) for one in (TEMPLATES[self.contract.template], *turned)]
 
     def draw(self, view: TargetView) -> SwapFace:
         """Change the target's faces one by one, so that a frame's answer is its own."""
         frame_from_crop = geometry.invert(view.crop.crop_from_frame)
         landmarks = geometry.apply(frame_from_crop, view.landmarks[..., :2])
-        crop = aligned_crop(landmarks, self.template)
+        crop = aligned_to_best(landmarks, self.templates)
         drawn = [self._changed(picture) for picture in cut(view.frames, crop).split(1)]
         if not drawn:
             return SwapFace(view.pixels, view.pixels[:, :1])
@@ -158,9 +158,7 @@ def contract_of(network: nn.Module) -> SwapContract:
     if isinstance(network, OnnxSwap):
         return network.config.contract
     if isinstance(network, SimSwap):
-        large = len(network.config.widths) > _FIVE
-        size, template = (512, "ffhq_512") if large else (224, "simswap_224")
-        return SwapContract("simswap", size, template, space="simswap", converter="simswap")
+        return simswap.contract_of(network.config)
     if isinstance(network, AEINet):
         return SwapContract("faceshifter", network.config.size, "ffhq_512", space="faceshifter")
     raise BundleError(
