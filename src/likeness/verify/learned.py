@@ -40,9 +40,9 @@ _PARTS = {"mouth": (0.60, 0.80, 0.30, 0.70), "face": (0.25, 0.90, 0.20, 0.80)}
 """Top, bottom, left and right of what counts as part of the face, in shares of the crop."""
 _MOSTLY = 0.6
 _BLIND = (
-    "Knows the traces of blending and of this project's own methods. What is drawn whole by a strong "
-    "generator, or filmed again from a screen, may leave none; strong compression and small faces "
-    "wipe them out. It was trained on few people, most of them in photographs."
+    "Knows the traces of blending and of some of this project's own methods. What is drawn whole "
+    "by a strong generator, or filmed again from a screen, may leave none; strong compression and "
+    "small faces wipe them out. It was trained on few people, most of them in photographs."
 )
 
 
@@ -77,7 +77,7 @@ def detector() -> tuple[ForensicNet, Calibration]:
     bundle = load_bundle(BUNDLE)
     network = build(bundle.networks["detector"], "forensic")
     assert isinstance(network, ForensicNet)  # noqa: S101 - the table says so
-    return network.to(memory_format=torch.channels_last), Calibration(**bundle.input["calibration"])  # type: ignore[call-overload]
+    return network, Calibration(**bundle.input["calibration"])
 
 
 class LearnedSignal:
@@ -118,7 +118,7 @@ class LearnedSignal:
             return _without(NO_FACE)
         if not self._numbers:
             return _without(
-                f"the face is less than {self._calibration.least:.0f} pixels wide between the outer "
+                f"the face has less than {self._calibration.least:.0f} pixels between the outer "
                 "corners of the eyes; too small to tell"
             )
         known = self._calibration
@@ -135,8 +135,8 @@ class LearnedSignal:
             found = "no sign of blending, or of a method that it knows"
             return SignalReading("learned", _TITLE, probability, found, _BLIND, numbers, curves)
         finding = (
-            f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; of "
-            f"real pictures {known.false_alarms:.1%} get that far"
+            f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; "
+            f"{known.false_alarms:.1%} of real pictures get that far"
         )
         return SignalReading(
             "learned", _TITLE, probability, finding, _BLIND, numbers, curves, self._picture(),
@@ -144,7 +144,7 @@ class LearnedSignal:
 
     def _ask(self, crops: torch.Tensor, frames: list[int]) -> None:
         with torch.inference_mode():
-            _, evidence, where = self._network(crops.contiguous(memory_format=torch.channels_last))
+            _, evidence, where = self._network(crops)
         maps = torch.sigmoid(where[:, 0]).numpy()
         self._maps = self._maps + maps.sum(0) if self._maps.size else maps.sum(0)
         for crop, number, shown, frame in zip(crops, evidence.tolist(), maps, frames, strict=True):
