@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -24,7 +24,7 @@ from forensics_blend import blend, coded, seen, small_map
 from forensics_faces import FIELD, SIDE, Faces, load_faces
 from forensics_fakes import load_fakes, measured_methods
 from forensics_numbers import Head, auc, equal_error, fit_head, interval, platt
-from forensics_train import Learned, learn
+from forensics_train import Learned, learn, times_of
 
 from likeness.nets.forensic import SIDE as CROP
 from likeness.nets.forensic import ForensicConfig, ForensicNet, features_count
@@ -91,15 +91,30 @@ def main() -> None:
         for name, shown in {"real": faces, "blended": faces, **fakes}.items()
     }
     learned = {name: value.whole for name, value in found.items()}
+    photos = np.repeat(faces.kinds[faces.where("train")] == "photo", times_of(faces))
+    learned["photos"] = learned["real"][: len(photos)][photos[: len(learned["real"])]]
     look = Viewer(network)
     left_out(look, faces, fakes, learned)
-    head = fit_head(learned["real"], [value for key, value in learned.items() if key != "real"])
+    head = fit(learned, set())
     known = calibrate(look, head, faces, fakes)
     reliability(look, head, known, faces, fakes)
     place = fit_place(found["real"], found["blended"])
     localization(network, place, faces)
     if asked.write:
         write(network, head, place, known, sorted(fakes), faces)
+
+
+def fit(learned: Mapping[str, np.ndarray], left: set[str]) -> Head:
+    """Fit the detector without some methods.
+
+    Blended faces are set against all real ones, which they are made of, and what methods make
+    against photos alone: all of it is made of photos, and a detector must not tell kinds of
+    pictures apart.
+    """
+    known = [key for key in learned if key not in {"real", "photos", "blended", *left}]
+    kinds = [learned["blended"], *(learned[key] for key in known)]
+    reals = [learned["real"], *([learned["photos"]] if known else [])]
+    return fit_head(reals, kinds)
 
 
 def features_of(network: ForensicNet, crops: list[np.ndarray]) -> np.ndarray:
@@ -136,14 +151,19 @@ def left_out(
     learned: Mapping[str, np.ndarray],
 ) -> None:
     """Print, per method and view, how well a last layer does that never saw the method."""
-    real = {name: look(faces, "test", name) for name in VIEWS}
+    photos = faces.of_kind("photo")
+    real = {name: look(photos, "test", name) for name in VIEWS}
     blank = "blending alone"
+    count = [
+        len(set(real["CRF 18"][1])),
+        *(len(set(one.people[one.where("test")])) for one in fakes.values()),
+    ]
+    print(f"\nphotos of {count[0]} people against fakes of {min(count[1:])} to {max(count[1:])}")
     print("\nAUC of people never seen; the last layer never saw the method (95 % over people)\n")
     print(f"| method | {' | '.join(VIEWS)} | equal error |\n|{'---|' * (len(VIEWS) + 2)}")
     for method, made in fakes.items():
         for told in (method, blank):
-            others = [value for key, value in learned.items() if key not in ("real", method)]
-            head = fit_head(learned["real"], others if told == method else [learned["blended"]])
+            head = fit(learned, {method} if told == method else set(fakes))
             cells, error = [], 0.0
             for name in VIEWS:
                 fake = look(made, "test", name)
@@ -161,18 +181,20 @@ def calibrate(look: Viewer, head: Head, faces: Faces, fakes: Mapping[str, Faces]
     fake = np.concatenate([head(look(made, "calibrate", name)[0])
                            for made in fakes.values() for name in VIEWS])  # fmt: skip
     scale, shift = platt(real, fake)
-    known = Calibration(scale, shift, 1.0, 0.0, LEAST, 0.0)
+    steps = np.quantile(real, np.linspace(0, 1, 201))
+    known = Calibration(scale, shift, 1.0, 0.0, LEAST, tuple(steps.round(4).tolist()),
+                        len(faces.where("calibrate")))  # fmt: skip
     told = [np.array([known.probability(value) for value in values]) for values in (real, fake)]
     alarm = float(np.quantile(told[0], 0.99))
     calm = min(alarm, max(0.02, float(np.quantile(told[1], 0.10))))
-    return Calibration(scale, shift, alarm, calm, LEAST, float((told[0] >= alarm).mean()))
+    return replace(known, alarm=alarm, calm=calm)
 
 
 def reliability(
     look: Viewer, head: Head, known: Calibration, faces: Faces, fakes: Mapping[str, Faces]
 ) -> None:
     """Print false alarms, what is found and what cannot be told, on people never seen."""
-    print(f"\n{asdict(known)}\n")
+    print(f"\nalarm from {known.alarm:.3f}, calm up to {known.calm:.3f}\n")
     print("| view | false alarms | found | cannot tell, real | cannot tell, fake |")
     print("|---|---|---|---|---|")
     pooled: list[np.ndarray] = []
@@ -205,7 +227,7 @@ def fit_place(real: Learned, blended: Learned) -> Head:
     """Fit the map on cells: changed ones against all others."""
     cells = np.concatenate([real.cells, blended.cells])
     changed = np.concatenate([real.changed, blended.changed]) > 0
-    return fit_head(cells[~changed], [cells[changed]])
+    return fit_head([cells[~changed]], [cells[changed]])
 
 
 def localization(network: ForensicNet, place: Head, faces: Faces) -> None:

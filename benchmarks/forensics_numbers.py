@@ -25,13 +25,14 @@ class Head:
         return features @ self.weights + self.bias
 
 
-def fit_head(real: np.ndarray, fakes: Sequence[np.ndarray]) -> Head:
-    """Fit a logistic regression: every kind of fake counts alike, and real as much as all fakes."""
-    features = np.concatenate([real, *fakes])
+def fit_head(reals: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> Head:
+    """Fit a logistic regression: every kind counts alike, and all reals as much as all fakes."""
+    features = np.concatenate([*reals, *fakes])
+    count = sum(map(len, reals))
     middle, spread = features.mean(0), features.std(0) + 1e-6
     x = torch.from_numpy((features - middle) / spread).double()
-    truth = torch.from_numpy(np.repeat([0.0, 1.0], [len(real), len(features) - len(real)]))
-    parts = [np.full(len(real), 0.5 / len(real))]
+    truth = torch.from_numpy(np.repeat([0.0, 1.0], [count, len(features) - count]))
+    parts = [np.full(len(real), 0.5 / len(reals) / len(real)) for real in reals]
     parts += [np.full(len(fake), 0.5 / len(fakes) / len(fake)) for fake in fakes]
     weights = torch.from_numpy(np.concatenate(parts))
     unknown = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
@@ -101,4 +102,5 @@ def platt(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
         return total
 
     solver.step(loss)
-    return float(unknown[0]), float(unknown[1])
+    found = unknown.detach().numpy()
+    return float(found[0]), float(found[1])

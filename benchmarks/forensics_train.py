@@ -55,6 +55,12 @@ def learn(
         return Learned(file["whole"], file["cells"], file["changed"])
 
 
+def times_of(faces: Faces) -> np.ndarray:
+    """(n,) how often each of the training people's faces is worn."""
+    rows = faces.where("train")
+    return np.array([TIMES.get(str(kind), FAKE_TIMES) for kind in faces.kinds[rows]])
+
+
 def _worn(
     faces: Faces, row: int, blended: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:

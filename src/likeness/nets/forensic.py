@@ -4,14 +4,14 @@ Own design, meant to be fitted on few faces in minutes: what cameras, coders and
 finest detail is read by a fixed bank of high-pass filters at three sizes (cosine filters of 3x3, as
 in the rich models of Fridrich and Kodovsky, IEEE TIFS 2012), as the logarithm of their energy in a
 grid of cells. A face that was blended in carries another energy than what surrounds it, more or
-less; so a number for the whole crop is a linear function of the energies in zones of the face, of
-their spread, and of the absolute differences between zones, and a map is a linear function of how
-far each cell is from the outside. Only these two layers are learned, on self-blended images
-(Shiohara and Yamasaki, Detecting Deepfakes with Self-Blended Images, CVPR 2022) and on what methods
-make.
+less. So a number for the whole crop is a linear function of how far the energy in zones of the face
+is from that of all zones, with and without its sign, and of the differences between zones; what all
+zones share is of the camera and the coder, and is left out. A map is a linear function of how far
+each cell is from the outside. Only these two layers are learned, on self-blended images (Shiohara
+and Yamasaki, Detecting Deepfakes with Self-Blended Images, CVPR 2022) and on what methods make.
 
-Input:  x (N,3,128,128), RGB in [0,1], aligned by `POINTS`.
-Output: features (N,899), evidence (N,) in logits, map (N,1,16,16) in logits; above 0 is changed.
+Input:  x (N,3,160,160), RGB in [0,1], aligned by `POINTS`.
+Output: features (N,812), evidence (N,) in logits, map (N,1,16,16) in logits; above 0 is changed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from torch.nn import functional
 from likeness.errors import ConfigError
 from likeness.types import Floats
 
-SIDE = 128
+SIDE = 160
 """Side of the crop in pixels."""
 MAP = 16
 """Side of the map, and of the grid of cells."""
 POINTS = ((0.36, 0.40), (0.64, 0.40), (0.50, 0.55), (0.39, 0.68), (0.61, 0.68))
 """Where eyes, nose and mouth corners lie in the crop, in shares of its side: the whole outline of
 the face and some of what is around it are seen."""
-CHANNELS = 31
-"""Luma at three sizes by eight filters, four of color, and three levels."""
+CHANNELS = 28
+"""Luma at three sizes by eight filters, and four of color."""
+_SHRUNK = (1, 2, 5)
 _BOXES = {
     "forehead": (0.14, 0.30, 0.30, 0.70), "eyes": (0.30, 0.48, 0.25, 0.75),
     "nose": (0.48, 0.60, 0.38, 0.62), "mouth": (0.60, 0.78, 0.34, 0.66),
@@ -51,20 +52,18 @@ PAIRS = (
     ("mouth", "left"), ("eyes", "nose"), ("eyes", "forehead"), ("chin", "mouth"),
     ("forehead", "outside"),
 )  # fmt: skip
-_FAINT = 5e-4
-"""Energy below which detail is rounding."""
 
 
 @dataclass(frozen=True)
 class ForensicConfig:
     """Shape of the network."""
 
-    spread: float = 1.0
-    """How much the spread within zones counts beside their means; 0 leaves it out."""
+    faint: float = 5e-4
+    """Energy of detail, in RGB [0,1], below which it is rounding."""
 
     def __post_init__(self) -> None:
-        if self.spread < 0:
-            raise ConfigError(f"spread is {self.spread}; expected 0 or more")
+        if not 0 < self.faint < 1:
+            raise ConfigError(f"faint is {self.faint}; expected between 0 and 1")
 
 
 class ForensicNet(nn.Module):
@@ -83,35 +82,33 @@ class ForensicNet(nn.Module):
         self.whole = nn.Linear(features_count(), 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map crops (N,3,128,128) to features (N,F), evidence (N,), map (N,1,16,16)."""
+        """Map crops (N,3,160,160) to features (N,F), evidence (N,), map (N,1,16,16)."""
         cells = self.cells(x)
         features = self.features(cells)
         return features, self.whole(features)[:, 0], self.place(self.around(cells))
 
     def cells(self, x: Tensor) -> Tensor:
-        """Map crops (N,3,128,128) to logarithms of energies and levels (N,CHANNELS,16,16)."""
+        """Map crops (N,3,160,160) to logarithms of energies (N,CHANNELS,16,16)."""
         luma = 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
         color = torch.cat([x[:, 2:] - luma, x[:, :1] - luma], 1)
         found = []
-        for shrunk in (1, 2, 4):
+        for shrunk in _SHRUNK:
             small = functional.avg_pool2d(luma, shrunk) if shrunk > 1 else luma
             found.append(self._energy(small, self.bank))
-        for shrunk in (1, 2):
+        for shrunk in _SHRUNK[:2]:
             small = functional.avg_pool2d(color, shrunk) if shrunk > 1 else color
             finest = self.bank[-1:]
             both = [self._energy(small[:, i : i + 1], finest) for i in range(2)]
             found.append(torch.cat(both, 1))
-        levels = functional.avg_pool2d(torch.cat([luma, color], 1), SIDE // MAP)
-        return torch.cat([*found, 4 * levels], 1)
+        return torch.cat(found, 1)
 
     def features(self, cells: Tensor) -> Tensor:
-        """Map cells (N,C,16,16) to means, spreads and differences of zones (N,F)."""
+        """Map cells (N,C,16,16) to what sets zones apart (N,F)."""
         means = torch.einsum("nchw,zhw->nzc", cells, self.zones)
-        squares = torch.einsum("nchw,zhw->nzc", cells.square(), self.zones)
-        spreads = (squares - means.square()).clamp_min(1e-6).sqrt() * self.config.spread
+        off = means - means.mean(1, keepdim=True)
         first, second = ([ZONES.index(pair[side]) for pair in PAIRS] for side in (0, 1))
         apart = (means[:, first] - means[:, second]).abs()
-        return torch.cat([part.flatten(1) for part in (means, spreads, apart)], 1)
+        return torch.cat([part.flatten(1) for part in (off, off.abs(), apart)], 1)
 
     def around(self, cells: Tensor) -> Tensor:
         """Tell how far cells (N,C,16,16) are from the outside and their neighbors, (N,3C,16,16)."""
@@ -125,7 +122,7 @@ class ForensicNet(nn.Module):
         """(N,K,16,16) logarithm of the mean absolute answer of K filters to (N,1,h,w)."""
         padded = functional.pad(picture, (1, 1, 1, 1), mode="replicate")
         answer = functional.conv2d(padded, bank).abs()
-        return (functional.avg_pool2d(answer, picture.shape[-1] // MAP) + _FAINT).log()
+        return (functional.avg_pool2d(answer, picture.shape[-1] // MAP) + self.config.faint).log()
 
 
 def features_count() -> int:

@@ -4,8 +4,9 @@ It was trained on real faces that were blended with a changed copy of themselves
 Yamasaki 2022), and on what this project's own methods make; `docs/verify.md` says how it was
 measured and what it misses. The network answers one number per face and a map of where it sees a
 change; the mean over up to 32 frames, calibrated on people whom training never saw, is a
-probability under the stated base rate. Where face, clip or answer are too poor it says so and gives
-no score.
+probability under the stated base rate. The score is how rarely real pictures get as far, so that it
+means what the scores of other signals mean. Where the face is too small, or the answer lies where
+the detector is no help, it says so and gives no score.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from likeness.store import load_bundle
 from likeness.track.measure import EYE_CORNERS
 from likeness.types import Floats, Window
 from likeness.verify.faces import face_template
-from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading
+from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, surprise
 
 BUNDLE = Path(__file__).with_name("detector.bundle")
 """Weights and calibration, written by `benchmarks/forensics.py`."""
@@ -59,12 +60,20 @@ class Calibration:
     """Probability up to which nothing is found; between both it cannot be told."""
     least: float
     """Pixels between the outer corners of the eyes below which nothing is said."""
-    false_alarms: float
-    """Share of real pictures at or above `alarm`, of people that training never saw."""
+    real: tuple[float, ...]
+    """The network's numbers for real pictures of people whom training never saw: quantiles at
+    equal steps, increasing."""
+    pictures: int
+    """How many pictures these stand for: nothing rarer than one among them can be told."""
 
     def probability(self, number: float) -> float:
         """Return the probability that a face was changed, at the base rate."""
         return float(1 / (1 + np.exp(-np.clip(self.scale * number + self.shift, -30, 30))))
+
+    def rarity(self, number: float) -> float:
+        """Return the share of real pictures that get as far."""
+        below = float(np.searchsorted(self.real, number)) / len(self.real)
+        return max(1 - below, 1 / self.pictures)
 
 
 @lru_cache(maxsize=1)
@@ -77,7 +86,8 @@ def detector() -> tuple[ForensicNet, Calibration]:
     bundle = load_bundle(BUNDLE)
     network = build(bundle.networks["detector"], "forensic")
     assert isinstance(network, ForensicNet)  # noqa: S101 - the table says so
-    return network, Calibration(**bundle.input["calibration"])
+    known = dict(bundle.input["calibration"])
+    return network, Calibration(**{**known, "real": tuple(known["real"])})
 
 
 class LearnedSignal:
@@ -122,9 +132,15 @@ class LearnedSignal:
                 "corners of the eyes; too small to tell"
             )
         known = self._calibration
-        probability = known.probability(float(np.mean([number for _, number in self._numbers])))
-        numbers = {"probability": probability, "base_rate": BASE_RATE, "alarm": known.alarm,
-                   "faces": len(self._numbers)}  # fmt: skip
+        number = float(np.mean([number for _, number in self._numbers]))
+        probability, rarity = known.probability(number), known.rarity(number)
+        numbers = {
+            "probability": probability,
+            "base_rate": BASE_RATE,
+            "alarm": known.alarm,
+            "rarity": rarity,
+            "faces": len(self._numbers),
+        }
         curves = self._curves() if len(self._numbers) > 1 else ()
         if known.calm < probability < known.alarm:
             return SignalReading(
@@ -133,13 +149,13 @@ class LearnedSignal:
                 "it helps", _BLIND, numbers, curves)  # fmt: skip
         if probability <= known.calm:
             found = "no sign of blending, or of a method that it knows"
-            return SignalReading("learned", _TITLE, probability, found, _BLIND, numbers, curves)
+            return SignalReading("learned", _TITLE, 0.0, found, _BLIND, numbers, curves)
         finding = (
             f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; "
-            f"{known.false_alarms:.1%} of real pictures get that far"
+            f"{rarity:.1%} of real pictures get as far"
         )
         return SignalReading(
-            "learned", _TITLE, probability, finding, _BLIND, numbers, curves, self._picture(),
+            "learned", _TITLE, surprise(rarity), finding, _BLIND, numbers, curves, self._picture(),
             "The face that speaks most; red is where the network sees a change.")  # fmt: skip
 
     def _ask(self, crops: torch.Tensor, frames: list[int]) -> None:
