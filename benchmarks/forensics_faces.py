@@ -50,6 +50,12 @@ class Faces:
     kinds: np.ndarray
     """(N,) photo, gray, clip or actor."""
 
+    def of_kind(self, kind: str) -> Faces:
+        """Return the faces of one kind of picture."""
+        rows = np.flatnonzero(self.kinds == kind)
+        return Faces(*(column[rows] for column in
+                       (self.pictures, self.landmarks, self.people, self.kinds)))  # fmt: skip
+
     def where(self, split: str) -> np.ndarray:
         """(n,) rows of one split."""
         return np.flatnonzero([split_of(str(name)) == split for name in self.people])

@@ -4,8 +4,9 @@ It was trained on real faces that were blended with a changed copy of themselves
 Yamasaki 2022), and on what this project's own methods make; `docs/verify.md` says how it was
 measured and what it misses. The network answers one number per face and a map of where it sees a
 change; the mean over up to 32 frames, calibrated on people whom training never saw, is a
-probability under the stated base rate. Where face, clip or answer are too poor it says so and gives
-no score.
+probability under the stated base rate. The score is how rarely real pictures get as far, so that it
+means what the scores of other signals mean. Where the face is too small, or the answer lies where
+the detector is no help, it says so and gives no score.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from likeness.store import load_bundle
 from likeness.track.measure import EYE_CORNERS
 from likeness.types import Floats, Window
 from likeness.verify.faces import face_template
-from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading
+from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, surprise
 
 BUNDLE = Path(__file__).with_name("detector.bundle")
 """Weights and calibration, written by `benchmarks/forensics.py`."""
@@ -40,9 +41,9 @@ _PARTS = {"mouth": (0.60, 0.80, 0.30, 0.70), "face": (0.25, 0.90, 0.20, 0.80)}
 """Top, bottom, left and right of what counts as part of the face, in shares of the crop."""
 _MOSTLY = 0.6
 _BLIND = (
-    "Knows the traces of blending and of this project's own methods. What is drawn whole by a strong "
-    "generator, or filmed again from a screen, may leave none; strong compression and small faces "
-    "wipe them out. It was trained on few people, most of them in photographs."
+    "Knows the traces of blending and of some of this project's own methods. What is drawn whole "
+    "by a strong generator, or filmed again from a screen, may leave none; strong compression and "
+    "small faces wipe them out. It was trained on few people, most of them in photographs."
 )
 
 
@@ -59,12 +60,20 @@ class Calibration:
     """Probability up to which nothing is found; between both it cannot be told."""
     least: float
     """Pixels between the outer corners of the eyes below which nothing is said."""
-    false_alarms: float
-    """Share of real pictures at or above `alarm`, of people that training never saw."""
+    real: tuple[float, ...]
+    """The network's numbers for real pictures of people whom training never saw: quantiles at
+    equal steps, increasing."""
+    pictures: int
+    """How many pictures these stand for: nothing rarer than one among them can be told."""
 
     def probability(self, number: float) -> float:
         """Return the probability that a face was changed, at the base rate."""
         return float(1 / (1 + np.exp(-np.clip(self.scale * number + self.shift, -30, 30))))
+
+    def rarity(self, number: float) -> float:
+        """Return the share of real pictures that get as far."""
+        below = float(np.searchsorted(self.real, number)) / len(self.real)
+        return max(1 - below, 1 / self.pictures)
 
 
 @lru_cache(maxsize=1)
@@ -77,7 +86,8 @@ def detector() -> tuple[ForensicNet, Calibration]:
     bundle = load_bundle(BUNDLE)
     network = build(bundle.networks["detector"], "forensic")
     assert isinstance(network, ForensicNet)  # noqa: S101 - the table says so
-    return network.to(memory_format=torch.channels_last), Calibration(**bundle.input["calibration"])  # type: ignore[call-overload]
+    known = dict(bundle.input["calibration"])
+    return network, Calibration(**{**known, "real": tuple(known["real"])})
 
 
 class LearnedSignal:
@@ -118,13 +128,19 @@ class LearnedSignal:
             return _without(NO_FACE)
         if not self._numbers:
             return _without(
-                f"the face is less than {self._calibration.least:.0f} pixels wide between the outer "
+                f"the face has less than {self._calibration.least:.0f} pixels between the outer "
                 "corners of the eyes; too small to tell"
             )
         known = self._calibration
-        probability = known.probability(float(np.mean([number for _, number in self._numbers])))
-        numbers = {"probability": probability, "base_rate": BASE_RATE, "alarm": known.alarm,
-                   "faces": len(self._numbers)}  # fmt: skip
+        number = float(np.mean([number for _, number in self._numbers]))
+        probability, rarity = known.probability(number), known.rarity(number)
+        numbers = {
+            "probability": probability,
+            "base_rate": BASE_RATE,
+            "alarm": known.alarm,
+            "rarity": rarity,
+            "faces": len(self._numbers),
+        }
         curves = self._curves() if len(self._numbers) > 1 else ()
         if known.calm < probability < known.alarm:
             return SignalReading(
@@ -133,18 +149,18 @@ class LearnedSignal:
                 "it helps", _BLIND, numbers, curves)  # fmt: skip
         if probability <= known.calm:
             found = "no sign of blending, or of a method that it knows"
-            return SignalReading("learned", _TITLE, probability, found, _BLIND, numbers, curves)
+            return SignalReading("learned", _TITLE, 0.0, found, _BLIND, numbers, curves)
         finding = (
-            f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; of "
-            f"real pictures {known.false_alarms:.1%} get that far"
+            f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; "
+            f"{rarity:.1%} of real pictures get as far"
         )
         return SignalReading(
-            "learned", _TITLE, probability, finding, _BLIND, numbers, curves, self._picture(),
+            "learned", _TITLE, surprise(rarity), finding, _BLIND, numbers, curves, self._picture(),
             "The face that speaks most; red is where the network sees a change.")  # fmt: skip
 
     def _ask(self, crops: torch.Tensor, frames: list[int]) -> None:
         with torch.inference_mode():
-            _, evidence, where = self._network(crops.contiguous(memory_format=torch.channels_last))
+            _, evidence, where = self._network(crops)
         maps = torch.sigmoid(where[:, 0]).numpy()
         self._maps = self._maps + maps.sum(0) if self._maps.size else maps.sum(0)
         for crop, number, shown, frame in zip(crops, evidence.tolist(), maps, frames, strict=True):

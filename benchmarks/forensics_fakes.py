@@ -1,0 +1,136 @@
+"""Faces that this project's methods make of real people, for the detector to be measured on.
+
+Imported by `forensics.py`. Methods are opened for plans and asked for pixels; nothing is written as
+a video. Both people of a swap belong to one split, and a moved photo to its person's; the clip that
+moves it gives motion only. Methods that first have to be trained on a clip are measured nowhere
+here: three people on video would say nothing about others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from forensics_faces import SPLITS, Faces, cut_face, split_of
+
+from likeness.composite.finish import FinishConfig
+from likeness.decode import open_clip
+from likeness.decode.reordered import stream_reordered
+from likeness.errors import LikenessError
+from likeness.methods.photo.animation import AnimateConfig, Photo
+from likeness.methods.photo.find import find_photo
+from likeness.methods.photo.method import photo_bundle
+from likeness.methods.photo.plan import plan_animation
+from likeness.methods.swap.source import photos_bundle
+from likeness.methods.table import METHODS
+from likeness.people import find_people
+from likeness.pipeline import paint
+from likeness.plan.swap import plan_swap
+from likeness.track.config import TrackConfig
+from likeness.track.landmarks import read_largest
+from likeness.track.readers import open_reader
+from likeness.types import Clip, Shot, Window
+
+PER_PHOTO = 3
+CPU = torch.device("cpu")
+Known = tuple[str, Clip, Photo]
+
+
+def measured_methods() -> tuple[str, ...]:
+    """Name the methods of the table that need nothing but photos."""
+    swaps = [key for key, recipe in METHODS.items()
+             if recipe.action == "swap" and recipe.train is None and not recipe.parts]  # fmt: skip
+    return ("animate.photo", *swaps)
+
+
+def load_fakes(data: Path, work: Path, driver: Path, methods: Sequence[str]) -> dict[str, Faces]:
+    """Make what each method makes of people, or read what an earlier call made."""
+    people: list[Known] = []
+    made = {}
+    for method in methods:
+        kept = work / f"fakes_{method}.npz"
+        if not kept.is_file():
+            people = people or list(_people(data))
+            found = list(_made(method, people, driver))
+            if not found:
+                print(f"{method}: nothing was made", flush=True)
+                continue
+            pictures, landmarks, names = zip(*found, strict=True)
+            np.savez(kept, pictures=np.stack(pictures), landmarks=np.stack(landmarks),
+                     people=np.array(names))  # fmt: skip
+        with np.load(kept) as file:
+            names = file["people"]
+            made[method] = Faces(file["pictures"], file["landmarks"], names,
+                                 np.array([method] * len(names)))  # fmt: skip
+        print(f"{method}: {len(names)} faces of {len(set(names))} people", flush=True)
+    return made
+
+
+def _people(data: Path) -> Iterator[Known]:
+    """Find one photo of everyone who has one in color."""
+    photos = [(path.stem, path) for path in sorted((data / "portraits").glob("*.jpg"))]
+    for folder in sorted(path.parent for path in (data / "identities_colour").glob("*/*.jpg")):
+        photos.append((f"identities_colour/{folder.name}", min(folder.glob("*.jpg"))))
+    photos = sorted(dict(photos).items())
+    for person, path in photos:
+        try:
+            clip = open_clip(path)
+            yield person, clip, find_photo(clip, face="largest")
+        except LikenessError as error:
+            print(f"left out: {error}", flush=True)
+
+
+Made = tuple[np.ndarray, np.ndarray, str]
+
+
+def _made(method: str, people: list[Known], driver: Path) -> Iterator[Made]:
+    reader = open_reader(TrackConfig(max_faces=1, even=False))
+    for split in SPLITS:
+        members = [known for known in people if split_of(known[0]) == split]
+        for number, (person, clip, photo) in enumerate(members):
+            try:
+                if method == "animate.photo":
+                    drawn = _animated(clip, photo, driver, number)
+                else:
+                    others = [members[(number + 1 + k) % len(members)] for k in range(2)]
+                    drawn = _swapped(method, clip, photo, [other[2] for other in others])
+                for frame in drawn:
+                    reader.reset()
+                    face = read_largest(reader, frame)
+                    if np.isfinite(face).all():
+                        yield (*cut_face(frame, face), person)
+            except LikenessError as error:
+                print(f"left out: {method} of {person}: {error}", flush=True)
+    reader.close()
+
+
+def _animated(clip: Clip, photo: Photo, driver: Path, number: int) -> Iterator[torch.Tensor]:
+    """Move a photo as a clip moves, and show a few frames (1,3,H,W)."""
+    config = AnimateConfig()
+    shot = find_people(driver)[0]
+    plan = plan_animation(photo, clip, shot, config, sound=False)
+    bundle = photo_bundle(photo, clip, config, ())
+    method = METHODS["animate.photo"].open(bundle, plan, CPU)
+    rng = np.random.default_rng(number)
+    chosen = np.sort(rng.choice(len(plan), PER_PHOTO, replace=False))
+    for index, frames in zip(chosen, _frames(shot.clip, chosen), strict=True):
+        yield paint(frames, [method], Window(int(index), int(index) + 1), plan.canvas)
+
+
+def _frames(clip: Clip, chosen: np.ndarray) -> Iterator[torch.Tensor]:
+    for _, frames in stream_reordered(clip, chosen, 1):
+        yield frames
+
+
+def _swapped(
+    name: str, clip: Clip, target: Photo, sources: Sequence[Photo]
+) -> Iterator[torch.Tensor]:
+    """Put others' faces on a photo."""
+    shot = Shot(clip, target.track, target.params)
+    for source in sources:
+        bundle = photos_bundle(name, (source,))
+        plan = plan_swap(shot, (), FinishConfig(), sound=False)
+        method = METHODS[name].open(bundle, plan, CPU)
+        yield paint(target.picture[None], [method], Window(0, 1))
