@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from likeness.cli import (
     animate,
+    batch,
     bench,
     consent,
     demo,
@@ -64,6 +65,7 @@ def build() -> App:
     app.command(swap.swap, help_epilogue=swap.EXAMPLE)
     app.command(edit.edit, help_epilogue=edit.EXAMPLE)
     app.command(evaluate.app)
+    app.command(batch.batch, help_epilogue=batch.EXAMPLE)
     app.command(verify.verify, help_epilogue=verify.EXAMPLE)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)
     app.command(bench.bench, help_epilogue=bench.EXAMPLE)
