@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -13,11 +14,15 @@ from threadpoolctl import threadpool_limits
 from likeness import config as settings
 from likeness.analysis import Analysis, analyzed_by
 from likeness.decode import open_clip
+from likeness.decode.camera import Clock
 from likeness.encode import Sink
+from likeness.encode.live import LiveSink
 from likeness.engine import Engine
 from likeness.fit import FitConfig, fit
+from likeness.live import LiveReport, Looker, Tell, run_live
 from likeness.machine import peak_rss_mb
 from likeness.painting import Opening, Painted, painted_by, painted_here
+from likeness.plan.live import LiveMethod, LivePlan
 from likeness.plan.plan import Plan
 from likeness.plan.report import RunReport
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Manifest
@@ -119,7 +124,7 @@ def render(
     return replace(report, warnings=(*report.warnings, *output.notes))
 
 
-def manifest_of(plan: Plan, permission: Permission, title: str) -> Manifest:
+def manifest_of(plan: Plan | LivePlan, permission: Permission, title: str) -> Manifest:
     """State what a plan makes, from what, and on whose consent."""
     return Manifest(
         title=title,
@@ -140,3 +145,33 @@ def _painted(
         return painted_here(plan, ready)
     check(len(openings) == len(methods), "workers open methods themselves, expected openings")
     return painted_by(engine, plan, openings)
+
+
+def render_live(
+    plan: LivePlan,
+    method: LiveMethod[Any],
+    permission: Permission,
+    sink: LiveSink,
+    looker: Looker,
+    clock: Clock,
+    tell: Tell | None = None,
+    stop: Event | None = None,
+) -> LiveReport:
+    """Show what the person before a camera does, marked like any output, until it ends.
+
+    Args:
+        plan: what is settled beforehand.
+        method: opened for whom the looker knows.
+        permission: who agreed.
+        sink: where the frames go.
+        looker: looks at the camera's frames.
+        clock: what the camera goes by.
+        tell: called about once a second.
+        stop: ends it once it is set.
+
+    Raises:
+        MediaError: the camera gives nothing, or the output cannot be written.
+    """
+    manifest = manifest_of(plan, permission, sink.title)
+    with sink.open(manifest, plan.like, looker.rate) as output:
+        return run_live(looker, method, plan, output, clock, tell, stop=stop)
