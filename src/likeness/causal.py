@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-_SLOWEST = 1.8
+_SLOWEST = 1.5
 """Hertz of the cutoff where nothing moves: higher follows more closely and trembles more."""
-_SLOPE = 0.35
+_SLOPE = 0.15
 """Hertz of cutoff per deviation of jitter per second."""
-_SPEED = 4.0
+_SPEED = 2.0
 """Hertz at which the speed itself is smoothed."""
 
 
