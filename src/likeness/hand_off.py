@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from likeness.encode import LayersFolder
 from likeness.machine import peak_rss_mb
-from likeness.pipeline import frames_of, manifest_of
+from likeness.painting import frames_of
+from likeness.pipeline import manifest_of
 from likeness.plan.plan import Plan
 from likeness.plan.report import RunReport
 from likeness.provenance.permission import Permission

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 from likeness import config as settings
+from likeness.analysis import Analysis, fitted_by
 from likeness.decode import open_clip
+from likeness.engine import Engine
 from likeness.errors import BackendError, ConfigError, TrackError
 from likeness.fit import fit
 from likeness.importers.recognizer import recognizer_bundle
@@ -48,6 +50,7 @@ def find_people(
     progress: Progress = silent,
     *,
     anew: bool = False,
+    engine: Engine | None = None,
 ) -> tuple[Shot, ...]:
     """Track and fit a clip and join what shows the same person.
 
@@ -56,6 +59,7 @@ def find_people(
         config: settings of tracking and fitting.
         progress: called as ("track" | "fit", done, total).
         anew: look at the clip again, whatever was kept.
+        engine: whose workers share the clip; the answer is the same.
 
     Returns:
         One shot per person, largest face first. Where no recognizer can be had, or people are only
@@ -65,7 +69,7 @@ def find_people(
         MediaError, TrackError, FitError: as `analyze`.
     """
     config = config or AnalyzeConfig()
-    shots = analyze(source, config, progress, anew=anew)
+    shots = analyze(source, config, progress, anew=anew, engine=engine)
     if not _may_be_one(shots):
         return shots
     clip = shots[0].clip
@@ -78,7 +82,7 @@ def find_people(
             log.warning("%s; scenes of one person are not joined", error)
             return shots
         known = [replace(shot, track=identified(clip, shot.track, who)) for shot in shots]
-        kept = tuple(_whole(group, config, progress) for group in join(known, who))
+        kept = tuple(_whole(group, config, progress, engine) for group in join(known, who))
         cache_shots(clip, digest, kept)
     if len(kept) < len(shots):
         log.info(
@@ -184,19 +188,22 @@ def _like(people: Sequence[Shot], photo: Path) -> Shot:
     return next(shot for shot, seen in zip(people, known, strict=True) if seen is found)
 
 
-def _whole(group: Sequence[Shot], config: AnalyzeConfig, progress: Progress) -> Shot:
+def _whole(
+    group: Sequence[Shot], config: AnalyzeConfig, progress: Progress, engine: Engine | None
+) -> Shot:
     """Join one person's shots; all but the longest are fitted anew with its identity."""
     main = max(group, key=lambda shot: int(shot.track.observed.sum()))
     known = replace(config.fit, known=main.params)
-    model = load_face_model(config.model)
-    return joined(
-        [
-            shot
-            if shot is main
-            else replace(shot, params=fit(shot.clip, shot.track, model, known, progress))
-            for shot in group
-        ]
-    )
+    others = [shot for shot in group if shot is not main]
+    clip, tracks = main.clip, [shot.track for shot in others]
+    if engine is not None:
+        how = Analysis(config.track, known, config.model)
+        fitted = fitted_by(engine, clip, tracks, how, progress)
+    else:
+        model = load_face_model(config.model)
+        fitted = tuple(fit(clip, face, model, known, progress) for face in tracks)
+    anew = [replace(shot, params=params) for shot, params in zip(others, fitted, strict=True)]
+    return joined([main, *anew])
 
 
 def _may_be_one(shots: Sequence[Shot]) -> bool:

@@ -5,33 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from likeness import config as settings
-from likeness.composite import composite
+from likeness.analysis import Analysis, analyzed_by
 from likeness.decode import open_clip
-from likeness.decode.reordered import stream_reordered
+from likeness.decode.camera import Clock
 from likeness.encode import Sink
+from likeness.encode.live import LiveSink
+from likeness.engine import Engine
 from likeness.fit import FitConfig, fit
+from likeness.live import LiveReport, Looker, Tell, run_live
 from likeness.machine import peak_rss_mb
-from likeness.parallel import in_order
+from likeness.painting import Opening, Painted, painted_by, painted_here
+from likeness.plan.live import LiveMethod, LivePlan
 from likeness.plan.plan import Plan
 from likeness.plan.report import RunReport
 from likeness.provenance.manifest import COMPOSITE, SYNTHETIC, Manifest
 from likeness.provenance.permission import Permission
 from likeness.store import cache_shots, cached_shots, load_face_model, load_shot
 from likeness.track import TrackConfig, track
-from likeness.types import Clip, Method, Progress, Shot, Window, silent
+from likeness.types import Clip, Method, Progress, Shot, check, silent
 
 _REVISION = 6
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
-_WINDOW = 4
-"""Frames per step of the stream: enough to fill a network, little enough to hold."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def analyze(
     progress: Progress = silent,
     *,
     anew: bool = False,
+    engine: Engine | None = None,
 ) -> tuple[Shot, ...]:
     """Track and fit every person in a clip, or read what an earlier call found.
 
@@ -58,6 +60,7 @@ def analyze(
         config: settings; a change of any of them analyzes anew.
         progress: called as ("track" | "fit", done, total).
         anew: look at the clip again, whatever was kept.
+        engine: whose workers share the clip, cut where shots begin; the answer is the same.
 
     Returns:
         One shot per person and scene, largest face first.
@@ -75,53 +78,37 @@ def analyze(
     found = None if anew else cached_shots(clip, digest)
     if found is not None:
         return found
-    model = load_face_model(config.model)
-    shots = tuple(
-        Shot(clip, face, fit(clip, face, model, config.fit, progress))
-        for face in track(clip, config.track, progress)
-    )
+    if engine is not None:
+        how = Analysis(config.track, config.fit, config.model)
+        shots = analyzed_by(engine, clip, how, progress)
+    else:
+        model = load_face_model(config.model)
+        shots = tuple(
+            Shot(clip, face, fit(clip, face, model, config.fit, progress))
+            for face in track(clip, config.track, progress)
+        )
     cache_shots(clip, digest, shots)
     return shots
 
 
-def paint(
-    frames: torch.Tensor,
-    methods: Sequence[Method[Any]],
-    window: Window,
-    canvas: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Condition, synthesize, composite, for each person that is changed.
-
-    Args:
-        frames: (N,3,H,W) RGB in [0,1]: the decoded frames of the window.
-        methods: one per person; later ones lie over earlier ones.
-        window: N frames of the output.
-        canvas: (3,H',W') that lies under the layers in place of the frames.
-
-    Returns:
-        (N,3,H',W'); where no layer paints, what lay there, bit for bit.
-    """
-    painted = frames if canvas is None else canvas.expand(len(window), -1, -1, -1)
-    for method in methods:
-        painted = composite(painted, method.synthesize(method.condition(window, frames)))
-    return painted
-
-
 def render(
     plan: Plan,
-    methods: Sequence[Method[Any]],
+    methods: Sequence[Method[Any] | Opening],
     permission: Permission,
     sink: Sink,
     progress: Progress = silent,
+    *,
+    engine: Engine | None = None,
 ) -> RunReport:
     """Stream the pixels of a plan through its methods: the one maker of an output's manifest.
 
     Args:
         plan: what is shown when.
-        methods: opened for this plan, one per person that is changed.
+        methods: opened for this plan, or what opens them, one per person that is changed.
         permission: who agreed.
         sink: where the frames go.
         progress: called as ("synthesize", done, total).
+        engine: whose workers paint instead of this process; they open the methods themselves.
 
     Raises:
         MediaError: the output cannot be written, or the clip beneath cannot be read any more.
@@ -129,7 +116,7 @@ def render(
     began = time.monotonic()
     manifest = manifest_of(plan, permission, sink.title)
     with threadpool_limits(1, "blas"), sink.open(manifest, plan.like, plan.timeline) as output:
-        for window, painted in in_order(partial(_painted, plan, methods), frames_of(plan)):
+        for window, painted in _painted(plan, methods, engine):
             output.append(painted)
             progress("synthesize", window.stop, len(plan))
     where = output.signed.where if output.signed else "embedded"
@@ -137,7 +124,7 @@ def render(
     return replace(report, warnings=(*report.warnings, *output.notes))
 
 
-def manifest_of(plan: Plan, permission: Permission, title: str) -> Manifest:
+def manifest_of(plan: Plan | LivePlan, permission: Permission, title: str) -> Manifest:
     """State what a plan makes, from what, and on whose consent."""
     return Manifest(
         title=title,
@@ -150,21 +137,41 @@ def manifest_of(plan: Plan, permission: Permission, title: str) -> Manifest:
 
 
 def _painted(
-    plan: Plan, methods: Sequence[Method[Any]], window: Window, frames: torch.Tensor
-) -> torch.Tensor:
-    painted = paint(frames, methods, window, plan.canvas)
-    if plan.absent is None:
-        return painted
-    gone = torch.from_numpy(plan.absent[window.start : window.stop])
-    return torch.where(gone[:, None, None, None], frames, painted) if gone.any() else painted
+    plan: Plan, methods: Sequence[Method[Any] | Opening], engine: Engine | None
+) -> Iterator[Painted]:
+    openings = [method for method in methods if callable(method)]
+    if engine is None:
+        ready = [method() if callable(method) else method for method in methods]
+        return painted_here(plan, ready)
+    check(len(openings) == len(methods), "workers open methods themselves, expected openings")
+    return painted_by(engine, plan, openings)
 
 
-def frames_of(plan: Plan) -> Iterator[tuple[Window, torch.Tensor]]:
-    """Yield the frames that a plan shows, (n,3,H,W) per window; its canvas where it shows none."""
-    if plan.stream is not None and plan.shown is not None:
-        yield from stream_reordered(plan.stream, plan.shown, _WINDOW)
-        return
-    canvas = torch.as_tensor(plan.canvas)
-    for start in range(0, len(plan), _WINDOW):
-        window = Window(start, min(start + _WINDOW, len(plan)))
-        yield window, canvas.expand(len(window), -1, -1, -1)
+def render_live(
+    plan: LivePlan,
+    method: LiveMethod[Any],
+    permission: Permission,
+    sink: LiveSink,
+    looker: Looker,
+    clock: Clock,
+    tell: Tell | None = None,
+    stop: Event | None = None,
+) -> LiveReport:
+    """Show what the person before a camera does, marked like any output, until it ends.
+
+    Args:
+        plan: what is settled beforehand.
+        method: opened for whom the looker knows.
+        permission: who agreed.
+        sink: where the frames go.
+        looker: looks at the camera's frames.
+        clock: what the camera goes by.
+        tell: called about once a second.
+        stop: ends it once it is set.
+
+    Raises:
+        MediaError: the camera gives nothing, or the output cannot be written.
+    """
+    manifest = manifest_of(plan, permission, sink.title)
+    with sink.open(manifest, plan.like, looker.rate) as output:
+        return run_live(looker, method, plan, output, clock, tell, stop=stop)

@@ -9,11 +9,13 @@ from typing import Any, Literal
 from likeness.cli.options import (
     LongOptions,
     Output,
+    Sharing,
     analysis,
     consents,
     foreseen,
     prove_video,
     settings,
+    shared_out,
 )
 from likeness.cli.progress import show_progress
 
@@ -38,6 +40,7 @@ def animate(
     max_side: int | None = None,
     audio: Literal["driver", "none"] = "driver",
     consent: tuple[Path, ...] = (),
+    sharing: Sharing = Sharing(),  # noqa: B008  # frozen
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Let the person in one photo do what a driver does, at once.
@@ -81,6 +84,6 @@ def animate(
         consent_for = foreseen(lambda: permit_photo(open_clip(photo), records))
         plan = {"photo": photo, "driver": driver, "output": output, "consent": consent_for}
         return {"plan": plan, "settings": config}
-    with show_progress(options.progress) as progress:
-        report = run(photo, driver, output, config, progress, consents=records)
+    with shared_out(sharing) as engine, show_progress(options.progress) as progress:
+        report = run(photo, driver, output, config, progress, consents=records, engine=engine)
     return {**report.json(), "fps": report.frames / report.seconds}

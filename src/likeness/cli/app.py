@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from likeness.cli import (
     animate,
+    batch,
     bench,
     consent,
     demo,
@@ -20,6 +21,7 @@ from likeness.cli import (
     edit,
     evaluate,
     export,
+    live,
     models,
     reenact,
     swap,
@@ -64,6 +66,8 @@ def build() -> App:
     app.command(swap.swap, help_epilogue=swap.EXAMPLE)
     app.command(edit.edit, help_epilogue=edit.EXAMPLE)
     app.command(evaluate.app)
+    app.command(live.live, help_epilogue=live.EXAMPLE)
+    app.command(batch.batch, help_epilogue=batch.EXAMPLE)
     app.command(verify.verify, help_epilogue=verify.EXAMPLE)
     app.command(demo.demo, help_epilogue=demo.EXAMPLE)
     app.command(bench.bench, help_epilogue=bench.EXAMPLE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -15,6 +16,7 @@ from likeness.errors import BackendError, ConfigError, ConsentError
 if TYPE_CHECKING:
     import torch
 
+    from likeness.engine import Engine
     from likeness.pipeline import AnalyzeConfig
     from likeness.provenance.consent import Consent
     from likeness.provenance.permission import Permission
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 COMMON = Group("Options of every command", sort_key=9)
 TABLES = (
     *("track", "fit", "train", "train_swap", "train_simswap", "transfer", "edits", "speech"),
-    *("animate", "edit", "finish", "published", "encode", "demo", "bench"),
+    *("animate", "edit", "finish", "published", "encode", "demo", "bench", "live"),
 )
 """Tables that a settings file may hold; a command reads those that concern it."""
 
@@ -56,6 +58,39 @@ class LongOptions(Options):
 
     dry_run: bool = False
     """Print the resolved settings and the plan, and do nothing."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Sharing:
+    """Who shares one long clip."""
+
+    workers: int = 1
+    """Processes that share the analysis and the drawing of one long clip."""
+    engine: Literal["local", "ray"] = "local"
+    """Where they run: on this machine, or in a Ray cluster."""
+
+
+@contextlib.contextmanager
+def shared_out(sharing: Sharing) -> Iterator[Engine | None]:
+    """Open the engine that was asked for; None where this process is to do it alone.
+
+    Raises:
+        ConfigError: there are fewer workers than one.
+        BackendError: the engine cannot be had.
+    """
+    from likeness.engine import open_engine
+
+    if sharing.workers < 1:
+        raise ConfigError(f"--workers is {sharing.workers}; expected 1 or more")
+    if sharing.workers == 1 and sharing.engine == "local":
+        yield None
+        return
+    opened = open_engine(sharing.engine, sharing.workers)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def settings(

@@ -12,12 +12,14 @@ from cyclopts import Parameter
 from likeness.cli.options import (
     LongOptions,
     Output,
+    Sharing,
     analysis,
     consents,
     device,
     foreseen,
     prove_video,
     settings,
+    shared_out,
 )
 from likeness.cli.progress import show_progress
 
@@ -68,6 +70,7 @@ def reenact(
     output: Output,
     motion: Motion = Motion(),  # frozen
     consent: tuple[Path, ...] = (),
+    sharing: Sharing = Sharing(),  # noqa: B008  # frozen
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
     """Put a driver's performance, or a part of it, on the person of a portrait; or edit by hand.
@@ -100,7 +103,7 @@ def reenact(
             "consent": foreseen(lambda: permit_synthesis(people, "reenact", records)),
         }
         return {"plan": plan, "settings": config}
-    with show_progress(options.progress) as progress:
+    with shared_out(sharing) as engine, show_progress(options.progress) as progress:
         report = run(
             bundle,
             driver,
@@ -110,6 +113,7 @@ def reenact(
             edits=changes,
             consents=records,
             device=device(options),
+            engine=engine,
         )
     return {**report.json(), "fps": report.frames / report.seconds}
 

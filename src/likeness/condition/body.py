@@ -88,6 +88,13 @@ def bodies(pictures: torch.Tensor, heads: Floats) -> Bodies:
     return Bodies(cells.contiguous().numpy().astype(np.float32), counted)
 
 
+def switch_prices(apart: Floats) -> NDArray[np.float64]:
+    """Return (G,G) what it costs to change from one body to another, in squared visible steps."""
+    switch = _SWITCH + _SHOWN * apart.astype(np.float64)
+    np.fill_diagonal(switch, 0)
+    return switch
+
+
 def choose_body_keyframes(unlike: Floats, apart: Floats) -> Ints:
     """Choose a body per frame: near in pose, seldom changed (Viterbi's algorithm).
 
@@ -101,8 +108,7 @@ def choose_body_keyframes(unlike: Floats, apart: Floats) -> Ints:
         (N,) keyframe per frame.
     """
     count = unlike.shape[1]
-    switch = _SWITCH + _SHOWN * apart.astype(np.float64)
-    np.fill_diagonal(switch, 0)
+    switch = switch_prices(apart)
     total = unlike[0].astype(np.float64)
     came: NDArray[np.int16] = np.zeros(unlike.shape, np.int16)
     every = np.arange(count)

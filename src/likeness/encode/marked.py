@@ -36,6 +36,8 @@ _STEP = 4
 """Between the qualities that are tried."""
 _RUNS, _RUN_FRAMES = 8, 3
 """The file is tested in this many places, in this many frames at each."""
+_DOUBLINGS = 16
+"""The same where the end is not known: after 1 second, 2, 4, ... up to nine hours."""
 _ALL = 240
 """Frames up to which a clip is read through rather than searched."""
 
@@ -59,15 +61,20 @@ def check_size(size: tuple[int, int]) -> None:
 class Sampled:
     """Frames of an output, before they are coded, that are looked for in the file afterward."""
 
-    def __init__(self, size: tuple[int, int], total: int) -> None:
+    def __init__(self, size: tuple[int, int], total: int | None) -> None:
         """Choose the frames.
 
         Args:
             size: (H, W).
-            total: frames of the output.
+            total: frames of the output; None where that is known at its end (`end`).
         """
         self._size = size
-        runs = np.linspace(0, max(0, total - _RUN_FRAMES), _RUNS).round().astype(int)
+        if total is None:
+            # Whenever it ends, some of them lie near its beginning and some near its end.
+            runs = np.array([0, *(25 * 2**n for n in range(_DOUBLINGS))])
+            total = int(runs[-1]) + _RUN_FRAMES
+        else:
+            runs = np.linspace(0, max(0, total - _RUN_FRAMES), _RUNS).round().astype(int)
         chosen = {int(start) + i for start in runs for i in range(_RUN_FRAMES)}
         self.indices = sorted(index for index in chosen if index < total)
         self._total = total
@@ -78,6 +85,11 @@ class Sampled:
         """Look at a (3,H,W) marked frame, if it is one of those chosen."""
         if index in self._wanted:
             self._before.add(frame[None])
+
+    def end(self, total: int) -> None:
+        """Tell how many frames there were."""
+        self._total = total
+        self.indices = [index for index in self.indices if index < total]
 
     def check(
         self, file: Path, seconds: Sequence[float], quality: float, default: float

@@ -55,6 +55,8 @@ class Job:
     config: EncodeConfig
     size: tuple[int, int]
     credentials: Credentials | None = None
+    open_end: bool = False
+    """Whether the timeline only says where frames may stand: some or all of its end stay empty."""
 
 
 class VideoSink:

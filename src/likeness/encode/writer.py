@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,9 @@ from likeness.provenance.manifest import Manifest, sidecar_of
 from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, Timeline
 
+_OPEN_FRAMES = 1500
+"""Frames that an output without a known end is expected to have at least, for its space."""
+
 
 class Encoder:
     """Takes frames in order and writes them; a context manager, made by `encode`."""
@@ -44,6 +48,8 @@ class Encoder:
         self._ours: Stamps = {}
         self._sampled: Sampled | None = None
         self._try = 0
+        self._places: list[int] = []
+        """Where on the timeline each marked frame stands, if not one after the other."""
         self._tried: list[torch.Tensor] = []
         """The first frames, held until settings that are not safe have been tried on them."""
         self._told: list[str] = []
@@ -60,7 +66,8 @@ class Encoder:
         job = self._job
         sound = job.timeline.sound
         inputs = (job.like.path, *((sound.path,) if sound else ()), *self._inputs)
-        estimate = estimate_bytes(self.output, job.size, self._total)
+        foreseen = min(self._total, _OPEN_FRAMES) if job.open_end else self._total
+        estimate = estimate_bytes(self.output, job.size, foreseen)
         self._place = place = prove_place(self.output, inputs, estimate)
         # Before hours of work: an output that cannot be signed is not written.
         self._by = job.credentials or load_credentials()
@@ -93,7 +100,7 @@ class Encoder:
                 )
             return PictureSink(staging.main, job, lambda _: place.name, suffix)
         check_size(job.size)
-        self._sampled = Sampled(job.size, self._total)
+        self._sampled = Sampled(job.size, None if job.open_end else self._total)
         self._try = frames_to_try(job.config, suffix, job.size, self._total)
         return VideoSink(staging.main / place.name, job)
 
@@ -102,11 +109,13 @@ class Encoder:
             raise ContractError("append was called outside the `with encode(...)` block")
         return self._staging
 
-    def append(self, frames: torch.Tensor) -> None:
+    def append(self, frames: torch.Tensor, places: Sequence[int] = ()) -> None:
         """Mark the next frames in their luma and write them.
 
         Args:
             frames: (n,3,H,W) float RGB; values outside [0,1] are clipped.
+            places: (n) where on an open-ended timeline they stand, increasing; each is shown until
+                the next.
 
         Raises:
             ContractError: The shape is not the output's, or values are not finite.
@@ -117,6 +126,7 @@ class Encoder:
         if frames.ndim != 4 or tuple(frames.shape[1:]) != expected:
             raise ContractError(f"frames are {tuple(frames.shape)}, expected (n, *{expected})")
         total = self._total
+        self._place_frames(len(frames), places)
         if self._marked + len(frames) > total:
             raise MediaError(
                 f"{self._marked + len(frames)} frames were appended to {self.output}, expected "
@@ -135,6 +145,20 @@ class Encoder:
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise self._failed(error) from error
 
+    def _place_frames(self, count: int, places: Sequence[int]) -> None:
+        if len(places) != (count if self._job.open_end else 0):
+            raise ContractError(
+                f"{count} frames came with {len(places)} places, expected one for each where the "
+                "timeline has an open end, else none"
+            )
+        line = [*self._places[-1:], *places]
+        if any(b <= a for a, b in pairwise(line)) or any(p >= self._total for p in places):
+            raise MediaError(
+                f"frames stand at {line} on a timeline of {self._total}; expected increasing "
+                "places on it"
+            )
+        self._places += places
+
     def _take(self, frame: torch.Tensor) -> None:
         """Write a marked frame, or hold it until the settings are tried."""
         if self._sampled is not None:
@@ -145,15 +169,20 @@ class Encoder:
             return
         self._tried.append(frame.clone())
         if len(self._tried) == self._try:
-            frames, self._tried, self._try = torch.stack(self._tried), [], 0
-            self._settle(frames)
-            for held in frames:
-                self._write(held)
+            self._release()
+
+    def _release(self) -> None:
+        """Settle on settings by the frames that are held, and write these."""
+        frames, self._tried, self._try = torch.stack(self._tried), [], 0
+        self._settle(frames)
+        for held in frames:
+            self._write(held)
 
     def _write(self, frame: torch.Tensor) -> None:
         if self._sink is None:
             raise ContractError("the output is closed")
-        self._sink.write(frame, self._written)
+        index = self._places[self._written] if self._job.open_end else self._written
+        self._sink.write(frame, index)
         self._written += 1
 
     def _settle(self, frames: torch.Tensor) -> None:
@@ -196,19 +225,25 @@ class Encoder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        sink, staging, self._staging = self._sink, self._staging, None
-        if sink is None or staging is None:
+        staging = self._staging
+        if self._sink is None or staging is None:
             return
         try:
             if kind is None:
-                self._finish(sink, staging)
+                if self._job.open_end and self._tried:
+                    self._release()
+                self._finish(self._sink, staging)
         finally:
-            sink.close()
+            self._staging = None
+            self._sink.close()
             # After a commit there is nothing left to remove.
             staging.discard()
 
     def _finish(self, sink: VideoSink | PictureSink, staging: Staging) -> None:
-        if self._marked != self._total:
+        if self._job.open_end:
+            if self._marked == 0:
+                raise MediaError(f"no frame came for {self.output}; nothing was written")
+        elif self._marked != self._total:
             raise MediaError(
                 f"{self._marked} frames were appended to {self.output}, expected {self._total}, "
                 "the length of its timeline; nothing was written"
@@ -237,7 +272,11 @@ class Encoder:
         config = self._job.config
         coder = choose_coder(config, self._place.suffix.lower())[1]
         quality = coder.quality if config.quality is None else config.quality
-        if note := self._sampled.check(file, sink.seconds, quality, coder.quality):
+        seconds = sink.seconds
+        if self._job.open_end:
+            seconds = [seconds[place] for place in self._places]
+            self._sampled.end(self._marked)
+        if note := self._sampled.check(file, seconds, quality, coder.quality):
             self._told.append(note)
 
 
@@ -253,6 +292,7 @@ def encode(
     *,
     credentials: Credentials | None = None,
     inputs: Iterable[Path] = (),
+    open_end: bool = False,
 ) -> Encoder:
     """Open `output` for writing; use as `with encode(...) as video: video.append(frames)`.
 
@@ -266,6 +306,7 @@ def encode(
         credentials: Who signs; this user's own by default.
         inputs: What else was read for it (bundles, drivers, tables, consents); it is never
             overwritten.
+        open_end: Whether frames may stand anywhere on the timeline, and end before it does.
 
     Raises:
         TypeError: `manifest` is missing or no manifest.
@@ -283,5 +324,5 @@ def encode(
     chosen = timeline if timeline is not None else Timeline.of(like, sound=like)
     if len(chosen) == 0:
         raise MediaError(f"the timeline of {output} has no frames; expected 1 or more")
-    job = Job(like, manifest, chosen, config, (size[0], size[1]), credentials)
+    job = Job(like, manifest, chosen, config, (size[0], size[1]), credentials, open_end)
     return Encoder(Path(output), job, tuple(inputs))

@@ -10,7 +10,7 @@ import torch
 
 from likeness.condition.crop import cut
 from likeness.methods.table import recipe_of
-from likeness.pipeline import paint
+from likeness.painting import paint
 from likeness.plan.plan import repetition
 from likeness.plan.target import Target
 from likeness.types import Bundle, Crop, Ints, Method, Shot, Window

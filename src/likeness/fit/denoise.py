@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from likeness.controls import ANGLES, GAZE, POSITION, control_names, controls_of, with_controls
+from likeness.controls import (
+    ANGLES,
+    GAZE,
+    POSITION,
+    Values,
+    control_names,
+    controls_of,
+    with_controls,
+)
 from likeness.fit.parts import part_of
 from likeness.fit.seen_range import seen_rows
 from likeness.smoothing import smooth_seen
@@ -22,6 +30,12 @@ _MOUTH = 0.5
 _FEWEST = 5
 
 
+def jitter_of(params: FaceParams) -> Values:
+    """Return (K,) how much each control trembles at most, in its units; what is more is motion."""
+    limits = [_JITTER.get(name, _WEIGHT_JITTER) for name in control_names(params)]
+    return np.array(limits, np.float64)
+
+
 def denoise(params: FaceParams, strength: float, observed: Bools | None = None) -> FaceParams:
     """Return the performance with its jitter smoothed away, and nothing delayed.
 
@@ -36,9 +50,10 @@ def denoise(params: FaceParams, strength: float, observed: Bools | None = None) 
     # A head upside down is turned by 180 degrees and by -180 in turns, which is no motion.
     angles = slice(len(ANGLES))
     values[:, angles] = np.unwrap(values[:, angles], period=360, axis=0)
-    limits = np.array([_JITTER.get(name, _WEIGHT_JITTER) for name in names])
     strengths = strength * np.array([_MOUTH if part_of(name) == "mouth" else 1 for name in names])
-    smooth = smooth_seen(values.astype(np.float32), observed, strengths, limits).astype(np.float64)
+    smooth = smooth_seen(values.astype(np.float32), observed, strengths, jitter_of(params)).astype(
+        np.float64
+    )
     # Local quadratics may swing below zero beside a blink; a weight that was within its limits
     # stays within what was measured around it.
     rows = seen_rows(len(params), observed)

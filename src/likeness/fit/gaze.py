@@ -53,7 +53,7 @@ def solve_gaze(
     if model.eye_centers is None:
         return np.zeros((len(landmarks), 2, 2), np.float32)
     gaze = gaze_angles(landmarks, params, model, size).astype(np.float64)
-    return _hold(gaze, eye_openness(landmarks) > _CLOSED).astype(np.float32)
+    return _hold(gaze, ~is_shut(eye_openness(landmarks))).astype(np.float32)
 
 
 def gaze_angles(
@@ -97,6 +97,11 @@ def eye_openness(landmarks: Floats) -> Floats:
     gap = np.linalg.norm(pairs[..., 0, :] - pairs[..., 1, :], axis=-1).mean(-1)
     width = np.linalg.norm(xy[:, CORNERS[:, 0]] - xy[:, CORNERS[:, 1]], axis=-1)
     return np.asarray(gap / np.maximum(width, 1e-6), np.float32)
+
+
+def is_shut(openness: Floats) -> Bools:
+    """Tell for each of (N,2) opennesses whether the lids hide the iris."""
+    return np.asarray(openness <= _CLOSED, np.bool_)
 
 
 def _lid_shift(

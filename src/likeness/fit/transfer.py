@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ TAKES: Mapping[Mode, tuple[Part | Literal["pose"], ...]] = {
 """What each mode takes from the driver; "gaze" is the eyes and the skin that follows them."""
 
 _BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+Lids: TypeAlias = Mapping[str, float]
+"""Weights at which lids are shut, by the name of the expression."""
 _PARTING = ("jawOpen", "mouthLowerDown", "mouthUpperUp")
 """Beginnings of what parts the lips."""
 
@@ -211,10 +213,11 @@ def retarget(
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
         rests = (
-            _rest(driver, config.neutral_driver, "driver", seen.driver),
-            _rest(target, config.neutral_target, "target", seen.target),
+            rest_of(driver, config.neutral_driver, "driver", seen.driver),
+            rest_of(target, config.neutral_target, "target", seen.target),
         )
-        moved = _relative(driver, target, *rests, seen)
+        shut = lids_of(driver, rests[0], seen.driver), lids_of(target, rests[1], seen.target)
+        moved = relative(driver, *rests, *shut)
     expression, rotation, translation, gaze = moved
     params = replace(
         target,
@@ -232,7 +235,7 @@ def retarget(
 
 
 @dataclass(frozen=True, eq=False)
-class _Rest:
+class Rest:
     """What a face does when it does nothing."""
 
     expression: Floats
@@ -245,7 +248,9 @@ class _Rest:
     """(2,2)."""
 
 
-def _rest(params: FaceParams, chosen: int | None, who: str, observed: Bools | None) -> _Rest:
+def rest_of(
+    params: FaceParams, chosen: int | None, who: str, observed: Bools | None = None
+) -> Rest:
     """Return the rest at a chosen frame, or the calmest face and the usual pose and gaze.
 
     The calmest face of a lively clip may belong to a head that is turned away, so that pose and
@@ -255,13 +260,13 @@ def _rest(params: FaceParams, chosen: int | None, who: str, observed: Bools | No
         calm, rows = rest_frame(params, observed), seen_rows(len(params), observed)
         values = (_alike(params.rotation[rows]), params.translation[rows], params.gaze[rows])
         usual = (np.median(v, 0) for v in values)
-        return _Rest(params.expression[calm], *usual)
+        return Rest(params.expression[calm], *usual)
     if not 0 <= chosen < len(params):
         raise ConfigError(
             f"neutral_{who} is frame {chosen}; the {who} has frames 0 to {len(params) - 1}"
         )
     of_frame = (params.rotation, params.translation, params.gaze)
-    return _Rest(params.expression[chosen], *(values[chosen] for values in of_frame))
+    return Rest(params.expression[chosen], *(values[chosen] for values in of_frame))
 
 
 def _alike(rotation: Floats) -> Floats:
@@ -274,12 +279,20 @@ def _alike(rotation: Floats) -> Floats:
     return np.where(nearer[:, None], other, rotation).astype(np.float32)
 
 
-def _relative(
-    driver: FaceParams, target: FaceParams, d: _Rest, t: _Rest, seen: Seen
+def relative(
+    driver: FaceParams, d: Rest, t: Rest, d_shut: Lids, t_shut: Lids
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Change from the driver's rest, applied to the target's rest.
+    """Change from the driver's rest, applied to the target's rest, frame by frame.
 
     delta = delta_d - delta_d0 + delta_t0; R = R_d R_d0^T R_t0; t = t_d - t_d0 + t_t0.
+
+    Args:
+        driver: N frames.
+        d, t: what driver and target do at rest.
+        d_shut, t_shut: at which weights their lids are shut.
+
+    Returns:
+        (N,E) expression, (N,3) rotation, (N,3) translation and (N,2,2) gaze of the target.
     """
     expression = driver.expression - d.expression + t.expression
     # A weight that cannot go below 0 goes there together: lips that the driver closes from a parted
@@ -287,20 +300,26 @@ def _relative(
     below = one_sided(driver.expression_names) & (driver.expression < d.expression)
     share = driver.expression / np.maximum(d.expression, 1e-6)
     expression = np.where(below, t.expression * share, expression)
-    for name in _BLINKS:
-        if name in target.expression_names:
-            i = target.expression_names.index(name)
-            ends = float(d.expression[i]), float(t.expression[i])
-            shut = (
-                _shut(driver.expression[:, i], ends[0], seen.driver),
-                _shut(target.expression[:, i], ends[1], seen.target),
-            )
-            expression[:, i] = _stretched(driver.expression[:, i], ends, shut)
+    for name in d_shut.keys() & t_shut.keys():
+        i = driver.expression_names.index(name)
+        ends = float(d.expression[i]), float(t.expression[i])
+        shut = d_shut[name], t_shut[name]
+        expression[:, i] = _stretched(driver.expression[:, i], ends, shut)
     turned = geometry.rotation_matrix(driver.rotation)
     first = geometry.rotation_matrix(np.stack([d.rotation, t.rotation]))
     rotation = geometry.axis_angle(turned @ first[0].T @ first[1])
     translation = driver.translation - d.translation + t.translation
     return expression, rotation, translation, driver.gaze - d.gaze + t.gaze
+
+
+def lids_of(params: FaceParams, rest: Rest, observed: Bools | None = None) -> Lids:
+    """Return at which weight each of a person's lids is shut, by the name of the expression."""
+    names = params.expression_names
+    return {
+        name: _shut(params.column(name), float(rest.expression[names.index(name)]), observed)
+        for name in _BLINKS
+        if name in names
+    }
 
 
 def _shut(lid: Floats, rest: float, observed: Bools | None) -> float:

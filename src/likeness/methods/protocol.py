@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from likeness.plan.live import Meeting
 from likeness.plan.plan import Plan
 from likeness.plan.reenactment import Request
 from likeness.plan.target import Target
@@ -50,6 +51,8 @@ class Recipe:
     """Turn what is asked into what it can do, or refuse."""
     directions: Callable[[Bundle], tuple[str, ...]] = no_directions
     """Name the directions along which it can edit a clip."""
+    follow: Callable[[Bundle, torch.device], Meeting] | None = None
+    """Make it ready for whoever comes before the camera; None where it has to look ahead."""
 
 
 Table = Mapping[str, Recipe]

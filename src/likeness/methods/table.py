@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from likeness.errors import BundleError
 from likeness.methods.edit.surface import SurfaceConfig, open_surface, surface_directions
 from likeness.methods.photo.animation import AnimateConfig
+from likeness.methods.photo.live import follow_photo
 from likeness.methods.photo.method import open_photo
 from likeness.methods.portrait.fast import open_fast
+from likeness.methods.portrait.live import follow_fast
 from likeness.methods.portrait.spacetime import open_spacetime
 from likeness.methods.portrait.tasks import PIX2PIX, FastConfig, PaperConfig
 from likeness.methods.portrait.train import train_fast, train_spacetime
@@ -35,6 +37,7 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator", "gallery", "plate"),
         open=open_fast,
         train=train_fast,
+        follow=follow_fast,
     ),
     "reenact.paper": Recipe(
         about="the space-time network of Deep Video Portraits",
@@ -81,6 +84,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=AnimateConfig(),
         parts=("photo",),
         open=open_photo,
+        follow=follow_photo,
     ),
     "swap.portrait": Recipe(
         about="a trained portrait of the source, drawn over the target's face",

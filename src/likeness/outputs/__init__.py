@@ -13,13 +13,14 @@ Policy:
 
 from likeness.outputs.atomic import atomic_file, kept_aside
 from likeness.outputs.causes import cause_of
-from likeness.outputs.ending import Stopped, one_way_out
+from likeness.outputs.ending import Stopped, asked_to_end, one_way_out
 from likeness.outputs.guard import check_outputs
 from likeness.outputs.names import hidden_name, is_left_behind, real_place, sweep
 from likeness.outputs.proof import prove_room
 
 __all__ = [
     "Stopped",
+    "asked_to_end",
     "atomic_file",
     "cause_of",
     "check_outputs",

@@ -90,11 +90,11 @@ def _look(
     """Yield windows of pictures, and which of them begin a new shot."""
     detector = CutDetector(config)
     for window, frames in stream(clip, config.window, reuse=True):
-        images = _bytes(frames)
+        images = bytes_of(frames)
         yield window, images, [detector.is_cut(image) for image in images]
 
 
-def _bytes(frames: torch.Tensor) -> list[Image]:
+def bytes_of(frames: torch.Tensor) -> list[Image]:
     """(n,3,H,W) in [0,1] to n pictures (H,W,3) uint8, as the landmark models take them."""
     import cv2
 

@@ -15,6 +15,9 @@ from likeness.types import FaceTrack, Floats
 
 _THUMB = 32
 _BINS = 32
+_RECENT = 8
+KNOWN_FRAMES = _RECENT + 1
+"""Frames before one that decide whether it begins a new shot."""
 
 
 class CutDetector:
@@ -29,7 +32,7 @@ class CutDetector:
         self._config = config
         self._thumb: Floats | None = None
         self._histogram: Floats | None = None
-        self._recent: deque[float] = deque(maxlen=8)
+        self._recent: deque[float] = deque(maxlen=_RECENT)
 
     def is_cut(self, image: Image) -> bool:
         """Return whether the (H,W,3) uint8 image begins a new shot; feed frames in order."""
@@ -97,7 +100,7 @@ class Linker:
             p for p in self._done if len(p.frames) >= min(self._config.min_length, p.shot_length)
         ]
         tracks = [person.track() for person in kept]
-        return tuple(sorted(tracks, key=lambda t: (-_size(t), t.start)))
+        return tuple(sorted(tracks, key=lambda t: (-size_of(t), t.start)))
 
 
 class _Person:
@@ -164,7 +167,8 @@ def _distance(a: Face, b: Face) -> float:
     return apart - 0.5 * iou(a.box, b.box)
 
 
-def _size(track: FaceTrack) -> float:
+def size_of(track: FaceTrack) -> float:
+    """Return the mean side of a face, pixels."""
     extent = track.boxes[:, 2:] - track.boxes[:, :2]
     return float(np.sqrt(np.maximum(extent.prod(-1), 0)).mean())
 

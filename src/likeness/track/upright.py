@@ -49,6 +49,11 @@ class UprightReader(Reader):
         self._settled = False
         self._waiting = 0
 
+    @property
+    def turned(self) -> bool:
+        """Whether the picture is read otherwise than as it stands."""
+        return self._turn != 0
+
     def read(self, image: Image) -> list[Face]:
         """Return the faces in a (H,W,3) uint8 RGB image."""
         return self.read_run([image], [False])[0]

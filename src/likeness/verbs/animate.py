@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ import torch
 from likeness import config as settings
 from likeness.decode import open_clip
 from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
+from likeness.engine import Engine
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
@@ -61,6 +63,7 @@ def animate(
     progress: Progress = silent,
     *,
     consents: Sequence[Consent] = (),
+    engine: Engine | None = None,
 ) -> RunReport:
     """Let one photo do what a driver does, without training.
 
@@ -71,6 +74,7 @@ def animate(
         config: settings.
         progress: called as (stage, done, total).
         consents: records of the person in the photo (role target) and of the driver.
+        engine: whose workers share the driver's analysis and the drawing.
 
     Raises:
         ConsentError: nobody agreed that the photo's person be animated.
@@ -86,7 +90,8 @@ def animate(
     looking = config.analyze
     face = find_photo(clip, config.frame, config.face, looking.track, looking.fit, like)
     progress("photo", 1, 1)
-    shot = choose_person(find_people(driver, config.analyze, progress), config.driver_face)
+    people = find_people(driver, config.analyze, progress, engine=engine)
+    shot = choose_person(people, config.driver_face)
     moved_by = driven_by(driver, shot.clip)
     permission = permit("animate", consents, targets=(clip,), drivers=(moved_by,))
     plan = plan_animation(face, clip, shot, config.animate, config.audio == "driver")
@@ -94,8 +99,9 @@ def animate(
     for warning in plan.warnings:
         log.warning("%s", warning)
     bundle = photo_bundle(face, clip, config.animate, permission.people)
-    method = recipe_of(bundle, "animate").open(bundle, plan, torch.device("cpu"))
-    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
+    opening = partial(recipe_of(bundle, "animate").open, bundle, plan, torch.device("cpu"))
+    sink = MarkedFile(output, config.encode, read)
+    report = render(plan, [opening], permission, sink, progress, engine=engine)
     return replace(report, seconds=time.monotonic() - began)
 
 

@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from likeness import config as settings
 from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
+from likeness.engine import Engine
 from likeness.errors import ConfigError
 from likeness.fit.edit import Curve, Edit, EditConfig, motions_of
 from likeness.fit.transfer import TransferConfig
@@ -65,6 +67,7 @@ def reenact(
     edits: Sequence[Edit | Curve] = (),
     consents: Sequence[Consent] = (),
     device: torch.device = CPU,
+    engine: Engine | None = None,
 ) -> RunReport:
     """Let a portrait do what a driver does, wholly or in part, with edits by hand on top.
 
@@ -78,28 +81,28 @@ def reenact(
         edits: changes by hand.
         consents: records besides those in the bundle: a newer one of the target, the driver's.
         device: where the generator runs.
+        engine: whose workers share the driver's analysis and the drawing.
 
     Raises:
         ConsentError: the target's consent is missing, over or revoked, or does not cover this.
         BundleError, MediaError, TrackError, FitError, ConfigError: an input is not usable.
     """
     config = config or ReenactConfig()
-    began, read = time.monotonic(), inputs_of((bundle, driver))
+    began, read, loaded = time.monotonic(), inputs_of((bundle, driver)), load_bundle(bundle)
     prove_place(output, read)
-    loaded = load_bundle(bundle)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
     # Before the driver is analyzed, which takes time; its own clip is looked at below.
     moved_by: tuple[Clip | Motion, ...] = motions_of(edits)
     permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     own, motion = performance_of(target.shot, "target"), None
     if driver is not None:
-        motion, clip = _driver(driver, target, config, progress)
+        motion, clip = _driver(driver, target, config, progress, engine)
         moved_by = (driven_by(driver, clip), *moved_by)
         permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     asked = Request(own, motion, _transfer(config, target, own, motion))
     asked = recipe.adapt(target, asked)
     plan = plan_reenactment(target, asked, edits, config=config.edit, audio=config.audio)
-    tables = [part.ingredient for part in motions_of(edits)]
+    tables = (part.ingredient for part in motions_of(edits))
     plan = replace(
         plan,
         ingredients=(_ingredient(bundle), *plan.ingredients, *tables),
@@ -107,8 +110,9 @@ def reenact(
     )
     for warning in plan.warnings:
         _LOG.warning("%s", warning)
-    method = recipe.open(loaded, plan, device)
-    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
+    opening = partial(recipe.open, loaded, plan, device)
+    sink = MarkedFile(output, config.encode, read)
+    report = render(plan, [opening], permission, sink, progress, engine=engine)
     return replace(report, seconds=time.monotonic() - began)
 
 
@@ -117,12 +121,12 @@ def _ingredient(bundle: Path) -> Ingredient:
 
 
 def _driver(
-    path: Path, target: Target, config: ReenactConfig, progress: Progress
+    path: Path, target: Target, config: ReenactConfig, progress: Progress, engine: Engine | None
 ) -> tuple[Performance, Clip | None]:
     """Read who gives the motion, and the clip that shows them, if there is one."""
     if path.suffix.lower() == ".csv":
         return performance_of_capture(read_arkit(path), target.seen, path), None
-    shot = choose_person(find_people(path, config.analyze, progress), config.face)
+    shot = choose_person(find_people(path, config.analyze, progress, engine=engine), config.face)
     return performance_of(shot, "driver"), shot.clip
 
 

@@ -10,6 +10,7 @@ docs/methods/animate.md maps equations to functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -112,9 +113,7 @@ class Animation:
         self.mesh = PhotoMesh.around(head, self.size)
         given = motion or move(driver, photo.params, self.config.motion)
         self._residual = Residual.of(driver, self.model, given.rest)
-        theirs = self._residual.head
-        parted = head.parting(head.vertices) - theirs.parting(theirs.vertices)
-        self.motion: Motion = given if motion else replace(given, parted=parted)
+        self.motion: Motion = given if motion else self._parted(given)
         self._wrinkles: Wrinkles | None = None
         self._gain = np.ones(3, np.float32)
         if find_stored(driver.clip) is not None:
@@ -126,6 +125,24 @@ class Animation:
 
     def __len__(self) -> int:
         return len(self.motion)
+
+    def moved_by(self, driver: Shot, rest: int) -> Animation:
+        """Return the same photo for other frames of its driver, whose frame `rest` does nothing."""
+        other = copy(self)
+        other.driver = driver
+        given = move(driver, self.mesh.head.params, self.config.motion, rest)
+        other._residual = Residual.of(driver, self.model, rest)
+        other.motion = other._parted(given)
+        return other
+
+    def match(self, frame: torch.Tensor, driver: Shot, index: int) -> None:
+        """Match the light of the driver's mouth to the photo's by a frame (3,H,W) of the driver."""
+        self._gain = self._gain_of(pixels_last(frame), driver_points(driver, index, self.model))
+
+    def _parted(self, motion: Motion) -> Motion:
+        """Tell how much further apart the photo's lips stand than the driver's at rest."""
+        own, theirs = self.mesh.head, self._residual.head
+        return replace(motion, parted=own.parting(own.vertices) - theirs.parting(theirs.vertices))
 
     def condition(self, frames: Sequence[int], pixels: torch.Tensor | None) -> torch.Tensor:
         """Tell where every pixel of n frames comes from.
@@ -257,8 +274,11 @@ class Animation:
         """(3,) gain from the driver's skin at rest to the photo's."""
         rest = self.motion.rest
         frame = source.read(self.driver.track.start + rest)
+        return self._gain_of(frame, driver_points(self.driver, rest, self.model))
+
+    def _gain_of(self, frame: Floats, points: Floats) -> Floats:
         skin = self.model.regions["cheeks"]
-        theirs = colors_at(frame, driver_points(self.driver, rest, self.model)[skin])
+        theirs = colors_at(frame, points[skin])
         ours = colors_at(self.layers.picture, self.mesh.photo_places()[skin])
         gain = np.clip((ours + 0.02) / (theirs + 0.02), 0.3, 3.0)
         # Teeth are white in any light: half of the difference in tint is the skin's own.

@@ -82,7 +82,7 @@ class Motion:
         return len(self.rotation)
 
 
-def move(driver: Shot, photo: FaceParams, config: MotionConfig) -> Motion:
+def move(driver: Shot, photo: FaceParams, config: MotionConfig, rest: int | None = None) -> Motion:
     """Put the driver's change from rest on the photo (the paper's motion transfer).
 
     R = R_d R_d0^T R_p and t = z/z_0 (t_p + t_d - t_d0), both held within limits; expression is
@@ -92,6 +92,7 @@ def move(driver: Shot, photo: FaceParams, config: MotionConfig) -> Motion:
         driver: M frames.
         photo: one frame.
         config: settings.
+        rest: frame in which the driver does nothing; None finds one.
 
     Raises:
         ContractError: the two were fitted with different face models.
@@ -102,7 +103,7 @@ def move(driver: Shot, photo: FaceParams, config: MotionConfig) -> Motion:
             f"driver was fitted with face model {params.model!r}, photo with {photo.model!r}; "
             "expected the same; track the driver again"
         )
-    rest = rest_frame(params, driver.track.observed)
+    rest = rest_frame(params, driver.track.observed) if rest is None else rest
     rotation, held = _turn(params, photo, rest, config)
     expression = config.expression * (params.expression - params.expression[rest])
     full = photo.expression[0] + expression

@@ -43,7 +43,7 @@ def plan_animation(
     return Plan(
         action="animate",
         shot=Shot(clip, photo.track, photo.params),
-        like=_stand_in(clip, (picture.shape[1], picture.shape[2]), timeline),
+        like=stand_in(clip, (picture.shape[1], picture.shape[2]), timeline),
         timeline=timeline,
         guessed=performance.guessed,
         ingredients=(
@@ -58,7 +58,7 @@ def plan_animation(
     )
 
 
-def _stand_in(photo: Clip, size: tuple[int, int], timeline: Timeline) -> Clip:
+def stand_in(photo: Clip, size: tuple[int, int], timeline: Timeline) -> Clip:
     """Return what the output shall look like as a clip: the photo's, at the output's size."""
     if min(size) < 2:
         raise MediaError(f"{photo.path.name} is {photo.size[1]}x{photo.size[0]} pixels; too small")
