@@ -1,0 +1,119 @@
+"""A generator that begins with small pictures: what it has learned at 32 pixels serves at 64.
+
+Paper: Karras et al., Progressive Growing of GANs (ICLR 2018), for the order of sizes. StyleGAN2's
+color layers are added up over all sizes, so nothing has to be faded in: a new size begins as the
+old picture, doubled, its color layer at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from likeness.errors import ConfigError
+from likeness.nets.inversion import Inversion, InversionConfig
+from likeness.synthesize.stylegan import Stylegan, StyleganConfig
+from likeness.synthesize.stylegan_discriminator import (
+    StyleganDiscriminator,
+    StyleganDiscriminatorConfig,
+)
+from likeness.training.gan import GanConfig, GanTask, Pair
+from likeness.training.phases import Phase
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """Networks, and the sizes at which they are trained one after another."""
+
+    network: StyleganConfig = field(
+        default_factory=lambda: StyleganConfig(
+            widths=(128, 128, 64, 32, 16), latent=64, code=64, depth=4
+        )
+    )
+    judge: tuple[int, ...] | None = (128, 96, 48, 24, 12)
+    """Widths of the discriminator; None takes the generator's."""
+    encoder: InversionConfig | None = field(
+        default_factory=lambda: InversionConfig(
+            size=32, layers=10, code=64, widths=(24, 32, 48, 64), depths=(1, 1, 1, 1)
+        )
+    )
+    """None trains a generator alone."""
+    sizes: tuple[int, ...] = (32, 64)
+    """Sides in pixels, the last the network's."""
+    shares: tuple[float, ...] = (0.4, 0.6)
+    """Of the budget, for each size."""
+    gan: GanConfig = field(default_factory=GanConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        sides = [8 << level for level in range(len(self.network.widths) - 1)]
+        if (
+            len(self.sizes) != len(self.shares)
+            or not self.sizes
+            or self.sizes[-1] != self.network.size
+            or list(self.sizes) != sorted(set(self.sizes))
+            or not set(self.sizes) <= {4, *sides}
+        ):
+            raise ConfigError(
+                f"sizes {self.sizes} with shares {self.shares}, expected growing powers of two up "
+                f"to the network's {self.network.size}, and a share for each"
+            )
+
+
+def gan_phases(config: GrowthConfig, pixels: NDArray[np.uint8]) -> list[Phase[GanTask]]:
+    """Return one phase per size, for `phases.train_phases`.
+
+    Args:
+        config: networks and sizes.
+        pixels: (M,3,S,S) at the last size; smaller ones are means of it.
+    """
+    begun: list[GanTask] = []
+
+    def phase(size: int, share: float) -> Phase[GanTask]:
+        def begin(learned: Mapping[str, Tensor] | None) -> GanTask:
+            torch.manual_seed(config.seed + size)
+            task = _task(config, size, pixels)
+            if learned is not None and begun:
+                _take_over(task, learned, begun[-1])
+            begun.append(task)
+            return task
+
+        return Phase(str(size), share, begin)
+
+    return [phase(size, share) for size, share in zip(config.sizes, config.shares, strict=True)]
+
+
+def _task(config: GrowthConfig, size: int, pixels: NDArray[np.uint8]) -> GanTask:
+    levels = (size // 2).bit_length() - 1
+    network = replace(config.network, widths=config.network.widths[:levels])
+    widths = (config.judge or config.network.widths)[:levels]
+    return GanTask(
+        Pair(Stylegan(network), None if config.encoder is None else Inversion(config.encoder)),
+        StyleganDiscriminator(StyleganDiscriminatorConfig(widths)),
+        pixels,
+        config.gan,
+    )
+
+
+def _take_over(task: GanTask, learned: Mapping[str, Tensor], before: GanTask) -> None:
+    """Begin with what a smaller generator has learned, and its discriminator with it."""
+    whole = task.generator.state_dict()
+    task.generator.load_state_dict({**whole, **learned})
+    with torch.no_grad():
+        for block in task.faces.synthesis.levels()[len(before.faces.config.widths) :]:
+            block.color.weight.zero_()
+    grown = len(task.discriminator.network.blocks) - len(before.discriminator.network.blocks)
+    judge = {}
+    for name, value in before.discriminator.state_dict().items():
+        if name.startswith("network.color."):
+            continue
+        if name.startswith("network.blocks."):
+            _, _, index, rest = name.split(".", 3)
+            name = f"network.blocks.{int(index) + grown}.{rest}"
+        judge[name] = value
+    task.discriminator.load_state_dict({**task.discriminator.state_dict(), **judge})
