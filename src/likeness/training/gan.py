@@ -11,11 +11,14 @@ because these trainings end after an hour or so; R1 is taken at the augmented pi
 Where there is an encoder, a part of each batch is drawn from codes that it finds in real pictures,
 and shall be these pictures again (Larsen et al., Autoencoding beyond Pixels, ICML 2016), while it
 finds the codes of drawn pictures again: a generator that has to reconstruct learns faces from few
-pictures and little time, and inverts what it was shown.
+pictures and little time, and inverts what it was shown. A training may begin with that alone,
+without a discriminator, which costs a third of a step; codes that are drawn are then brought to
+those that are found by their energy distance (Székely and Rizzo 2013).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -61,6 +64,8 @@ class GanConfig:
     """Weight of their error: absolute, mean over the bands of a pyramid."""
     codes: float = 0.5
     """Weight of the squared error of codes that were drawn and found again."""
+    match: float = 1.0
+    """Weight of the energy distance between drawn and found codes, while nobody judges."""
     spread: float = 0.05
     """Weight of what the encoder adds to single rows, which keeps its codes near W."""
     narrow: bool = False
@@ -129,24 +134,35 @@ class GanTask:
     def __init__(
         self,
         pair: Pair,
-        discriminator: StyleganDiscriminator,
+        discriminator: StyleganDiscriminator | None,
         pixels: NDArray[np.uint8],
         config: GanConfig,
     ) -> None:
-        """Train on `pixels` (M,3,S,S), S the side of the networks or a multiple of it."""
+        """Train on `pixels` (M,3,S,S), S the side of the networks or a multiple of it.
+
+        Without a discriminator the pair learns to reconstruct, and needs its encoder.
+        """
         self.faces = pair.faces
         side = self.faces.config.size
+        judged = side if discriminator is None else discriminator.config.size
         check(
-            pixels.shape[2] % side == 0 and discriminator.config.size == side,
-            f"pictures have shape {pixels.shape}, the discriminator takes "
-            f"{discriminator.config.size} pixels; expected (M, 3, {side}, {side}) or more",
+            pixels.shape[2] % side == 0 and judged == side,
+            f"pictures have shape {pixels.shape}, the discriminator takes {judged} pixels; "
+            f"expected (M, 3, {side}, {side}) or more",
+        )
+        check(
+            discriminator is not None or pair.encoder is not None,
+            "neither encoder nor discriminator, expected one to learn from",
         )
         self.reduction = pixels.shape[2] // side
         self.generator: Pair = pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator.train()
-        self.discriminator: Judge = Judge(discriminator, config.adapt)
+        self.discriminator: Judge | None = (
+            None if discriminator is None else Judge(discriminator, config.adapt)
+        )
         self.pixels, self.config = pixels, config
-        self.encoded = round(config.batch * config.encoded) if pair.encoder is not None else 0
+        share = config.encoded if discriminator is not None else 1.0
+        self.encoded = round(config.batch * share) if pair.encoder is not None else 0
 
     def sample(self, random: np.random.Generator) -> GanSample:
         """Draw one batch."""
@@ -158,7 +174,7 @@ class GanTask:
         if self.config.mirror:
             turned = torch.from_numpy(random.random(n) < 0.5)
             real = torch.where(turned[:, None, None, None], real.flip(3), real)
-        count = n - self.encoded
+        count = n - self.encoded if self.discriminator is not None else n
         z = torch.from_numpy(random.standard_normal((2, count, network.latent), np.float32))
         takeover = random.integers(1, network.layers, count)
         takeover[random.random(count) >= self.config.mixing] = network.layers
@@ -177,10 +193,12 @@ class GanTask:
         """Evaluate one batch."""
         del progress
         chance = torch.Generator().manual_seed(sample.seed)
+        if self.discriminator is None:
+            return Losses(self._reconstructed(sample, chance))
         self.discriminator.requires_grad_(False)
         fake, loss = self._drawn(sample, chance)
         with self._narrow():
-            judged = self.discriminator(fake, sample.fake_draws)
+            judged = self._judge()(fake, sample.fake_draws)
         loss = loss + generator_log(judged)
         if sample.punish_path:
             loss = loss + self._path(sample, chance)
@@ -205,6 +223,19 @@ class GanTask:
         apart = (own - own.mean(1, keepdim=True)).square().mean()
         return torch.cat([invented, same]), missed + config.spread * apart
 
+    def _reconstructed(self, sample: GanSample, chance: torch.Generator) -> Tensor:
+        """What is missed of real pictures, and how unlike drawn codes are to found ones."""
+        config = self.config
+        own = self.generator.encode(sample.real).codes
+        drawn = self._codes(sample).codes[:, 0]
+        with self._narrow():
+            noise = self.faces.synthesis.random_noise(len(own), chance)
+            same = self.faces.draw(WPlus(own), noise)
+        missed = config.pixels * _bands(same.float() - sample.real)
+        middle = own.mean(1)
+        apart = (own - middle[:, None]).square().mean()
+        return missed + config.match * _energy(middle, drawn) + config.spread * apart
+
     def _codes(self, sample: GanSample) -> WPlus:
         first, second = (self.faces.mapping(z).code for z in sample.z)
         with torch.no_grad():
@@ -214,7 +245,7 @@ class GanTask:
 
     def _discriminate(self, sample: GanSample, fake: Tensor) -> Callable[[], Tensor]:
         def loss() -> Tensor:
-            judge, config = self.discriminator, self.config
+            judge, config = self._judge(), self.config
             judge.requires_grad_(True)
             with self._narrow():
                 told = judge(fake, sample.fake_draws)
@@ -246,15 +277,26 @@ class GanTask:
         along = torch.randn(drawn.shape, generator=chance) / side
         (slope,) = torch.autograd.grad((drawn * along).sum(), rows.codes, create_graph=True)
         lengths = slope.square().sum(2).mean(1).sqrt()
-        mean = self.discriminator.path_mean
+        mean = self._judge().path_mean
         with torch.no_grad():
             # The first mean is the first that was seen: all would be punished otherwise.
             mean.copy_(torch.lerp(mean, lengths.mean(), 0.05) if float(mean) else lengths.mean())
         weight = self.config.path / self.config.path_share
         return (lengths - mean).square().mean() * weight
 
+    def _judge(self) -> Judge:
+        assert self.discriminator is not None  # noqa: S101 - asked for where there is one
+        return self.discriminator
+
     def _narrow(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.config.narrow)
+
+
+def _energy(a: Tensor, b: Tensor) -> Tensor:
+    """Energy distance of two sets (N,D) and (M,D), in units of the root of D; 0 if alike."""
+    across = torch.cdist(a, b).mean()
+    within = [torch.cdist(x, x).sum() / (len(x) * (len(x) - 1)) for x in (a, b)]
+    return (2 * across - within[0] - within[1]) / math.sqrt(a.shape[1])
 
 
 def _bands(difference: Tensor) -> Tensor:

@@ -43,10 +43,13 @@ class GrowthConfig:
         )
     )
     """None trains a generator alone."""
-    sizes: tuple[int, ...] = (32, 64)
+    sizes: tuple[int, ...] = (64,)
     """Sides in pixels, the last the network's."""
-    shares: tuple[float, ...] = (0.4, 0.6)
+    shares: tuple[float, ...] = (0.5,)
     """Of the budget, for each size."""
+    alone: float = 0.5
+    """Share of the budget in which generator and encoder learn to reconstruct before anybody
+    judges, at the first size; 0 without an encoder."""
     gan: GanConfig = field(default_factory=GanConfig)
     seed: int = 0
 
@@ -58,10 +61,12 @@ class GrowthConfig:
             or self.sizes[-1] != self.network.size
             or list(self.sizes) != sorted(set(self.sizes))
             or not set(self.sizes) <= {4, *sides}
+            or (self.alone > 0 and self.encoder is None)
         ):
             raise ConfigError(
-                f"sizes {self.sizes} with shares {self.shares}, expected growing powers of two up "
-                f"to the network's {self.network.size}, and a share for each"
+                f"sizes {self.sizes} with shares {self.shares}, {self.alone} alone: expected "
+                f"growing powers of two up to the network's {self.network.size}, a share for each, "
+                "and none alone without an encoder"
             )
 
 
@@ -74,27 +79,34 @@ def gan_phases(config: GrowthConfig, pixels: NDArray[np.uint8]) -> list[Phase[Ga
     """
     begun: list[GanTask] = []
 
-    def phase(size: int, share: float) -> Phase[GanTask]:
+    def phase(name: str, size: int, share: float, judged: bool) -> Phase[GanTask]:
         def begin(learned: Mapping[str, Tensor] | None) -> GanTask:
             torch.manual_seed(config.seed + size)
-            task = _task(config, size, pixels)
+            task = _task(config, size, pixels, judged)
             if learned is not None and begun:
                 _take_over(task, learned, begun[-1])
             begun.append(task)
             return task
 
-        return Phase(str(size), share, begin)
+        return Phase(name, share, begin)
 
-    return [phase(size, share) for size, share in zip(config.sizes, config.shares, strict=True)]
+    phases = [
+        phase(str(size), size, share, True)
+        for size, share in zip(config.sizes, config.shares, strict=True)
+    ]
+    if config.alone:
+        first = config.sizes[0]
+        phases.insert(0, phase(f"{first} alone", first, config.alone, False))
+    return phases
 
 
-def _task(config: GrowthConfig, size: int, pixels: NDArray[np.uint8]) -> GanTask:
+def _task(config: GrowthConfig, size: int, pixels: NDArray[np.uint8], judged: bool) -> GanTask:
     levels = (size // 2).bit_length() - 1
     network = replace(config.network, widths=config.network.widths[:levels])
     widths = (config.judge or config.network.widths)[:levels]
     return GanTask(
         Pair(Stylegan(network), None if config.encoder is None else Inversion(config.encoder)),
-        StyleganDiscriminator(StyleganDiscriminatorConfig(widths)),
+        StyleganDiscriminator(StyleganDiscriminatorConfig(widths)) if judged else None,
         pixels,
         config.gan,
     )
@@ -107,6 +119,8 @@ def _take_over(task: GanTask, learned: Mapping[str, Tensor], before: GanTask) ->
     with torch.no_grad():
         for block in task.faces.synthesis.levels()[len(before.faces.config.widths) :]:
             block.color.weight.zero_()
+    if task.discriminator is None or before.discriminator is None:
+        return
     grown = len(task.discriminator.network.blocks) - len(before.discriminator.network.blocks)
     judge = {}
     for name, value in before.discriminator.state_dict().items():
