@@ -13,7 +13,9 @@ and shall be these pictures again (Larsen et al., Autoencoding beyond Pixels, IC
 finds the codes of drawn pictures again: a generator that has to reconstruct learns faces from few
 pictures and little time, and inverts what it was shown. A training may begin with that alone,
 without a discriminator, which costs a third of a step; codes that are drawn are then brought to
-those that are found by their energy distance (Székely and Rizzo 2013).
+those that are found by their energy distance (Székely and Rizzo 2013). Or each picture has a normal
+vector of its own from the start (Bojanowski et al., Optimizing the Latent Space of Generative
+Networks, ICML 2018), here its coefficients in eigenfaces, and the encoder is taught afterward.
 """
 
 from __future__ import annotations
@@ -88,6 +90,8 @@ class GanSample:
     fake_draws: Draws
     punish_gradient: bool
     punish_path: bool
+    own: Tensor | None = None
+    """(N,Z) normal vectors of the real pictures, where they are known."""
 
 
 class Pair(nn.Module):
@@ -137,10 +141,12 @@ class GanTask:
         discriminator: StyleganDiscriminator | None,
         pixels: NDArray[np.uint8],
         config: GanConfig,
+        latents: Tensor | None = None,
     ) -> None:
         """Train on `pixels` (M,3,S,S), S the side of the networks or a multiple of it.
 
-        Without a discriminator the pair learns to reconstruct, and needs its encoder.
+        Without a discriminator the pair learns to reconstruct, from its encoder's codes or from
+        `latents` (2,M,Z): a normal vector for each picture, and for each mirrored.
         """
         self.faces = pair.faces
         side = self.faces.config.size
@@ -151,8 +157,8 @@ class GanTask:
             f"expected (M, 3, {side}, {side}) or more",
         )
         check(
-            discriminator is not None or pair.encoder is not None,
-            "neither encoder nor discriminator, expected one to learn from",
+            discriminator is not None or pair.encoder is not None or latents is not None,
+            "neither encoder, latents nor discriminator, expected one to learn from",
         )
         self.reduction = pixels.shape[2] // side
         self.generator: Pair = pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -162,7 +168,9 @@ class GanTask:
         )
         self.pixels, self.config = pixels, config
         share = config.encoded if discriminator is not None else 1.0
-        self.encoded = round(config.batch * share) if pair.encoder is not None else 0
+        known = pair.encoder is not None or latents is not None
+        self.encoded = round(config.batch * share) if known else 0
+        self.latents = latents
 
     def sample(self, random: np.random.Generator) -> GanSample:
         """Draw one batch."""
@@ -171,9 +179,9 @@ class GanTask:
         real = torch.from_numpy(np.array(self.pixels[rows])).float() / 255
         if self.reduction > 1:
             real = functional.avg_pool2d(real, self.reduction)
-        if self.config.mirror:
-            turned = torch.from_numpy(random.random(n) < 0.5)
-            real = torch.where(turned[:, None, None, None], real.flip(3), real)
+        turned = torch.from_numpy((random.random(n) < 0.5) & self.config.mirror)
+        real = torch.where(turned[:, None, None, None], real.flip(3), real)
+        own = None if self.latents is None else self.latents[turned.long(), torch.from_numpy(rows)]
         count = n - self.encoded if self.discriminator is not None else n
         z = torch.from_numpy(random.standard_normal((2, count, network.latent), np.float32))
         takeover = random.integers(1, network.layers, count)
@@ -187,6 +195,7 @@ class GanTask:
             Draws.of(random, n),
             bool(random.random() < self.config.r1_share),
             bool(random.random() < self.config.path_share),
+            own,
         )
 
     def losses(self, sample: GanSample, progress: float) -> Losses:
@@ -214,11 +223,17 @@ class GanTask:
         if not self.encoded:
             return invented, invented.new_zeros(())
         shown = sample.real[: self.encoded]
+        if sample.own is not None:
+            mapped = self.faces.mapping(sample.own[: self.encoded])
+            with self._narrow():
+                same = self.faces.draw(mapped, synthesis.random_noise(len(shown), chance))
+            missed = config.pixels * band_error(same.float() - shown)
+            return torch.cat([invented, same]), missed
         found = self.generator.encode(torch.cat([shown, invented.detach().float().clamp(0, 1)]))
         own, again = found.codes[: self.encoded], found.codes[self.encoded :]
         with self._narrow():
             same = self.faces.draw(WPlus(own), synthesis.random_noise(len(own), chance))
-        missed = config.pixels * _bands(same.float() - shown)
+        missed = config.pixels * band_error(same.float() - shown)
         missed = missed + config.codes * (again - codes.codes.detach()).square().mean()
         apart = (own - own.mean(1, keepdim=True)).square().mean()
         return torch.cat([invented, same]), missed + config.spread * apart
@@ -226,12 +241,20 @@ class GanTask:
     def _reconstructed(self, sample: GanSample, chance: torch.Generator) -> Tensor:
         """What is missed of real pictures, and how unlike drawn codes are to found ones."""
         config = self.config
+        if sample.own is not None:
+            noise = self.faces.synthesis.random_noise(len(sample.real), chance)
+            mapped = self.faces.mapping(sample.own)
+            with torch.no_grad():
+                self.faces.mapping.average.lerp_(mapped.code.mean(0), _FOLLOW)
+            with self._narrow():
+                same = self.faces.draw(mapped, noise)
+            return config.pixels * band_error(same.float() - sample.real)
         own = self.generator.encode(sample.real).codes
         drawn = self._codes(sample).codes[:, 0]
         with self._narrow():
             noise = self.faces.synthesis.random_noise(len(own), chance)
             same = self.faces.draw(WPlus(own), noise)
-        missed = config.pixels * _bands(same.float() - sample.real)
+        missed = config.pixels * band_error(same.float() - sample.real)
         middle = own.mean(1)
         apart = (own - middle[:, None]).square().mean()
         return missed + config.match * _energy(middle, drawn) + config.spread * apart
@@ -299,7 +322,7 @@ def _energy(a: Tensor, b: Tensor) -> Tensor:
     return (2 * across - within[0] - within[1]) / math.sqrt(a.shape[1])
 
 
-def _bands(difference: Tensor) -> Tensor:
+def band_error(difference: Tensor) -> Tensor:
     """Mean absolute error over the bands of a pyramid of means, each counting the same."""
     total, count, rest = difference.new_zeros(()), 0, difference
     while rest.shape[2] >= 8:

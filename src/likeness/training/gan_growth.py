@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from likeness.errors import ConfigError
 from likeness.nets.inversion import Inversion, InversionConfig
+from likeness.synthesize.eigenfaces import EigenfacesConfig, learn_eigenfaces
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
 from likeness.synthesize.stylegan_discriminator import (
     StyleganDiscriminator,
@@ -25,6 +27,8 @@ from likeness.synthesize.stylegan_discriminator import (
 from likeness.training.gan import GanConfig, GanTask, Pair
 from likeness.training.phases import Phase
 
+_MOST, _BATCH = 2048, 256
+
 
 @dataclass(frozen=True)
 class GrowthConfig:
@@ -32,7 +36,7 @@ class GrowthConfig:
 
     network: StyleganConfig = field(
         default_factory=lambda: StyleganConfig(
-            widths=(128, 128, 64, 32, 16), latent=64, code=64, depth=4
+            widths=(128, 128, 64, 32, 16), latent=64, code=64, depth=2
         )
     )
     judge: tuple[int, ...] | None = (128, 96, 48, 24, 12)
@@ -45,11 +49,14 @@ class GrowthConfig:
     """None trains a generator alone."""
     sizes: tuple[int, ...] = (64,)
     """Sides in pixels, the last the network's."""
-    shares: tuple[float, ...] = (0.5,)
+    shares: tuple[float, ...] = (0.4,)
     """Of the budget, for each size."""
-    alone: float = 0.5
+    alone: float = 0.6
     """Share of the budget in which generator and encoder learn to reconstruct before anybody
     judges, at the first size; 0 without an encoder."""
+    begin: Literal["encoder", "eigenfaces"] = "eigenfaces"
+    """Where pictures get their codes while nobody judges: from an encoder that learns along, or
+    from eigenfaces, which are there at once."""
     gan: GanConfig = field(default_factory=GanConfig)
     seed: int = 0
 
@@ -61,7 +68,7 @@ class GrowthConfig:
             or self.sizes[-1] != self.network.size
             or list(self.sizes) != sorted(set(self.sizes))
             or not set(self.sizes) <= {4, *sides}
-            or (self.alone > 0 and self.encoder is None)
+            or (self.alone > 0 and self.encoder is None and self.begin == "encoder")
         ):
             raise ConfigError(
                 f"sizes {self.sizes} with shares {self.shares}, {self.alone} alone: expected "
@@ -78,11 +85,18 @@ def gan_phases(config: GrowthConfig, pixels: NDArray[np.uint8]) -> list[Phase[Ga
         pixels: (M,3,S,S) at the last size; smaller ones are means of it.
     """
     begun: list[GanTask] = []
+    latents, deviations = None, None
+    if config.alone and config.begin == "eigenfaces":
+        latents, deviations = latents_of(pixels, config.network.latent)
 
     def phase(name: str, size: int, share: float, judged: bool) -> Phase[GanTask]:
         def begin(learned: Mapping[str, Tensor] | None) -> GanTask:
             torch.manual_seed(config.seed + size)
-            task = _task(config, size, pixels, judged)
+            task = _task(config, size, pixels, judged, latents)
+            if deviations is not None and learned is None:
+                # What matters most in a picture shall also be most of its code.
+                with torch.no_grad():
+                    task.faces.mapping.layers[0].weight.mul_(deviations)
             if learned is not None and begun:
                 _take_over(task, learned, begun[-1])
             begun.append(task)
@@ -100,7 +114,34 @@ def gan_phases(config: GrowthConfig, pixels: NDArray[np.uint8]) -> list[Phase[Ga
     return phases
 
 
-def _task(config: GrowthConfig, size: int, pixels: NDArray[np.uint8], judged: bool) -> GanTask:
+def latents_of(pixels: NDArray[np.uint8], count: int) -> tuple[Tensor, Tensor]:
+    """Find a normal vector for each picture, its coefficients in eigenfaces.
+
+    Args:
+        pixels: (M,3,S,S); they and their mirrored twins are learned from, 4096 at most.
+        count: Z.
+
+    Returns:
+        (2,M,Z) of pictures and of mirrored ones, each number of deviation one; and (Z,) how much a
+        deviation of each changes a picture, root mean square one.
+    """
+    rows = np.unique(np.linspace(0, len(pixels) - 1, min(len(pixels), _MOST)).astype(int))
+    chosen = np.array(pixels[rows])
+    both = np.concatenate([chosen, chosen[..., ::-1]])
+    model = learn_eigenfaces(both, EigenfacesConfig(pixels.shape[2], count))
+    found = np.empty((2, len(pixels), count), np.float32)
+    with torch.no_grad():
+        for start in range(0, len(pixels), _BATCH):
+            some = torch.from_numpy(np.array(pixels[start : start + _BATCH])).float() / 255
+            for turned, shown in enumerate((some, some.flip(3))):
+                found[turned, start : start + len(some)] = model.project(shown)[:, 0].numpy()
+        lengths = model.faces.norm(dim=1)
+    return torch.from_numpy(found), lengths / lengths.square().mean().sqrt()
+
+
+def _task(
+    config: GrowthConfig, size: int, pixels: NDArray[np.uint8], judged: bool, latents: Tensor | None
+) -> GanTask:
     levels = (size // 2).bit_length() - 1
     network = replace(config.network, widths=config.network.widths[:levels])
     widths = (config.judge or config.network.widths)[:levels]
@@ -109,6 +150,7 @@ def _task(config: GrowthConfig, size: int, pixels: NDArray[np.uint8], judged: bo
         StyleganDiscriminator(StyleganDiscriminatorConfig(widths)) if judged else None,
         pixels,
         config.gan,
+        latents,
     )
 
 

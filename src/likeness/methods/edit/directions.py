@@ -23,6 +23,8 @@ from likeness.errors import BundleError, ConfigError
 from likeness.methods.edit.generator import DIRECTIONS, FaceGenerator, StyleganFaces
 from likeness.types import Bundle, Floats, Weights, check
 
+STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)
+"""Columns of a contact sheet."""
 _RIDGE = 0.05
 """Regularization of the plane, in units of the mean variance of codes."""
 
@@ -195,7 +197,7 @@ def from_pca(
 def sheet_of(
     generator: FaceGenerator,
     directions: Sequence[Direction],
-    strengths: Sequence[float] = (-3, -1.5, 0, 1.5, 3),
+    strengths: Sequence[float] = STRENGTHS,
     codes: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Draw what each direction does to a few faces, to choose from.
