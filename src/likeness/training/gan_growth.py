@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from likeness.errors import ConfigError
+from likeness.nets.equalized import EqualizedLinear
 from likeness.nets.inversion import Inversion, InversionConfig
 from likeness.synthesize.eigenfaces import EigenfacesConfig, learn_eigenfaces
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
@@ -96,7 +97,7 @@ def gan_phases(config: GrowthConfig, pixels: NDArray[np.uint8]) -> list[Phase[Ga
             if deviations is not None and learned is None:
                 # What matters most in a picture shall also be most of its code.
                 with torch.no_grad():
-                    task.faces.mapping.layers[0].weight.mul_(deviations)
+                    cast(EqualizedLinear, task.faces.mapping.layers[0]).weight.mul_(deviations)
             if learned is not None and begun:
                 _take_over(task, learned, begun[-1])
             begun.append(task)
