@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMMON = Group("Options of every command", sort_key=9)
 TABLES = (
     *("track", "fit", "train", "train_swap", "transfer", "edits", "speech", "animate", "edit"),
-    *("finish", "published", "gan", "encode", "demo", "bench"),
+    *("finish", "published", "gan", "stitch", "encode", "demo", "bench"),
 )
 """Tables that a settings file may hold; a command reads those that concern it."""
 

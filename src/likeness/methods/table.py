@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from likeness.errors import BundleError
-from likeness.methods.edit.method import StitchConfig, open_stitch, stitch_directions
+from likeness.methods.edit.method import (
+    StitchConfig,
+    open_stitch,
+    prepare_stitch,
+    stitch_directions,
+)
 from likeness.methods.edit.surface import SurfaceConfig, open_surface, surface_directions
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.method import open_photo
@@ -212,6 +217,7 @@ METHODS: Mapping[str, Recipe] = {
         parts=("generator",),
         open=open_stitch,
         directions=stitch_directions,
+        prepare=prepare_stitch,
     ),
 }
 """Every method by the name that bundles carry."""

@@ -126,6 +126,11 @@ def open_stitch(
     return StitchedClip(Paster.of(faces, config.paste), rows)
 
 
+def prepare_stitch(bundle: Bundle, plan: Plan, device: torch.device, progress: Progress) -> None:
+    """Run all stages of a plan into the user's cache, where `open_stitch` finds them; see there."""
+    open_stitch(bundle, plan, device, progress=progress)
+
+
 def stitch_directions(bundle: Bundle) -> tuple[str, ...]:
     """Name the directions that a bundle carries."""
     return tuple(direction.name for direction in directions_of(bundle))
