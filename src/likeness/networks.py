@@ -32,6 +32,7 @@ from likeness.nets.speech import Speech, SpeechConfig
 from likeness.store.declared import check_settings, check_tensors
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig, Face
 from likeness.synthesize.comb import Comb, CombConfig
+from likeness.synthesize.eigenfaces import Eigenfaces, EigenfacesConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
 from likeness.synthesize.onnx_swap import (
     OnnxOneToOne,
@@ -60,6 +61,7 @@ class Foldable(Protocol):
 NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "comb": (Comb, CombConfig),
+    "eigenfaces": (Eigenfaces, EigenfacesConfig),
     "faceshifter": (AEINet, AEIConfig),
     "forensic": (ForensicNet, ForensicConfig),
     "identity_dlib": (DlibIdentity, DlibIdentityConfig),

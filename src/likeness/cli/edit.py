@@ -17,6 +17,7 @@ from likeness.cli.options import (
     foreseen,
     prove_video,
     settings,
+    table,
 )
 from likeness.cli.progress import show_progress
 
@@ -45,6 +46,8 @@ def edit(
     strengths: Path | None = None,
     engine: Literal["surface", "gan"] = "surface",
     bundle: Path | None = None,
+    preview: int | None = None,
+    freeze_fine: int | None = None,
     face: str = "largest",
     consent: tuple[Path, ...] = (),
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
@@ -63,22 +66,27 @@ def edit(
             order. [default: 1]
         strengths: A table (.csv) of strengths over time: a column seconds or frame, and one per
             direction.
-        engine: What draws: the fitted surface, without training; or a generator, from a bundle.
-        bundle: The generator's bundle, for --engine gan.
+        engine: What draws: the fitted surface, without training; or a face generator that is
+            tuned to the clip.
+        bundle: The generator's bundle, for --engine gan. [default: the small one that comes along]
+        preview: With --engine gan: edit so many frames from the start, the rest stays as it is.
+        freeze_fine: With --engine gan: row of the code from which on all frames share one, so that
+            color and texture stand still.
         face: Who is edited: largest, a number as likeness track counts, or like=PHOTO.
         consent: Records of the person in the clip (role target). Repeat it.
     """
     from likeness.decode import open_clip
     from likeness.methods.edit.strength import told
     from likeness.verbs.edit import edit as run
-    from likeness.verbs.edit import permit_edit
+    from likeness.verbs.edit import permit_edit, seconds_needed
 
     prove_video(output, (clip, bundle, strengths, *consent), options)
     asked, records = _asked(direction, strength, strengths), consents(consent)
-    config = _config(engine, face, options)
+    config = _config(engine, face, {"preview": preview}, {"freeze_fine": freeze_fine}, options)
     if options.dry_run:
         consent_for = foreseen(lambda: permit_edit(open_clip(clip), records))
         plan = {"clip": clip, "output": output, "strengths": told(asked), "consent": consent_for}
+        plan |= {"seconds_needed": seconds_needed(open_clip(clip), config, bundle)}
         return {"plan": plan, "settings": config}
     with show_progress(options.progress) as progress:
         report = run(
@@ -90,15 +98,27 @@ def edit(
     return {**report.json(), "fps": report.frames / report.seconds}
 
 
-def _config(engine: Literal["surface", "gan"], face: str, options: LongOptions) -> EditingConfig:
+def _config(
+    engine: Literal["surface", "gan"],
+    face: str,
+    stitching: Mapping[str, Any],
+    stages: Mapping[str, Any],
+    options: LongOptions,
+) -> EditingConfig:
+    from likeness.config import resolve
     from likeness.encode import EncodeConfig
+    from likeness.methods.edit.method import StitchConfig
     from likeness.methods.edit.surface import SurfaceConfig
     from likeness.verbs.edit import EditingConfig
 
+    given = dict(table("stitch", options))
+    asked = {key: value for key, value in stages.items() if value is not None}
+    given["stages"] = {**given.get("stages", {}), **asked}
     return EditingConfig(
         engine,
         face,
         surface=settings(SurfaceConfig, "edit", options, {"seed": options.seed}),
+        stitch=resolve(StitchConfig, given, stitching, where="stitch"),
         analyze=analysis(options),
         encode=settings(EncodeConfig, "encode", options),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from likeness.cli.options import Options, Output
+from likeness.cli.options import Options, Output, prove_files
 
 EXAMPLE = "Example: likeness models info anna.bundle"
 
@@ -159,3 +159,40 @@ def import_(
         **bundle.training["imported"],
         "networks": networks,
     }
+
+
+@app.command(
+    help_epilogue="Example: likeness models directions faces.bundle --sefa 6 --sheet look.png",
+)
+def directions(
+    bundle: Path,
+    /,
+    *,
+    from_labels: Path | None = None,
+    sefa: int = 0,
+    pca: int = 0,
+    add: tuple[Path, ...] = (),
+    aligned: bool = False,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    sheet: Path | None = None,
+    options: Options = Options(),  # noqa: B008  # frozen
+) -> Mapping[str, Any]:
+    """Find ways to move a face generator's codes, and keep them in its bundle.
+
+    Args:
+        bundle: The NAME.bundle of a face generator.
+        from_labels: A table (.csv): a column file (pictures, relative to the table) or seed
+            (samples of the generator), and a column of numbers for each label.
+        sefa: So many directions by closed-form factorization, StyleGAN alone.
+        pca: So many principal axes of the generator's codes.
+        add: A published direction (.npy, .pt, .safetensors). Repeat it.
+        aligned: Labelled pictures are squares that are laid like FFHQ's already.
+        output: Where to write the bundle with its directions. [default: the bundle itself]
+        sheet: A picture (.png) to choose from: each direction on two faces.
+    """
+    from likeness.verbs.directions import Wanted, add_directions
+
+    prove_files([sheet], [from_labels, *add], options)
+    wanted = Wanted(from_labels, sefa, pca, add, aligned)
+    found = add_directions(bundle, wanted, output, sheet)
+    return {"output": output or bundle, "directions": found, "sheet": sheet}

@@ -19,13 +19,19 @@ from likeness.cli.options import (
     table,
 )
 from likeness.cli.progress import show_progress
+from likeness.cli.train_gan import EXAMPLE as GAN_EXAMPLE
+from likeness.cli.train_gan import gan
 from likeness.cli.train_swap import EXAMPLE, swap
 
 if TYPE_CHECKING:
     from likeness.methods.portrait.settings import ReenactTraining
 
-app = App(name="train", help="Train a model: a portrait of one person, or a swap of two.")
+app = App(
+    name="train",
+    help="Train a model: a portrait of one person, a swap of two, or a face generator.",
+)
 app.command(swap, help_epilogue=EXAMPLE)
+app.command(gan, help_epilogue=GAN_EXAMPLE)
 
 
 @app.command(

@@ -4,7 +4,7 @@ The lowest place that touches a disk, so that every reader above uses the same f
 format, each of which ends in the caller's own kind of error. Nothing here knows what a shot is.
 """
 
-from likeness.files.arrays import read_npz
+from likeness.files.arrays import read_npy, read_npz
 from likeness.files.locks import locked
 from likeness.files.places import cache_folder, data_folder
 from likeness.files.regular import kind_of, open_regular, read_regular
@@ -25,6 +25,7 @@ __all__ = [
     "parse_json",
     "parse_toml",
     "read_json",
+    "read_npy",
     "read_npz",
     "read_pem",
     "read_regular",

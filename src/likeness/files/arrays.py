@@ -1,4 +1,4 @@
-"""Plain arrays in .npz archives, with every claim checked before memory is asked for."""
+"""Plain arrays in .npz archives and .npy files, every claim checked before memory is spent."""
 
 from __future__ import annotations
 
@@ -79,6 +79,22 @@ def read_npz(
             raise error(
                 f"{path} cannot be read as an .npz of plain arrays ({str(reason)[:120]}); expected "
                 f"{names}"
+            ) from reason
+
+
+def read_npy(path: Path, error: type[LikenessError]) -> np.ndarray[Any, Any]:
+    """Read the array of an .npy file.
+
+    Raises:
+        error: missing, no regular file, damaged, of objects, or larger than `CONTENT_LIMIT`.
+    """
+    with open_regular(path, error, "an .npy of plain numbers", CONTENT_LIMIT) as file:
+        try:
+            return _array(file, path.stat().st_size)
+        except _DAMAGE as reason:
+            raise error(
+                f"{path} cannot be read as an .npy of plain numbers ({str(reason)[:120]}); get the "
+                "file again"
             ) from reason
 
 

@@ -13,7 +13,7 @@ from likeness.plan.plan import Plan
 from likeness.plan.reenactment import Request
 from likeness.plan.target import Target
 from likeness.training.footage import Footage, Learned
-from likeness.types import Bundle, Method
+from likeness.types import Bundle, Method, Progress
 
 Role = Literal["target", "driver", "source"]
 """What a person has to do with an output: is changed, gives the motion, gives the identity."""
@@ -22,6 +22,10 @@ Role = Literal["target", "driver", "source"]
 def no_directions(bundle: Bundle) -> tuple[str, ...]:
     """Name no direction: the method makes no semantic edits."""
     return ()
+
+
+def nothing_ahead(bundle: Bundle, plan: Plan, device: torch.device, progress: Progress) -> None:
+    """Prepare nothing: the method draws as the clip streams by."""
 
 
 def as_asked(target: Target, asked: Request) -> Request:
@@ -53,6 +57,8 @@ class Recipe:
     """Name the directions along which it can edit a clip."""
     follow: Callable[[Bundle, torch.device], Meeting] | None = None
     """Make it ready for whoever comes before the camera; None where it has to look ahead."""
+    prepare: Callable[[Bundle, Plan, torch.device, Progress], None] = nothing_ahead
+    """Do what takes long and is kept, so that `open` finds it done; it may be interrupted."""
 
 
 Table = Mapping[str, Recipe]

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from likeness.errors import BundleError
+from likeness.methods.edit.method import (
+    StitchConfig,
+    open_stitch,
+    prepare_stitch,
+    stitch_directions,
+)
 from likeness.methods.edit.surface import SurfaceConfig, open_surface, surface_directions
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.live import follow_photo
@@ -206,6 +212,16 @@ METHODS: Mapping[str, Recipe] = {
         parts=(),
         open=open_surface,
         directions=surface_directions,
+    ),
+    "edit.stitch": Recipe(
+        about="edits in the code space of a face generator tuned to the clip: Stitch it in Time",
+        action="edit",
+        roles=("target",),
+        settings=StitchConfig(),
+        parts=("generator",),
+        open=open_stitch,
+        directions=stitch_directions,
+        prepare=prepare_stitch,
     ),
 }
 """Every method by the name that bundles carry."""

@@ -15,6 +15,9 @@ from likeness import config as settings
 from likeness.decode import open_clip
 from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
 from likeness.errors import ConfigError
+from likeness.methods.edit.estimate import estimate
+from likeness.methods.edit.method import StitchConfig
+from likeness.methods.edit.shipped import shipped_generator
 from likeness.methods.edit.strength import Strength, over_time, told
 from likeness.methods.edit.surface import SurfaceConfig, surface_bundle
 from likeness.methods.portrait.model import CPU
@@ -39,12 +42,14 @@ class EditingConfig:
     """Settings of `likeness edit`."""
 
     engine: Engine = "surface"
-    """What draws: the fitted surface, without training, or a generator, which needs a bundle."""
+    """What draws: the fitted surface, or a face generator that is tuned to the clip."""
     face: str = "largest"
     """Who is edited: largest, a number as likeness track counts, or like=PHOTO."""
     ease: float = 0.3
     """Seconds over which an edit that holds for a while comes and goes."""
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    stitch: StitchConfig = field(default_factory=StitchConfig)
+    """Of the generator's engine."""
     analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
 
@@ -76,7 +81,7 @@ def edit(
         strengths: how strong each direction is over time, by `parse_strength`.
         config: settings.
         progress: called as (stage, done, total).
-        bundle: NAME.bundle of a generator, where the engine needs one.
+        bundle: NAME.bundle of a generator; None takes the small one that comes along.
         consents: records of the person in the clip (role target).
         device: where a generator runs.
 
@@ -102,6 +107,7 @@ def edit(
     plan = plan_edit(shot, courses, asked)
     for warning in plan.warnings:
         log.warning("%s", warning)
+    recipe.prepare(used, plan, device, progress)
     method = recipe.open(used, plan, device)
     report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
     return replace(report, seconds=time.monotonic() - began)
@@ -119,18 +125,26 @@ def permit_edit(
 
 
 def _loaded(engine: Engine, bundle: Path | None) -> Bundle | None:
-    """Read the bundle of an engine that needs one.
+    """Read the bundle of an engine that has one.
 
     Raises:
-        ConfigError: it is missing, or given to an engine that has none.
+        ConfigError: one is given to an engine that has none.
     """
     if engine == "surface":
         if bundle is not None:
             raise ConfigError(f"the surface engine takes no bundle; add --engine gan for {bundle}")
         return None
-    if bundle is None:
-        raise ConfigError(
-            f"the {engine} engine needs a generator; give --bundle NAME.bundle, or leave --engine "
-            "out for the surface engine, which needs none"
-        )
-    return load_bundle(bundle)
+    return shipped_generator() if bundle is None else load_bundle(bundle)
+
+
+def seconds_needed(clip: Clip, config: EditingConfig, bundle: Path | None) -> float | None:
+    """Tell how long a generator will take for a clip; None for the surface, which streams.
+
+    Raises:
+        BundleError, ConfigError: as `edit`.
+    """
+    loaded = _loaded(config.engine, bundle)
+    if loaded is None:
+        return None
+    frames = min(len(clip), config.stitch.preview or len(clip))
+    return round(estimate(loaded, frames, config.stitch.stages).seconds, 1)
