@@ -54,7 +54,7 @@ class EditedFace:
     light: Floats
     """(T,9,3) the fitted light, smoothed over time."""
     expression: Floats
-    """(T,E) the fitted weights, smoothed over time: folds deepen with them, and must not tremble."""
+    """(T,E) the fitted weights, smoothed over time: what deepens with them must not tremble."""
 
     @staticmethod
     def of(shot: Shot, model: FaceModel) -> EditedFace:

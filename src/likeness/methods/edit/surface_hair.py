@@ -104,7 +104,7 @@ class Hair:
         low, high = min(1.2 * luma, 0.45), min(2.8 * luma + 0.3, 0.95)
         like = falling(level, low, high) * falling(tint, chroma + 0.12, 3 * chroma + 0.3)
         # Before the face, hair is what is darker than the skin around it, shaded as that may be.
-        darker = np.clip((-(view.apart @ LUMA) - 0.2) / 0.3, 0, 1)
+        darker = np.clip((-(view.apart @ LUMA) - 0.32) / 0.3, 0, 1)
         like *= 1 - view.posed.inside * (1 - darker)
         return np.asarray(like * (1 - _skinlike(view)), np.float32)
 
