@@ -20,12 +20,12 @@ from likeness.methods.edit.method import StitchConfig
 from likeness.methods.edit.shipped import shipped_generator
 from likeness.methods.edit.strength import Strength, over_time, told
 from likeness.methods.edit.surface import SurfaceConfig, surface_bundle
+from likeness.methods.edit.surface_directions import DIRECTIONS
 from likeness.methods.portrait.model import CPU
 from likeness.methods.table import recipe_of
 from likeness.people import check_face, choose_person, find_people
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.edit import plan_edit
-from likeness.plan.performance import performance_of
 from likeness.plan.report import RunReport
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import Permission, permit
@@ -97,16 +97,17 @@ def edit(
         raise ConfigError("no direction was given; expected at least one, such as age=1")
     opened, loaded = open_clip(clip), _loaded(config.engine, bundle)
     permission = permit_edit(opened, consents, loaded)
+    # Asked before the person is looked for, which takes a while.
+    known = recipe_of(loaded, "edit").directions(loaded) if loaded else tuple(DIRECTIONS)
+    seconds = (opened.pts - opened.pts[0]) * float(opened.time_base)
+    courses = over_time(strengths, seconds, known, config.ease)
     shot = choose_person(find_people(opened, config.analyze, progress), config.face)
     used = loaded or surface_bundle(shot, config.surface, permission.people)
-    recipe = recipe_of(used, "edit")
     asked = settings.to_json(config) | {"strengths": told(strengths)}
-    courses = over_time(
-        strengths, performance_of(shot, "target").seconds, recipe.directions(used), config.ease
-    )
     plan = plan_edit(shot, courses, asked)
     for warning in plan.warnings:
         log.warning("%s", warning)
+    recipe = recipe_of(used, "edit")
     recipe.prepare(used, plan, device, progress)
     method = recipe.open(used, plan, device)
     report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)

@@ -66,11 +66,7 @@ class SurfaceEdit:
         """Say what every direction does to the frames of a window."""
         rows = self.rows[window.start : window.stop]
         crop = Crop(self.face.crop.size, self.face.crop.crop_from_frame[rows])
-        height, width = crop.size
-        cut = []
-        for frame, to in zip(frames, crop.crop_from_frame, strict=True):
-            x, y = (-to[:, 2]).astype(int).tolist()
-            cut.append(frame[:, y : y + height, x : x + width])
+        cut = [self.face.cut(row, frame) for row, frame in zip(rows.tolist(), frames, strict=True)]
         pixels = torch.stack(cut)
         found = [self._change(*one) for one in zip(window, rows.tolist(), pixels, strict=True)]
         gains, flows = zip(*found, strict=True)

@@ -43,12 +43,12 @@ class Age:
         skin = view.fetch(self.skin.skin) * view.bare
         gains = OLDER if strength > 0 else YOUNGER
         share = abs(strength)
-        change = banded(view.luma, view.width, tuple(1 + share * (gain - 1) for gain in gains))
+        change = banded(view.skin_luma, view.width, tuple(1 + share * (gain - 1) for gain in gains))
         change = np.clip(change, -MOST, MOST)
         if strength <= 0:
             return np.repeat((change * skin)[..., None], 3, 2)
         folded = relief(view, self.folds.total(activations(view.expression)))
-        shaded = (change + strength * folded)[..., None] + strength * view.fetch(self.skin.spots)
+        shaded = change[..., None] + strength * (folded + view.fetch(self.skin.spots))
         return np.asarray(shaded * skin[..., None] + self._gray(view, strength), np.float32)
 
     def _gray(self, view: FrameView, strength: float) -> Floats:

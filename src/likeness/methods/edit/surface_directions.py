@@ -12,8 +12,11 @@ from likeness.methods.edit.surface_age import Age
 from likeness.methods.edit.surface_face import EditedFace
 from likeness.methods.edit.surface_folds import FoldTextures, fold_textures
 from likeness.methods.edit.surface_hair import Hair
+from likeness.methods.edit.surface_head import Glimpses, person_on_head
+from likeness.methods.edit.surface_light import Lamp
 from likeness.methods.edit.surface_move import Expression, Shape, pulled
 from likeness.methods.edit.surface_skin import SkinTextures, skin_textures
+from likeness.methods.edit.surface_tone import Tone
 from likeness.methods.edit.surface_view import FrameView
 from likeness.types import Floats
 
@@ -55,7 +58,17 @@ class Material:
     @cached_property
     def hair(self) -> Hair | None:
         """What is hair, read off a few frames of the clip."""
-        return Hair.of(self.face)
+        return Hair.of(self.glimpses)
+
+    @cached_property
+    def person(self) -> Floats:
+        """(h,w) on the unrolled head: how surely the person is there."""
+        return person_on_head(self.glimpses)
+
+    @cached_property
+    def glimpses(self) -> Glimpses:
+        """A few frames of the clip."""
+        return Glimpses.of(self.face)
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,11 @@ DIRECTIONS: Mapping[str, Row] = {
     ),
     "slim": Row("slimmer above 0, fuller below", _shape(moves.SLIM)),
     "jaw": Row("stronger above 0, finer below", _shape(moves.JAW)),
+    "relight": Row(
+        "light from image right above 0, from image left below",
+        lambda material: Lamp(material.person),
+    ),
+    "tan": Row("tanned above 0, pale below", lambda material: Tone(material.person)),
     "nose": Row("smaller above 0, larger below", _shape(moves.NOSE)),
 }
 """What the engine can do, by name."""

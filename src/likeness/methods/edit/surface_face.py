@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter1d
 
 from likeness.condition.conditioner import select
@@ -54,7 +55,7 @@ class EditedFace:
     light: Floats
     """(T,9,3) the fitted light, smoothed over time."""
     expression: Floats
-    """(T,E) the fitted weights, smoothed over time: folds deepen with them, and must not tremble."""
+    """(T,E) the fitted weights, smoothed over time: what deepens with them must not tremble."""
 
     @staticmethod
     def of(shot: Shot, model: FaceModel) -> EditedFace:
@@ -99,6 +100,12 @@ class EditedFace:
             float(width / 2 + shift[0]) * self.density,
             float(height / 2 + shift[1]) * self.density,
         )
+
+    def cut(self, row: int, frame: torch.Tensor) -> torch.Tensor:
+        """Cut the crop (3,h,w) of a row of the track out of its frame (3,H,W)."""
+        x, y = (-self.crop.crop_from_frame[row][:, 2]).astype(int).tolist()
+        height, width = self.crop.size
+        return frame[:, y : y + height, x : x + width]
 
     def pose(self, row: int) -> PosedFace:
         """Put the mesh where the face is in one frame of the track."""

@@ -148,12 +148,12 @@ FOLDS: tuple[Fold, ...] = (
         Profile(0.8, 0.25),
     ),
     # Nose to mouth, with its hollow, and a shallow line beside it.
-    Fold("nasolabial", _SMILE_LINE, Profile(1.2, 0.6, -1.1, 5.0), 0.6),
+    Fold("nasolabial", _SMILE_LINE, Profile(1.25, 0.5, -1.1, 5.0), 0.6),
     Fold("nasolabial", _SMILE_LINE, Profile(3.0, 0.5), 0.3),
     Fold("nasolabial", ((207, 6, -3), (207, 3, 4), (212, -6, 0)), Profile(1.3, 0.2)),
     # Mouth to jaw, with its hollow.
-    Fold("marionette", _MOUTH_TO_JAW, Profile(1.3, 0.36, -0.7, 5.0), 0.6),
-    Fold("marionette", _MOUTH_TO_JAW, Profile(3.6, 0.5), 0.3),
+    Fold("marionette", _MOUTH_TO_JAW, Profile(1.3, 0.3, -0.7, 5.0), 0.6),
+    Fold("marionette", _MOUTH_TO_JAW, Profile(3.8, 0.4), 0.3),
     # Upright lines over and under the lips, and the hollow over the chin.
     Fold("lips", ((165, 3, 3), (92, 9, 4), (40, 1, -1.5)), Profile(0.5, 0.15)),
     Fold("lips", ((167, -4, 3), (39, -1, -1.5)), Profile(0.5, 0.15)),

@@ -95,8 +95,8 @@ class Expression:
         if not max(abs(value) for value in change.values()):
             return None
         skin = view.fetch(self.skin.skin) * view.bare
-        shaded = self.depth * relief(view, self.folds.total(change)) * skin
-        return np.repeat(shaded[..., None], 3, 2)
+        shaded = self.depth * relief(view, self.folds.total(change))
+        return np.asarray(shaded * skin[..., None], np.float32)
 
     def _added(self, view: FrameView, strength: float) -> dict[str, float]:
         added = {}

@@ -14,6 +14,8 @@ _SKY = 0.3
 _HOLLOWS = ((1.8, 0.30), (5.0, 0.22))
 """Reach in millimetres, and darkening per millimetre of depth below what lies around within it:
 light from the sides does not reach the ground."""
+_WARM = np.array([0.80, 1.08, 1.18], np.float32)
+"""How much of a groove's darkening each channel takes."""
 _RIDGE = 0.25
 """Brightening of what stands out, relative to the darkening of what lies deep."""
 
@@ -29,7 +31,7 @@ def relief(view: FrameView, heights: Floats) -> Floats:
         heights: (h,w) millimetres, a texture of the unrolled face.
 
     Returns:
-        (h,w) logarithm of the factor.
+        (h,w,3) logarithm of the factor: light that has been in the skin makes grooves warm.
     """
     import cv2
 
@@ -43,4 +45,5 @@ def relief(view: FrameView, heights: Floats) -> Floats:
     for reach, share in _HOLLOWS:
         hollow = blurred(height, reach * posed.scale) - height
         inside += share * (_RIDGE * np.maximum(-hollow, 0) - np.maximum(hollow, 0))
-    return np.asarray(np.clip(slopes, -MOST, MOST) + inside, np.float32)
+    shaded = np.clip(slopes, -MOST, MOST)
+    return np.asarray(shaded[..., None] + inside[..., None] * _WARM, np.float32)

@@ -18,21 +18,21 @@ _DARKEST = 0.02
 """Least luma whose logarithm is taken: below it there is noise."""
 _AROUND = 0.09
 """Deviation of the neighborhood that tells the skin's color, in face widths."""
-_DARKER, _LIGHTER, _TINTED = (0.35, 0.75), (0.45, 0.9), (0.22, 0.5)
+_DARKER, _LIGHTER, _TINTED = (0.35, 0.75), (0.32, 0.65), (0.22, 0.5)
 """Departures of a color's logarithm from the skin around it that are skin still, and no more."""
 _EDGE = 0.004
 """Softness of the edge of what lies before the skin, in face widths."""
 
 
 def _likeness(apart: Floats) -> Floats:
-    """(h,w) 1 for the colors of skin: departures (h,w,3) of logarithms from its own, 0 for others."""
+    """(h,w) 1 for the colors of skin, given how their logarithms (h,w,3) depart from its own."""
     level, tint = level_and_tint(apart)
     like = falling(-level, *_DARKER) * falling(level, *_LIGHTER) * falling(tint, *_TINTED)
     return np.asarray(like, np.float32)
 
 
 def level_and_tint(apart: Floats) -> tuple[Floats, Floats]:
-    """(h,w) difference in luma, and largest departure of a channel from it, of (h,w,3) logarithms."""
+    """Split (h,w,3) logarithms into (h,w) luma and the largest departure of a channel from it."""
     level = np.asarray(apart @ LUMA, np.float32)
     tint = np.abs(apart[..., 0] - level)
     for channel in (1, 2):
@@ -141,6 +141,14 @@ class FrameView:
         strands, glasses and hands, which are mostly darker."""
         like = blurred(_likeness(self.apart), max(_EDGE * self.width, 0.5))
         return np.asarray(self.posed.skin * like, np.float32)
+
+    @cached_property
+    def skin_luma(self) -> Floats:
+        """(h,w) logarithm of the luma, with the skin's own where something lies before the skin.
+
+        Bands of detail read off it have no halos beside brows, lashes and strands.
+        """
+        return np.asarray(self.luma - (1 - self.bare) * (self.apart @ LUMA), np.float32)
 
     def fetch(self, texture: Floats) -> Floats:
         """Draw a texture of the unrolled face, (h,w) or (h,w,3); 0 off the face."""
