@@ -33,7 +33,8 @@ from likeness.methods.table import METHODS
 from likeness.provenance.consent import Consent, load_consent
 from likeness.store import load_bundle
 from likeness.types import Window
-from likeness.verbs.evaluate import evaluate_pair, evaluate_swap
+from likeness.verbs.evaluate import evaluate_pair
+from likeness.verbs.evaluate_change import evaluate_swap
 from likeness.verbs.swap import SwapConfig, swap
 from likeness.verbs.swap_pairs import SwapPair
 

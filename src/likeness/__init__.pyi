@@ -76,10 +76,10 @@ from likeness.verbs.dub import dub as dub
 from likeness.verbs.dub_speech import DubReport as DubReport
 from likeness.verbs.edit import EditingConfig as EditingConfig
 from likeness.verbs.edit import edit as edit
-from likeness.verbs.evaluate import evaluate_edit as evaluate_edit
 from likeness.verbs.evaluate import evaluate_pair as evaluate_pair
 from likeness.verbs.evaluate import evaluate_self as evaluate_self
-from likeness.verbs.evaluate import evaluate_swap as evaluate_swap
+from likeness.verbs.evaluate_change import evaluate_edit as evaluate_edit
+from likeness.verbs.evaluate_change import evaluate_swap as evaluate_swap
 from likeness.verbs.reenact import ReenactConfig as ReenactConfig
 from likeness.verbs.reenact import reenact as reenact
 from likeness.verbs.swap import SwapConfig as SwapConfig

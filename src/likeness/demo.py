@@ -30,7 +30,8 @@ from likeness.pipeline import analyze
 from likeness.plan.report import RunReport
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
-from likeness.verbs.evaluate import evaluate_pair, evaluate_self, evaluate_swap
+from likeness.verbs.evaluate import evaluate_pair, evaluate_self
+from likeness.verbs.evaluate_change import evaluate_swap
 from likeness.verbs.reenact import ReenactConfig, reenact
 from likeness.verbs.swap import swap
 from likeness.verbs.swap_pairs import SwapPair

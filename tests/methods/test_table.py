@@ -79,7 +79,7 @@ STAGES = {
     "track": ("likeness.pipeline", "track"),
     "fit": ("likeness.pipeline", "fit"),
     "transfer": ("likeness.plan.reenactment", "transfer"),
-    "composite": ("likeness.pipeline", "composite"),
+    "composite": ("likeness.painting", "composite"),
     "encode": ("likeness.encode.sink", "encode"),
 }
 

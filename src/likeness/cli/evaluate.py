@@ -130,7 +130,7 @@ def swap(
         report: HTML page to write: the numbers, the sheet, and curves over the frames.
     """
     from likeness.people import check_face
-    from likeness.verbs.evaluate import evaluate_swap
+    from likeness.verbs.evaluate_change import evaluate_swap
 
     check_face(face)
     outputs = {name: path for name, path in (("sheet", sheet), ("report", report)) if path}
@@ -162,7 +162,7 @@ def edit(
         result: The edited video.
         original: The clip that it was made from.
     """
-    from likeness.verbs.evaluate import evaluate_edit
+    from likeness.verbs.evaluate_change import evaluate_edit
 
     if options.dry_run:
         return {"plan": {"result": result, "original": original}}

@@ -9,24 +9,18 @@ from typing import Any
 import torch
 
 from likeness.decode import open_clip
-from likeness.evaluate import edit as edits
 from likeness.evaluate import pair as pairs
 from likeness.evaluate import self_reenactment
-from likeness.evaluate import swap as swaps
 from likeness.evaluate.evaluation import Evaluation
 from likeness.evaluate.page import (
     pair_manifest,
     self_manifest,
-    swap_manifest,
     write_page,
     write_sheet,
 )
-from likeness.evaluate.source import source_ingredient
 from likeness.methods.portrait.model import CPU
-from likeness.metrics.edit import EditReport
 from likeness.metrics.pair import PairReport
 from likeness.metrics.self_reenactment import SelfReport
-from likeness.metrics.swap import SwapReport
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Manifest
 from likeness.provenance.permission import Permission, permit_synthesis
@@ -72,7 +66,7 @@ def evaluate_self(
         for path in (sheet, page):
             if path is not None:
                 manifest = self_manifest(path, bundle, target, permission)
-                _write(evaluation, path, path is sheet, target, manifest)
+                write_exhibit(evaluation, path, path is sheet, target, manifest)
     return evaluation.report
 
 
@@ -101,60 +95,13 @@ def evaluate_pair(
     for path in (sheet, page):
         if path is not None:
             manifest = pair_manifest(path, result, real)
-            _write(evaluation, path, path is sheet, real, manifest)
+            write_exhibit(evaluation, path, path is sheet, real, manifest)
     return evaluation.report
 
 
-def evaluate_swap(
-    result: Path,
-    target: Path,
-    source: Path,
-    progress: Progress = silent,
-    *,
-    face: str = "largest",
-    sheet: Path | None = None,
-    page: Path | None = None,
-) -> SwapReport:
-    """Judge a swap: whose face it shows, whose motion, and what else it changed.
-
-    Args:
-        result: the swap.
-        target: the clip that it was made from.
-        source: a photo, a folder of photos, a clip or a bundle of the person who gave the identity.
-        progress: called as ("track" | "fit" | "evaluate", done, total).
-        face: whose face of the target was replaced: largest, a number, or like=PHOTO.
-        sheet: picture to write: source, target and result, at spread frames and at the worst ones.
-        page: HTML page to write: the numbers, the sheet, and curves over the frames.
-
-    Raises:
-        MediaError, BundleError: an input is not usable.
-        TrackError: a face is missing in the target, the result or the source.
-    """
-    evaluation = swaps.evaluate_swap(result, target, source, progress, face=face)
-    made, real = open_clip(result), open_clip(target)
-    for path in (sheet, page):
-        if path is not None:
-            manifest = swap_manifest(path, made, real, source_ingredient(source))
-            _write(evaluation, path, path is sheet, real, manifest)
-    return evaluation.report
-
-
-def evaluate_edit(result: Path, original: Path, progress: Progress = silent) -> EditReport:
-    """Tell what an edit changed in a clip, and whether it is steady.
-
-    Args:
-        result: the edited video.
-        original: the clip that it was made from.
-        progress: called as ("evaluate", done, total).
-
-    Raises:
-        MediaError: a video cannot be read, or they show pictures of different shape.
-    """
-    return edits.evaluate_edit(result, original, progress)
-
-
-def _write(
+def write_exhibit(
     evaluation: Evaluation[Any], path: Path, is_sheet: bool, like: Clip, manifest: Manifest
 ) -> None:
+    """Write what an evaluation shows: a picture of frames, or a page."""
     write = write_sheet if is_sheet else write_page
     write(evaluation, path, like, manifest)
