@@ -342,6 +342,13 @@ def test_recognizers_are_told_apart(tmp_path: Path) -> None:
         imported(tmp_path / "d.onnx", family="arcface_gost")
 
 
+def test_a_recognizer_may_leave_the_shape_of_its_code_open(tmp_path: Path) -> None:
+    model = onnx.load(recognizer(tmp_path / "a.onnx"))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    (tmp_path / "b.onnx").write_bytes(model.SerializeToString())
+    assert imported(tmp_path / "b.onnx").method == "identity.onnx"
+
+
 def test_a_recognizer_shrinks_larger_crops_itself(tmp_path: Path) -> None:
     network = build(
         imported(recognizer(tmp_path / "a.onnx"), family="arcface_ghost").networks["identity"]
