@@ -24,13 +24,14 @@ from likeness.methods.swap.simswap.judges import Projected, TwoScales
 from likeness.methods.swap.simswap.people import PersonFaces, collect
 from likeness.methods.swap.simswap.settings import SimSwapTraining
 from likeness.methods.swap.simswap.task import SimSwapTask, folded_codes
-from likeness.methods.swap.simswap.train import recognizer_of
+from likeness.methods.swap.simswap.train import learn_simswap, recognizer_of
 from likeness.methods.swap.source import photos_bundle
 from likeness.methods.swap.view import SwapTarget
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.recognize.source import Describer
 from likeness.store import load_bundle, save_shot
 from likeness.synthesize.simswap import SimSwap, SimSwapConfig
+from likeness.training.footage import Budget
 from likeness.types import Shot, Window
 from likeness.verbs.swap_people import find_members, open_people
 from likeness.verbs.train_simswap import train_simswap
@@ -201,6 +202,24 @@ def test_a_training_makes_a_bundle_that_swaps(folder: Path, tmp_path: Path) -> N
     face = swap.draw(view)
     assert bool(torch.isfinite(face.rgb).all())
     assert float(face.alpha.max()) == 1
+
+
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
+    folder: Path, tmp_path: Path
+) -> None:
+    people, recognizer = faces_of(folder), recognizer_bundle()
+
+    def learned(name: str, steps: int, resume: bool) -> dict[str, torch.Tensor]:
+        budget = Budget(None, steps, 0, tmp_path / name, "a" * 64, resume, CPU)
+        found, contract, _ = learn_simswap(people, recognizer, TINY, budget)
+        assert (contract.form, contract.space, contract.size) == ("raw", "dlib", 32)
+        return dict(found.networks["generator"].tensors)
+
+    whole = learned("whole", 2, False)
+    half = learned("parted", 1, False)
+    rest = learned("parted", 2, True)
+    assert any(not torch.equal(whole[name], half[name]) for name in whole)
+    assert all(torch.equal(whole[name], rest[name]) for name in whole)
 
 
 def test_what_cannot_teach_is_refused() -> None:
