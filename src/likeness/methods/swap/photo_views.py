@@ -156,7 +156,7 @@ def source_view(photo: Photo, surface: FaceSurface, face: float) -> SourceView:
         picture, seen.places[: len(trust)], _person(photo.picture, around, size)
     )
     edge = _edge(seen, surface, (picture.shape[0], picture.shape[1]))
-    likely = skin_likeness(picture, seen.places, edge, surface.model)
+    likely = skin_likeness(picture, seen.places, surface.model, edge)
     likely = _clear_of_hair(likely, seen.places)
     stacked = np.concatenate([picture, likely[..., None]], -1, dtype=np.float32)
     return SourceView(stacked, seen, trust, features(photo.params)[0])
