@@ -32,7 +32,7 @@ _AROUND = 0.35
 """Share of the face's size that is kept around it."""
 _LOOKED_AT = 512
 """Longest side in pixels of what is asked whether it shows a person."""
-_STRANDS = 0.035
+_STRANDS = 0.05
 """How far around hair on a forehead nothing is taken for skin, in face widths."""
 _SLACK = 6.0
 """Millimetres that skin may lie behind other skin and still be seen: the fit is no scan."""
@@ -216,7 +216,7 @@ def _clear_of_hair(likely: Floats, places: Floats) -> Floats:
     side = 2 * max(1, round(_STRANDS * width)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     clear = cv2.erode(likely, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.GaussianBlur(clear, (0, 0), side / 4), np.float32)
+    return np.asarray(cv2.GaussianBlur(clear, (0, 0), side / 3), np.float32)
 
 
 def _trust(face: SeenFace, surface: FaceSurface, size: tuple[int, ...]) -> Floats:
