@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from likeness.compiled import njit
 from likeness.condition.atlas import Atlas
 from likeness.condition.conditioner import select
 from likeness.condition.mesh import EYE, MOUTH, RING, PortraitMesh
 from likeness.decode import Decoder
 from likeness.face3d.light import harmonics, vertex_normals
-from likeness.face3d.raster import rasterize
+from likeness.face3d.raster import interpolate, rasterize
 from likeness.geometry import rotation_matrix
 from likeness.methods.swap.view import SwapTarget, TargetView
 from likeness.types import Bools, FaceParams, Floats, Ints, Window
@@ -90,12 +91,10 @@ class Appearance:
         vertices = posed(self.atlas.mesh, view, n) * ([size[0] / view.crop.size[0]] * 2 + [1])
         vertices = np.asarray(vertices, np.float32)
         ids, weights = rasterize(vertices, self.triangles, size)
-        places = np.einsum(
-            "hwk,hwkc->hwc", weights, self.atlas.places[self.triangles[np.maximum(ids, 0)]]
-        )
+        places = interpolate(ids, weights, self.atlas.places, self.triangles)
         return SeenFace(
             logs_of(pixels),
-            places.astype(np.float32),
+            places,
             ids >= 0,
             vertices[:, :2],
             facing(self.normals, view.params, n),
@@ -170,9 +169,23 @@ def logs_of(colors: Floats) -> Floats:
 
 def split(apart: Floats) -> tuple[Floats, Floats]:
     """Split (...,3) differences of logarithms into lightness (...) and length of color (...)."""
-    lightness = apart.mean(-1)
-    color = np.sqrt(((apart - lightness[..., None]) ** 2).sum(-1))
-    return np.asarray(lightness, np.float32), np.asarray(color, np.float32)
+    flat = np.ascontiguousarray(apart, np.float32).reshape(-1, 3)
+    lightness, color = _split(flat)
+    return lightness.reshape(apart.shape[:-1]), color.reshape(apart.shape[:-1])
+
+
+@njit(cache=True, nogil=True)
+def _split(apart: Floats) -> tuple[Floats, Floats]:  # pragma: no cover - compiled
+    lightness = np.empty(len(apart), np.float32)
+    color = np.empty(len(apart), np.float32)
+    for n in range(len(apart)):
+        mean = (apart[n, 0] + apart[n, 1] + apart[n, 2]) / np.float32(3)
+        total = np.float32(0)
+        for c in range(3):
+            total += (apart[n, c] - mean) ** 2
+        lightness[n] = mean
+        color[n] = np.sqrt(total)
+    return lightness, color
 
 
 def fitted_light(colors: Floats, basis: Floats, spread: Floats, rounds: int) -> Floats:

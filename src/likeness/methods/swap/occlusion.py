@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 import torch
 
+from likeness.compiled import njit
 from likeness.condition.mesh import PortraitMesh
 from likeness.decode import Decoder
 from likeness.decode.stored import exists
@@ -216,18 +217,26 @@ def evidence_of(appearance: Appearance, view: TargetView, n: int) -> Evidence:
     return Evidence(ratio, seen, guide, sampled(ratio, places) * appearance.known)
 
 
-def _ratio(lightness: Floats, color: Floats, spread: Floats, tint: Floats) -> Floats:
+@njit(cache=True, nogil=True)
+def _ratio(
+    lightness: Floats, color: Floats, spread: Floats, tint: Floats
+) -> Floats:  # pragma: no cover - compiled
     """Logarithm of p(seen | in front) / p(seen | face), held within what one pixel may say."""
-    spread, tint = np.maximum(spread, 1e-3), np.maximum(tint, 1e-3)
-    face = 0.5 * ((lightness / spread) ** 2 + (color / tint) ** 2)
-    face += np.log(spread) + 2 * np.log(tint)
-    others = []
-    for light, hue in _OTHERS:
-        # What is in front is known worse than the face, also where that is known badly.
-        wide, tinted = np.hypot(light, 1.5 * spread), np.hypot(hue, 1.5 * tint)
-        other = 0.5 * ((lightness / wide) ** 2 + (color / tinted) ** 2)
-        others.append(other + np.log(wide) + 2 * np.log(tinted))
-    return np.asarray(np.clip(face - np.minimum(*others), _LEAST, _MOST), np.float32)
+    h, w = lightness.shape
+    out = np.empty((h, w), np.float32)
+    for y in range(h):
+        for x in range(w):
+            light, hue = lightness[y, x] ** 2, color[y, x] ** 2
+            wide, tinted = max(spread[y, x], 1e-3) ** 2, max(tint[y, x], 1e-3) ** 2
+            face = 0.5 * (light / wide + hue / tinted) + np.log(np.sqrt(wide) * tinted)
+            least = np.inf
+            for rare, odd in _OTHERS:
+                # What is in front is known worse than the face, also where that is known badly.
+                broad, mixed = rare**2 + 2.25 * wide, odd**2 + 2.25 * tinted
+                other = 0.5 * (light / broad + hue / mixed) + np.log(np.sqrt(broad) * mixed)
+                least = min(least, other)
+            out[y, x] = min(max(face - least, _LEAST), _MOST)
+    return out
 
 
 def _unlike_what_is_near(ratio: Floats, logs: Floats) -> Floats:
