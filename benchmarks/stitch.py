@@ -7,10 +7,10 @@ The ladder: every frame edited by itself; with smoothed crops; with the generato
 with stitching tuning. The actor is none of those that the shipped generator learned from, and is
 tracked like any clip. Prints a table in Markdown; keep the machine free for its seconds.
 
-seam: `metrics.seam`. border: squared error at the border of what is pasted, in [-1,1]. tl_id,
-tg_id: `metrics.consistency`. psnr: of the unedited face, drawn from its pivots. outside: largest
-change of any pixel outside the mask, before encoding. label: by how many of its deviations the
-attribute has moved, as the generator's own encoder tells it.
+seam, flicker, tl_id, tg_id: `metrics.edit`. border: squared error at the border of what is pasted,
+in [-1,1]. psnr: of the unedited face, drawn from its pivots. outside: largest change of any pixel
+outside the mask, before encoding. label: by how many of its deviations the attribute has moved, as
+the generator's own encoder tells it. A clip of one's own is given with --clip; nothing is written.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from likeness import config as settings
 from likeness.actor import Actor, Motion, RenderConfig, frames
+from likeness.composite import composite
 from likeness.condition.crop import cut
 from likeness.decode import Decoder, open_clip
 from likeness.encode import encode
 from likeness.methods.edit.crops import AlignConfig
 from likeness.methods.edit.directions import Direction, direction_named, directions_of
 from likeness.methods.edit.generator import FaceGenerator, open_generator
-from likeness.methods.edit.method import StitchConfig, open_stitch
+from likeness.methods.edit.method import StitchConfig, StitchedClip, open_stitch
 from likeness.methods.edit.shipped import shipped_generator
 from likeness.methods.edit.stages import StagesConfig
 from likeness.methods.edit.stitch import StitchingConfig
 from likeness.methods.edit.tune import TuneConfig
-from likeness.metrics.consistency import tg_id, tl_id
+from likeness.metrics.edit import EditEvaluation
 from likeness.metrics.pictures import contact_sheet
-from likeness.metrics.seam import seam
-from likeness.metrics.swap import face_square
 from likeness.people import recognizer
 from likeness.pipeline import analyze, paint
 from likeness.plan.performance import performance_of
@@ -51,7 +51,7 @@ from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import actor_entry
 from likeness.recognize import embed_faces
 from likeness.store import load_bundle
-from likeness.types import Bundle, Clip, ColorTags, Floats, Shot, Timeline, Window
+from likeness.types import Bundle, Clip, ColorTags, Crop, Floats, Shot, Timeline, Window
 
 SIDE = 192
 ACTOR = 6
@@ -135,11 +135,12 @@ def main() -> None:
     generator = open_generator(bundle)
     direction = direction_named(options.direction, directions_of(bundle))
     who = recognizer()
-    print("| | seam | border | tl_id | tg_id | psnr | outside | label | seconds |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| | seam | border | flicker | tl_id | tg_id | psnr | outside | label | seconds |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clip = film(folder, options.frames, options.cartoon)
+        clip = options.clip and open_clip(options.clip)
+        clip = clip or film(folder, options.frames, options.cartoon)
         shot = analyze(clip)[0]
         with Decoder(clip) as decoder:
             real = torch.empty(len(clip), 3, *clip.size)
@@ -160,13 +161,17 @@ def main() -> None:
             seconds = time.monotonic() - began
             result = paint(real, [method], Window(0, len(clip)))
             rows[rung] = result[chosen]
-            squares = [cut(part, face_square(shot.track.landmarks)) for part in (real, result)]
             edited = embed_faces(result, shot.track.landmarks, who)
+            evaluation = EditEvaluation()
+            evaluation.add(real, result, shot.track.landmarks)
+            times = np.arange(len(clip))
+            measured = evaluation.result(codes, edited, times, who.distance(codes, edited))
             told = (
-                float(np.nanmean(seam(*squares))),
-                *within(method.paster.faces, method.paster.crop, real),
-                tl_id(edited, codes, np.arange(len(clip))),
-                tg_id(edited, codes),
+                measured.seam,
+                within(method.paster.faces, method.paster.crop, real),
+                measured.flicker,
+                measured.tl_id,
+                measured.tg_id,
                 rebuilt(bundle, plan, folder / rung.replace(" ", "_"), real),
                 outside(method, real, result),
                 moved(generator, direction, real, result, method.paster.crop),
@@ -177,14 +182,14 @@ def main() -> None:
         options.strip.write_bytes(contact_sheet(rows))
 
 
-def within(faces: np.ndarray, crop: object, real: torch.Tensor) -> tuple[float]:
+def within(faces: np.ndarray, crop: Crop, real: torch.Tensor) -> float:
     """Squared error in [-1,1] on the outermost ring of what is pasted, mean over frames."""
-    shown = cut(real, crop)  # type: ignore[arg-type]
+    shown = cut(real, crop)
     drawn_ = torch.from_numpy(np.array(faces)).float()
     inside = (drawn_[:, 3:] > 0).float()
     ring = inside * torch.nn.functional.max_pool2d(1 - inside, 3, 1, 1)
     error = (4 * (drawn_[:, :3] - shown).square()).mean(1, keepdim=True) * ring
-    return (float(error.sum() / ring.sum().clamp_min(1)),)
+    return float(error.sum() / ring.sum().clamp_min(1))
 
 
 def rebuilt(bundle: Bundle, plan: Plan, folder: Path, real: torch.Tensor) -> float:
@@ -196,8 +201,6 @@ def rebuilt(bundle: Bundle, plan: Plan, folder: Path, real: torch.Tensor) -> flo
     shown = torch.from_numpy(pixels.reshape(count, 3, generator.size, generator.size)).float() / 255
     state = next(iter(folder.glob("tune_*/state_*.safetensors")), None)
     if state is not None:
-        from safetensors.torch import load_file
-
         kept = load_file(state)
         generator.module.load_state_dict(
             {k[8:]: v for k, v in kept.items() if k.startswith("average.")}
@@ -207,12 +210,10 @@ def rebuilt(bundle: Bundle, plan: Plan, folder: Path, real: torch.Tensor) -> flo
     return float(-10 * torch.log10((again - shown).square().mean()))
 
 
-def outside(method: object, real: torch.Tensor, result: torch.Tensor) -> float:
+def outside(method: StitchedClip, real: torch.Tensor, result: torch.Tensor) -> float:
     """Largest change where nothing is pasted."""
-    layer = method.synthesize(method.condition(Window(0, len(real)), real))  # type: ignore[attr-defined]
+    layer = method.synthesize(method.condition(Window(0, len(real)), real))
     white = replace(layer, rgb=torch.ones_like(layer.rgb), alpha=(layer.alpha > 0).float())
-    from likeness.composite import composite
-
     covered = composite(torch.zeros_like(real), white).amax(1, keepdim=True) > 0
     return float(((result - real).abs() * ~covered).max())
 
@@ -222,13 +223,13 @@ def moved(
     direction: Direction,
     real: torch.Tensor,
     result: torch.Tensor,
-    crop: object,
+    crop: Crop,
 ) -> float:
     """How far codes have moved along a direction, in steps of strength 1."""
     step: Floats = direction.step.mean(0)
     codes = []
     for part in (real, result):
-        found = generator.encode(cut(part, crop))  # type: ignore[arg-type]
+        found = generator.encode(cut(part, crop))
         assert found is not None
         codes.append(found.mean(1).numpy())
     return float(((codes[1] - codes[0]) @ step).mean() / (step @ step))
@@ -244,6 +245,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=60)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--mask", choices=("head", "face"))
+    parser.add_argument("--clip", type=Path)
     parser.add_argument("--cartoon", action="store_true")
     parser.add_argument("--strip", type=Path)
     return parser.parse_args()
