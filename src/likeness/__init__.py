@@ -45,6 +45,7 @@ _HOMES = {
     "methods.swap.photo": ("PhotoSwapConfig",),
     "methods.swap.published": ("PublishedConfig",),
     "methods.edit.strength": ("parse_strength",),
+    "methods.edit.surface": ("SurfaceConfig",),
     "methods.swap.simswap.settings": ("SimSwapTraining",),
     "methods.table": ("METHODS",),
     "metrics.edit": ("EditReport",),

@@ -24,6 +24,7 @@ from likeness.fit.edit import EditConfig as EditConfig
 from likeness.fit.edit import parse_edit as parse_edit
 from likeness.fit.transfer import TransferConfig as TransferConfig
 from likeness.methods.edit.strength import parse_strength as parse_strength
+from likeness.methods.edit.surface import SurfaceConfig as SurfaceConfig
 from likeness.methods.photo.animation import AnimateConfig as AnimateConfig
 from likeness.methods.photo.motion import MotionConfig as MotionConfig
 from likeness.methods.portrait.settings import ReenactTraining as ReenactTraining

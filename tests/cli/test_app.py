@@ -28,6 +28,8 @@ COMMANDS = [
     ["demo"],
     ["doctor"],
     ["dub"],
+    ["edit"],
+    ["evaluate", "edit"],
     ["evaluate", "pair"],
     ["evaluate", "self"],
     ["export"],

@@ -33,7 +33,6 @@ from likeness.store import load_bundle
 from likeness.types import Bundle, Clip, Progress, silent
 
 log = logging.getLogger(__name__)
-
 Engine = Literal["surface", "gan"]
 
 
@@ -109,8 +108,8 @@ def edit(
         log.warning("%s", warning)
     recipe = recipe_of(used, "edit")
     recipe.prepare(used, plan, device, progress)
-    method = recipe.open(used, plan, device)
-    report = render(plan, [method], permission, MarkedFile(output, config.encode, read), progress)
+    methods, sink = [recipe.open(used, plan, device)], MarkedFile(output, config.encode, read)
+    report = render(plan, methods, permission, sink, progress)
     return replace(report, seconds=time.monotonic() - began)
 
 

@@ -14,7 +14,7 @@ from likeness.types import Floats
 
 BANDS = (0.006, 0.014, 0.030, 0.060)
 """Deviations of the Gaussians between which detail lies, in face widths."""
-OLDER = (1.1, 1.7, 1.9, 1.4)
+OLDER = (1.0, 1.6, 1.85, 1.4)
 """Gain of each band at strength 1 toward older."""
 YOUNGER = (0.9, 0.4, 0.4, 0.6)
 """The same toward younger: pores are kept, folds and spots are not."""
