@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 COMMON = Group("Options of every command", sort_key=9)
 TABLES = (
     *("track", "fit", "train", "train_swap", "train_simswap", "transfer", "edits", "speech"),
-    *("animate", "edit", "finish", "published", "gan", "stitch", "encode", "demo", "bench", "live"),
+    *(
+        "animate",
+        "edit",
+        "swap",
+        "finish",
+        "published",
+        "gan",
+        "stitch",
+        "encode",
+        "demo",
+        "bench",
+        "live",
+    ),
 )
 """Tables that a settings file may hold; a command reads those that concern it."""
 

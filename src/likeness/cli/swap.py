@@ -146,6 +146,7 @@ def _config(
         audio,
         settings(FinishConfig, "finish", options, asdict(flags)),
         settings(PublishedConfig, "published", options, {"boost": network.boost}),
+        table("swap", options),
         resolve_training(table("train", options), training),
         analysis(options),
         settings(EncodeConfig, "encode", options),

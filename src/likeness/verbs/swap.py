@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -23,7 +23,7 @@ from likeness.plan.report import RunReport
 from likeness.plan.swap import plan_swap, together
 from likeness.provenance.consent import Consent
 from likeness.types import Progress, silent
-from likeness.verbs.swap_bundle import make_bundle
+from likeness.verbs.swap_bundle import make_bundle, method_settings
 from likeness.verbs.swap_pairs import SwapPair, chosen_people
 from likeness.verbs.swap_source import clip_of, open_source, permit_swap
 
@@ -44,6 +44,8 @@ class SwapConfig:
     """Whose sound lies under the output."""
     finish: FinishConfig = field(default_factory=FinishConfig)
     published: PublishedConfig = field(default_factory=PublishedConfig)
+    use: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the method itself, as a table; empty takes its own."""
     train: ReenactTraining = field(default_factory=lambda: ReenactTraining(holdout="none"))
     """How a portrait is trained where the source is a clip."""
     analyze: AnalyzeConfig = field(default_factory=AnalyzeConfig)
@@ -85,6 +87,7 @@ def swap(
     prove_place(output, read)
     beside, use = config.recognizer, config.published
     sources = [open_source(pair.source, config.method, beside, use) for pair in pairs]
+    uses = [method_settings(source, config.use) for source in sources]
     permission = permit_swap(sources, clip_of(target), consents)
     people = find_people(target, config.analyze, progress)
     plans, methods = [], []
@@ -95,6 +98,7 @@ def swap(
             config.source_face,
             permission,
             output,
+            uses[number],
             config.train,
             config.analyze,
             progress,

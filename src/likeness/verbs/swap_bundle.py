@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from likeness import config as settings
+from likeness.errors import ConfigError
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.swap.photos import find_photos, photos_in
 from likeness.methods.swap.source import photos_bundle
@@ -26,6 +30,7 @@ def make_bundle(
     face: str | None,
     permission: Permission,
     output: Path,
+    use: Mapping[str, Any],
     training: ReenactTraining,
     analysis: AnalyzeConfig,
     progress: Progress,
@@ -38,6 +43,7 @@ def make_bundle(
         face: whose face in photos or clip.
         permission: who agreed.
         output: the video; a portrait that is trained for it is kept beside it.
+        use: settings of the method, from `method_settings`.
         training, analysis: settings.
         progress: called as (stage, done, total).
         device: where a portrait is trained.
@@ -61,12 +67,35 @@ def make_bundle(
     else:
         photos = find_photos(source.clips, face, face_like(face))
     progress("photo", 1, 1)
-    made = photos_bundle(source.method, photos, people)
+    made = photos_bundle(source.method, photos, people, {"settings": use} if use else None)
     if source.bundle is None:
         return made
     return replace(
         source.bundle, networks={**source.bundle.networks, **made.networks}, people=tuple(people)
     )
+
+
+def method_settings(source: Source, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Check settings of a source's method, before any work.
+
+    Args:
+        source: from `open_source`.
+        given: the table [swap] of a settings file; empty takes the method's own.
+
+    Returns:
+        JSON values for its bundle.
+
+    Raises:
+        ConfigError: the method has none, or not these.
+    """
+    if not given:
+        return {}
+    own = source.recipe.settings
+    if own is None or source.bundle is not None:
+        name = source.method.partition(".")[2]
+        raise ConfigError(f"[swap] was given, and {name} has no settings; leave the table out")
+    checked = settings.resolve(type(own), given, where="swap")
+    return dict(settings.to_json(checked))
 
 
 def _of(kept: Path, clip: Clip) -> bool:

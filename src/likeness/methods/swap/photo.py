@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from likeness import config as settings
+from likeness.errors import ConfigError
 from likeness.face3d.camera import camera_points
 from likeness.face3d.light import irradiance, solve_light, vertex_normals
 from likeness.fit.transfer import rest_frame
@@ -52,6 +54,14 @@ class PhotoSwapConfig:
     """Strength of the target's own expression wrinkles."""
     max_side: int = 1024
     """Longest side of a photo in pixels; larger ones are scaled down."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.turn_limit <= 90:
+            raise ConfigError(f"turn_limit is {self.turn_limit:g} degrees; expected up to 90")
+        if not 0 <= self.wrinkles <= 2:
+            raise ConfigError(f"wrinkles is {self.wrinkles:g}; expected 0 to 2")
+        if self.max_side < 64:
+            raise ConfigError(f"max_side is {self.max_side}; expected 64 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +182,8 @@ def open_photo_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped
         BundleError: the bundle holds no photos.
         ContractError: source and target were fitted with different face models.
     """
-    photos, config = photos_of(bundle), PhotoSwapConfig()
+    photos = photos_of(bundle)
+    config = settings.resolve(PhotoSwapConfig, bundle.training.get("settings", {}))
     return swapped(photo_swapper(photos, plan.shot, config), plan)
 
 
