@@ -12,15 +12,19 @@ from likeness.types import Floats
 def weighted_cells(
     rgb: Floats, like: Floats, weight: Floats, cells: int
 ) -> Floats:  # pragma: no cover - compiled
-    """Return (cells,cells,7): sums of w rgb, w like and w over a grid of cells."""
+    """Return (cells,cells,7): sums of w rgb, w like and w over a grid of cells.
+
+    Of large pictures every second pixel of every second line counts.
+    """
     h, w = weight.shape
+    step = 2 if min(h, w) >= 8 * cells else 1
     sums = np.zeros((cells, cells, 7), np.float32)
     columns = np.empty(w, np.int64)
     for x in range(w):
         columns[x] = x * cells // w
-    for y in range(h):
+    for y in range(0, h, step):
         line = sums[y * cells // h]
-        for x in range(w):
+        for x in range(0, w, step):
             share = weight[y, x]
             if share > 0:
                 cell = line[columns[x]]
@@ -35,12 +39,9 @@ def weighted_cells(
 def scaled(rgb: Floats, ratio: Floats) -> Floats:  # pragma: no cover - compiled
     """Return (h,w,3) rgb times ratio, held within [0,1]."""
     out = np.empty_like(rgb)
-    h, w, _ = rgb.shape
-    for y in range(h):
-        for x in range(w):
-            for c in range(3):
-                value = rgb[y, x, c] * ratio[y, x, c]
-                out[y, x, c] = min(max(value, np.float32(0)), np.float32(1))
+    flat, left, right = out.reshape(-1), rgb.reshape(-1), ratio.reshape(-1)
+    for n in range(len(flat)):
+        flat[n] = min(max(left[n] * right[n], np.float32(0)), np.float32(1))
     return out
 
 
@@ -73,17 +74,11 @@ def add_band(
 
 @njit(cache=True, nogil=True)
 def raised(under: Floats, change: Floats) -> Floats:  # pragma: no cover - compiled
-    """Return (h,w,3) under plus change, held within [0,1]; unchanged where change is zero."""
+    """Return (h,w,3) under, in [0,1], plus change, held within [0,1]."""
     out = np.empty_like(under)
-    h, w, _ = under.shape
-    for y in range(h):
-        for x in range(w):
-            for c in range(3):
-                step = change[y, x, c]
-                value = under[y, x, c]
-                if step != 0:
-                    value = min(max(value + step, np.float32(0)), np.float32(1))
-                out[y, x, c] = value
+    flat, left, right = out.reshape(-1), under.reshape(-1), change.reshape(-1)
+    for n in range(len(flat)):
+        flat[n] = min(max(left[n] + right[n], np.float32(0)), np.float32(1))
     return out
 
 
@@ -97,7 +92,7 @@ def with_noise(
     for y in range(h):
         for x in range(w):
             noise = levels[0] * fine[y, x] + levels[1] * wide[y, x]
-            for c in range(3):
-                value = rgb[y, x, c] + noise
-                out[y, x, c] = min(max(value, np.float32(0)), np.float32(1))
+            out[y, x, 0] = min(max(rgb[y, x, 0] + noise, np.float32(0)), np.float32(1))
+            out[y, x, 1] = min(max(rgb[y, x, 1] + noise, np.float32(0)), np.float32(1))
+            out[y, x, 2] = min(max(rgb[y, x, 2] + noise, np.float32(0)), np.float32(1))
     return out

@@ -15,7 +15,6 @@ from likeness.types import Bools, Floats
 _TILE = 1024
 _BANDS = 2
 """Octaves of grain: single pixels, and pairs as coding leaves them."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _CHEEKS = (
     (50, 101, 118, 117, 123, 147, 187, 205),
     (280, 330, 347, 346, 352, 376, 411, 425),
@@ -90,7 +89,7 @@ def _box(face: Floats, size: tuple[int, int]) -> tuple[int, int, int, int] | Non
 
 def _levels(picture: Floats, skin: Bools) -> Floats:
     """Deviation of luma in each octave, on skin: medians, which pores and edges don't move."""
-    luma = np.asarray(picture @ _LUMA, np.float32)
+    luma = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), np.float32)
     levels = []
     for _ in range(_BANDS):
         calm = softened(luma, 0.9, 5)

@@ -19,7 +19,7 @@ from likeness.hand_off import render_layers
 from likeness.methods.swap.facts import turned_away
 from likeness.methods.swap.method import Swapped, check_finish, swapped
 from likeness.methods.swap.view import SwapFace, TargetView
-from likeness.pipeline import paint
+from likeness.painting import paint
 from likeness.plan.plan import Plan
 from likeness.plan.swap import plan_swap
 from likeness.provenance import read_manifest, trust_anchors

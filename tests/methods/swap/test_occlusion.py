@@ -22,7 +22,7 @@ from likeness.encode import encode
 from likeness.methods.swap.method import swapped
 from likeness.methods.swap.occlusion import Occlusion, occlusion_of
 from likeness.methods.swap.view import SwapFace, SwapTarget, TargetView
-from likeness.pipeline import paint
+from likeness.painting import paint
 from likeness.plan.swap import plan_swap
 from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import actor_entry
