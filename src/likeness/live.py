@@ -1,19 +1,20 @@
 """From a camera's frame to a marked picture, as it happens: look, follow, draw, show.
 
-Two threads share the work, each with one frame at a time: one looks (tracking and fit), one draws,
-marks and shows. Between them stands the newest moment alone. So nothing queues up: what is late is
-dropped and counted, and the delay is that of one frame.
+One thread looks (tracking, fit, condition), one for each core draws, each with one frame at a time;
+pictures are marked and shown in order. A moment for which nobody is free to draw is dropped and
+counted. So nothing queues up, and the delay is that of one frame.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -82,6 +83,8 @@ class LiveReport:
 
 Tell = Callable[[LiveReport], None]
 """Is told about once a second how it goes."""
+_Drawn: TypeAlias = tuple[Moment, float, torch.Tensor]
+_Coming: TypeAlias = tuple[Moment, float, Future[torch.Tensor]] | Exception | None
 
 
 class Looker:
@@ -104,6 +107,11 @@ class Looker:
     def rate(self) -> Fraction:
         """Frames a second that the camera gives."""
         return self._camera.clip.fps
+
+    def refresh(self) -> None:
+        """Go on from now, after everything was made ready."""
+        self._camera.refresh()
+        self.missed = 0
 
     def acquaint(self) -> Acquaintance:
         """Look until the person before the camera is known.
@@ -201,14 +209,15 @@ def run_live(
     """
     count = _Counted(looker, clock)
     told_at = clock.now()
-    with threadpool_limits(1, "blas"), _drawing(threads), torch.inference_mode():
+    with threadpool_limits(1, "blas"):
         if looker.first is not None:
             # Loops are compiled as they are first used, which takes as long as many frames do.
             _drawn(method, plan, looker.first)
-        moments = _newest(looker, count) if threads else _each(looker)
-        with moments as coming:
-            for moment, at in coming:
-                output.show(_drawn(method, plan, moment), count.since_first(moment))
+        looker.refresh()
+        drawing = _beside(looker, method, plan, count) if threads else _each(looker, method, plan)
+        with drawing as drawn:
+            for moment, at, picture in drawn:
+                output.show(picture, count.since_first(moment))
                 count.shown(clock.now() - at, moment.seen)
                 if tell is not None and clock.now() - told_at >= 1:
                     told_at = clock.now()
@@ -220,7 +229,12 @@ def run_live(
 
 def _drawn(method: LiveMethod[Any], plan: LivePlan, moment: Moment) -> torch.Tensor:
     """Return the (3,H,W) picture of a moment."""
-    return composite(plan.canvas[None], method.synthesize(method.condition(moment)))[0]
+    return _painted(method, plan, method.condition(moment))
+
+
+def _painted(method: LiveMethod[Any], plan: LivePlan, told: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        return composite(plan.canvas[None], method.synthesize(told))[0]
 
 
 class _Counted:
@@ -238,8 +252,6 @@ class _Counted:
     def since_first(self, moment: Moment) -> float:
         if self._first is None:
             self._first = moment.seconds
-            # What went by while everything was made ready was never meant to be shown.
-            self._looker.missed = 0
         return moment.seconds - self._first
 
     def shown(self, delay: float, seen: bool) -> None:
@@ -268,69 +280,62 @@ class _Counted:
 
 
 @contextmanager
-def _drawing(beside: bool) -> Iterator[None]:
-    """Leave a core to whoever looks beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, cores() - 1) if beside else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _each(looker: Looker, method: LiveMethod[Any], plan: LivePlan) -> Iterator[Iterator[_Drawn]]:
+    """Give moments and their pictures one after the other."""
 
-
-@contextmanager
-def _each(looker: Looker) -> Iterator[Iterator[tuple[Moment, float]]]:
-    """Give moments as they are asked for."""
-
-    def coming() -> Iterator[tuple[Moment, float]]:
+    def coming() -> Iterator[_Drawn]:
         while (found := looker.look()) is not None:
-            yield found
+            yield *found, _drawn(method, plan, found[0])
 
     yield coming()
 
 
 @contextmanager
-def _newest(looker: Looker, count: _Counted) -> Iterator[Iterator[tuple[Moment, float]]]:
-    """Look in a thread of its own and give the newest moment there is."""
-    change = threading.Condition()
-    newest: deque[tuple[Moment, float]] = deque(maxlen=1)
-    failed: list[Exception] = []
-    state = {"ended": False}
+def _beside(
+    looker: Looker, method: LiveMethod[Any], plan: LivePlan, count: _Counted
+) -> Iterator[Iterator[_Drawn]]:
+    """Give them in order, looked at by one thread and drawn by one for each core.
+
+    A moment for which nobody is free to draw is dropped, so that nothing queues up.
+    """
+    drawers = cores()
+    free = threading.Semaphore(drawers)
+    coming: queue.SimpleQueue[_Coming] = queue.SimpleQueue()
+    ended = threading.Event()
+    wait = 0.5 / float(looker.rate)
 
     def keep_looking() -> None:
         torch.set_num_threads(1)
         try:
-            while not state["ended"] and (found := looker.look()) is not None:
-                with change:
-                    count.replaced += len(newest)
-                    newest.append(found)
-                    change.notify()
-        except Exception as error:  # raised where moments are waited for
-            failed.append(error)
+            while not ended.is_set() and (found := looker.look()) is not None:
+                if not free.acquire(timeout=wait):
+                    count.replaced += 1
+                    continue
+                told = method.condition(found[0])
+                coming.put((*found, pool.submit(_painted, method, plan, told)))
+            coming.put(None)
+        except Exception as error:  # raised where pictures are waited for
+            coming.put(error)
+
+    def drawn() -> Iterator[_Drawn]:
+        while (found := coming.get()) is not None:
+            if isinstance(found, Exception):
+                raise found
+            moment, at, picture = found
+            yield moment, at, picture.result()
+            free.release()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with ThreadPoolExecutor(drawers, "draw", torch.set_num_threads, (1,)) as pool:
+        thread = threading.Thread(target=keep_looking, name="look", daemon=True)
+        thread.start()
+        try:
+            yield drawn()
         finally:
-            with change:
-                state["ended"] = True
-                change.notify()
-
-    def coming() -> Iterator[tuple[Moment, float]]:
-        while True:
-            with change:
-                change.wait_for(lambda: newest or state["ended"])
-                found = newest.popleft() if newest else None
-            if found is not None:
-                yield found
-            elif failed:
-                raise failed[0]
-            else:
-                return
-
-    thread = threading.Thread(target=keep_looking, name="look", daemon=True)
-    thread.start()
-    try:
-        yield coming()
-    finally:
-        state["ended"] = True
-        thread.join()
+            ended.set()
+            thread.join()
+            torch.set_num_threads(before)
 
 
 def _track(landmarks: Floats) -> FaceTrack:

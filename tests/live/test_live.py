@@ -158,10 +158,16 @@ def test_a_file_plays_by_the_clock_and_late_frames_are_passed_over(film: Path) -
     third = camera.take()
     assert third is not None
     assert (third.at, third.missed) == (pytest.approx(100.16), 2)
+    # A file waits while everything is made ready.
+    clock.time += 7
+    camera.refresh()
+    fourth = camera.take()
+    assert fourth is not None
+    assert (fourth.at, fourth.missed) == (pytest.approx(clock.time), 0)
     clock.time += 60
     last = camera.take()
     assert last is not None
-    assert last.missed == 44
+    assert last.missed == 43
     assert camera.take() is None
     camera.close()
 

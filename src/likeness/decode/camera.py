@@ -101,6 +101,10 @@ class Camera(Protocol):
         """
         ...
 
+    def refresh(self) -> None:
+        """Go on from now: what came while nobody could ask is no late frame."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...
@@ -155,6 +159,11 @@ class FileCamera:
         frame = self._decoder.read(Window(index, index + 1))
         return Taken(frame, self._began + float(self._times[index]), missed)
 
+    def refresh(self) -> None:
+        """Let the file wait until now."""
+        if self._began is not None and self._next < len(self._times):
+            self._began = self._clock.now() - float(self._times[self._next])
+
     def close(self) -> None:
         """Close the file."""
         self._decoder.close()
@@ -206,6 +215,11 @@ class StreamCamera:
             (frame, at), self._newest = self._newest, None
             missed, self._missed = self._missed, 0
         return Taken(frame, at, missed)
+
+    def refresh(self) -> None:
+        """Forget the frame that nobody took."""
+        with self._change:
+            self._newest, self._missed = None, 0
 
     def close(self) -> None:
         """Let go of the camera."""

@@ -65,9 +65,10 @@ Told = TypeVar("Told")
 
 
 class LiveMethod(Protocol[Told]):
-    """A choice for the two slots of the pipeline, moment by moment; asked by one thread, in order.
+    """A choice for the two slots of the pipeline, moment by moment.
 
-    It may keep what came before, and is never asked about what comes.
+    It is told of moments in order, by one thread: it may keep what came before, and never hears of
+    what comes. Several threads ask it to draw, each another moment.
     """
 
     def condition(self, moment: Moment) -> Told:
