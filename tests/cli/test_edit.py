@@ -70,7 +70,6 @@ def test_a_negative_strength_may_stand_alone(
     [
         (("--direction", "smil"), "did you mean smile"),
         ((), "direction"),
-        (("--direction", "age", "--engine", "gan"), "--bundle"),
         (("--direction", "age", "--bundle", "x.bundle"), "--engine gan"),
     ],
 )

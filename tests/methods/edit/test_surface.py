@@ -25,7 +25,7 @@ from likeness.methods.edit.surface_folds import GROUPS, activations, fold_textur
 from likeness.methods.edit.surface_move import SLIM, pulled
 from likeness.methods.edit.surface_warp import backward_flow, warped
 from likeness.metrics.regions import face_hull
-from likeness.pipeline import paint
+from likeness.painting import paint
 from likeness.plan.edit import plan_edit
 from likeness.plan.performance import performance_of
 from likeness.plan.plan import Plan

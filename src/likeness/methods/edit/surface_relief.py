@@ -9,9 +9,9 @@ from likeness.types import Floats
 
 MOST = 0.5
 """Largest change of a pixel's logarithm that slopes may make."""
-_SKY = 0.3
+_SKY = 0.25
 """What folds see of the light above, relative: nine coefficients average it away."""
-_HOLLOWS = ((1.8, 0.30), (5.0, 0.22))
+_HOLLOWS = ((1.8, 0.25), (5.0, 0.18))
 """Reach in millimetres, and darkening per millimetre of depth below what lies around within it:
 light from the sides does not reach the ground."""
 _WARM = np.array([0.80, 1.08, 1.18], np.float32)
