@@ -101,9 +101,11 @@ _TIMES: tuple[tuple[float, Shape], ...] = (
 thousand steps before a wider one is taken (docs/methods/swap.md has the measurements)."""
 _COMB_SIZES = (64, 128, 256, 512, 1024)
 _COMB_WIDER = 4
-"""Widths of a comb and of the original in units of df's."""
+"""Width of a comb in units of df's."""
 _ORIGINAL_WIDER = 2
 _ORIGINAL_INTER = 4
+_ORIGINAL = Shape(128, 128, 1024)
+"""The largest original network that is taken without being asked for."""
 JUDGED_FROM = 240.0
 """Core minutes from which on a patch discriminator is worth its time."""
 _WARPED_FROM = 60.0
@@ -129,10 +131,10 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         size = config.size or max(s for s in _COMB_SIZES if s <= shape.size or s == 64)
         width = width or shape.width * _COMB_WIDER
     elif config.arch == "original":
-        width, inter = (
-            width or shape.width * _ORIGINAL_WIDER,
-            inter or shape.inter * _ORIGINAL_INTER,
-        )
+        # Its fully connected layers grow with the square of all three.
+        size = config.size or min(shape.size, _ORIGINAL.size)
+        width = width or min(shape.width * _ORIGINAL_WIDER, _ORIGINAL.width)
+        inter = inter or min(shape.inter * _ORIGINAL_INTER, _ORIGINAL.inter)
     judged = config.judged == "always" or (config.judged == "auto" and work >= JUDGED_FROM)
     width = width or shape.width
     warp = config.augment.warp
