@@ -31,7 +31,7 @@ from likeness.plan.swap import plan_swap
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import read_largest
 from likeness.track.readers import open_reader
-from likeness.types import Clip, Shot, Window
+from likeness.types import Clip, Window
 
 PER_PHOTO = 3
 CPU = torch.device("cpu")
@@ -128,7 +128,10 @@ def _swapped(
     name: str, clip: Clip, target: Photo, sources: Sequence[Photo]
 ) -> Iterator[torch.Tensor]:
     """Put others' faces on a photo."""
-    shot = Shot(clip, target.track, target.params)
+    # A photo's own fit knows nothing of light, which some methods take from the target.
+    shot = max(
+        find_people(clip), key=lambda one: float(one.track.boxes[0, 2] - one.track.boxes[0, 0])
+    )
     for source in sources:
         bundle = photos_bundle(name, (source,))
         plan = plan_swap(shot, (), FinishConfig(), sound=False)

@@ -36,7 +36,7 @@ def fit_head(reals: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> Head:
     parts += [np.full(len(fake), 0.5 / len(fakes) / len(fake)) for fake in fakes]
     weights = torch.from_numpy(np.concatenate(parts))
     unknown = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
-    solver = torch.optim.LBFGS([unknown], max_iter=200, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS([unknown], max_iter=60, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         solver.zero_grad()

@@ -75,7 +75,7 @@ def test_the_answer_keeps_its_contract(found: Verification) -> None:
     assert {"score", "calibrated", "blind_spots"} <= forensics.keys()
     assert forensics["calibrated"] is False
     assert len(forensics["blind_spots"]) >= len(found.signals)
-    assert list(forensics["signals"]) == ["blink", "head_pose", "spectrum", "background"]
+    assert list(forensics["signals"]) == ["blink", "head_pose", "spectrum", "background", "learned"]
     scores = [one["score"] for one in forensics["signals"].values() if one["score"] is not None]
     assert forensics["score"] == max(scores)
     assert facts["face_frames"] == FRAMES

@@ -36,8 +36,9 @@ def verify(
     """Tell what can be told about a video or picture, whoever made it.
 
     Reads its signed manifest, this program's watermark, and signs that cameras don't leave: blinks,
-    head pose, spectrum, background. It never says that a file is real; the best it says is that no
-    sign was found. Nothing is fetched and nothing is written beside the file.
+    head pose, spectrum, background, and what a small trained detector sees. It never says that a
+    file is real; the best it says is that no sign was found. Nothing is fetched and nothing is
+    written beside the file.
 
     Args:
         file: A video, a picture, or a folder of pictures.

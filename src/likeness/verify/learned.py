@@ -99,7 +99,6 @@ class LearnedSignal:
         self._numbers: list[tuple[int, float]] = []
         self._maps = np.zeros((0, 0), np.float32)
         self._most: tuple[float, torch.Tensor, Floats] | None = None
-        self._small = 0
         self._chosen = frozenset[int]()
         if scene.track is not None:
             seen = np.flatnonzero(scene.track.observed)
@@ -114,7 +113,6 @@ class LearnedSignal:
             if points is None:
                 continue
             if _between_eyes(points) < self._calibration.least:
-                self._small += 1
                 continue
             rows.append(row)
             faces.append(points)
@@ -209,4 +207,4 @@ def _between_eyes(points: Floats) -> float:
 
 
 def _without(reason: str) -> SignalReading:
-    return SignalReading("learned", _TITLE, None, reason, _BLIND)
+    return SignalReading("learned", _TITLE, None, f"Not applicable: {reason}.", _BLIND)
