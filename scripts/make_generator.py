@@ -1,6 +1,6 @@
 """Make the face generator that comes with the package, from procedural actors alone.
 
-    python scripts/make_generator.py [--arch eigenfaces] [--actors 144] [--minutes 60] [--output DIR]
+    python scripts/make_generator.py [--arch NAME] [--actors 144] [--minutes 60] [--output DIR]
 
 Casts the actors (about 1.5 s each), learns, finds directions from what is known of each picture,
 and writes the bundle into the package. `likeness train gan --actors N` does the same elsewhere.

@@ -109,3 +109,26 @@ def test_an_unknown_method_names_those_there_are(
     anna, ben = str(place / "anna.shot"), str(place / "ben.shot")
     assert run(["swap", anna, ben, "-o", str(place / "z.mp4"), "--method", "magic"]) == 2
     assert "photo" in capsys.readouterr().err
+
+
+def test_layers_are_handed_off(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    anna, ben, folder = str(place / "anna.shot"), str(place / "ben.shot"), place / "layers"
+    code = run(["swap", anna, ben, "-o", str(folder), "--method", "warp", "--layers", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert told["frames"] == 24
+    assert told["layers"] == ["plate_%05d.png", "patch_%05d.png", "matte_%05d.png"]
+    assert len(list(folder.glob("patch_*.png"))) == 24
+
+
+def test_settings_of_a_method_come_from_a_file(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anna, ben, config = str(place / "anna.shot"), str(place / "ben.shot"), tmp_path / "run.toml"
+    config.write_text("[swap]\nturn_limt = 20\n")
+    common = ["swap", anna, ben, "-o", str(place / "w.mp4"), "--config", str(config)]
+    assert run([*common, "--method", "photo"]) == 2
+    assert "turn_limit" in capsys.readouterr().err
+    config.write_text('[finish]\n[[finish.ranges]]\nframes = "900-1000"\nblend = "alpha"\n')
+    assert run([*common, "--method", "photo"]) == 2
+    assert "900" in capsys.readouterr().err

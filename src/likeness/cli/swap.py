@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -49,6 +49,13 @@ class FinishFlags:
     on_miss: str | None = None
     """What happens where the target's face is not seen: hold, blur, blank or original. [default:
     hold]"""
+    keep_glasses: bool | None = None
+    """Leave the target's own glasses in front."""
+    layers: bool = False
+    """Write a folder of patches, mattes, matrices and plates for a compositor, in place of a
+    video."""
+    layers_format: Literal["png", "exr"] = "png"
+    """Of the layers: 16-bit PNG, or float EXR in linear light."""
 
 
 @Parameter(name="*", group=Group("Published networks", sort_key=5))
@@ -101,7 +108,8 @@ def swap(
     from likeness.verbs.swap_source import clip_of, open_source, permit_swap
 
     pairs, target = _paired(places, face)
-    prove_video(output, (*(pair.source for pair in pairs), target, *consent), options)
+    if not finish.layers:
+        prove_video(output, (*(pair.source for pair in pairs), target, *consent), options)
     config = _config(method, source_face, audio, minutes, finish, network, options)
     records = consents(consent)
     if options.dry_run:
@@ -139,12 +147,15 @@ def _config(
     from likeness.verbs.swap import SwapConfig
 
     training = {"minutes": minutes, "holdout": "none", "seed": options.seed}
+    names = ("color", "mask", "blend", "on_miss", "keep_glasses")
+    finish = {name: getattr(flags, name) for name in names}
     return SwapConfig(
         method,
         source_face,
         network.recognizer,
         audio,
-        settings(FinishConfig, "finish", options, asdict(flags)),
+        flags.layers_format if flags.layers else None,
+        settings(FinishConfig, "finish", options, finish),
         settings(PublishedConfig, "published", options, {"boost": network.boost}),
         table("swap", options),
         resolve_training(table("train", options), training),

@@ -13,9 +13,11 @@ import torch
 
 from likeness import config as settings
 from likeness.composite.finish import FinishConfig
-from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
+from likeness.encode import EncodeConfig, LayersFolder, MarkedFile, inputs_of, prove_place
+from likeness.hand_off import render_layers
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
+from likeness.methods.swap.method import Swapped, check_finish
 from likeness.methods.swap.published import PublishedConfig
 from likeness.people import check_face, find_people
 from likeness.pipeline import AnalyzeConfig, render
@@ -42,6 +44,8 @@ class SwapConfig:
     """Bundles of what a published network knows the source by, where its own bundle lacks them."""
     audio: Literal["target", "none"] = "target"
     """Whose sound lies under the output."""
+    layers: Literal["png", "exr"] | None = None
+    """Write a folder of patches, mattes and plates in place of a picture: 16-bit PNG, or float."""
     finish: FinishConfig = field(default_factory=FinishConfig)
     published: PublishedConfig = field(default_factory=PublishedConfig)
     use: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +75,7 @@ def swap(
     Args:
         pairs: whose identity on whose face; later ones lie over earlier ones.
         target: clip or NAME.shot whose people keep pose, expression, gaze, light and sound.
-        output: video to write, on the target's timeline.
+        output: video to write, on the target's timeline; a folder for layers.
         config: settings.
         progress: called as (stage, done, total).
         consents: records of everyone whose face is used (source) or changed (target).
@@ -83,8 +87,12 @@ def swap(
         BundleError, MediaError, FitError, ConfigError: an input is not usable.
     """
     config = config or SwapConfig()
-    began, read = time.monotonic(), inputs_of((*(pair.source for pair in pairs), target))
-    prove_place(output, read)
+    given = (*(pair.source for pair in pairs), target, config.finish.mask_file)
+    began, read = time.monotonic(), inputs_of(given)
+    if config.layers is None:
+        prove_place(output, read)
+    else:
+        LayersFolder(output, kind=config.layers, inputs=read).prove()
     beside, use = config.recognizer, config.published
     sources = [open_source(pair.source, config.method, beside, use) for pair in pairs]
     uses = [method_settings(source, config.use) for source in sources]
@@ -105,10 +113,18 @@ def swap(
             device,
         )
         plan = plan_swap(shot, source.ingredients, config.finish, config.audio == "target")
+        told = check_finish(config.finish, shot, plan.timeline)
+        plan = replace(plan, warnings=(*plan.warnings, *told))
         plans.append(plan)
         methods.append(source.recipe.open(bundle, plan, device))
     plan = together(plans, settings.to_json(config))
     for warning in plan.warnings:
         log.warning("%s", warning)
-    report = render(plan, methods, permission, MarkedFile(output, config.encode, read), progress)
+    if config.layers is not None:
+        folder = LayersFolder(output, len(methods), config.layers, read)
+        drawn = [method for method in methods if isinstance(method, Swapped)]
+        report: RunReport = render_layers(plan, drawn, permission, folder, progress)
+    else:
+        sink = MarkedFile(output, config.encode, read)
+        report = render(plan, methods, permission, sink, progress)
     return replace(report, seconds=time.monotonic() - began)
