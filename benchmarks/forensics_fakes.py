@@ -25,8 +25,8 @@ from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import plan_animation
 from likeness.methods.swap.source import photos_bundle
 from likeness.methods.table import METHODS
+from likeness.painting import paint
 from likeness.people import find_people
-from likeness.pipeline import paint
 from likeness.plan.swap import plan_swap
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import read_largest

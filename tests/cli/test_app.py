@@ -21,6 +21,7 @@ from likeness.errors import ConfigError
 
 COMMANDS = [
     ["animate"],
+    ["batch"],
     ["bench"],
     ["consent", "check"],
     ["consent", "new"],
@@ -32,13 +33,19 @@ COMMANDS = [
     ["evaluate", "edit"],
     ["evaluate", "pair"],
     ["evaluate", "self"],
+    ["evaluate", "swap"],
     ["export"],
+    ["live"],
+    ["models", "directions"],
     ["models", "import"],
     ["models", "info"],
     ["models", "list"],
     ["reenact"],
+    ["swap"],
     ["track"],
+    ["train", "gan"],
     ["train", "reenact"],
+    ["train", "swap"],
     ["verify"],
 ]
 QUICK = ["consent", "doctor", "export", "models"]
