@@ -33,11 +33,13 @@ COMMANDS = [
     ["evaluate", "pair"],
     ["evaluate", "self"],
     ["export"],
+    ["models", "directions"],
     ["models", "import"],
     ["models", "info"],
     ["models", "list"],
     ["reenact"],
     ["track"],
+    ["train", "gan"],
     ["train", "reenact"],
     ["verify"],
 ]
