@@ -43,8 +43,9 @@ from likeness.methods.edit.stitch import StitchingConfig
 from likeness.methods.edit.tune import TuneConfig
 from likeness.metrics.edit import EditEvaluation
 from likeness.metrics.pictures import contact_sheet
+from likeness.painting import paint
 from likeness.people import recognizer
-from likeness.pipeline import analyze, paint
+from likeness.pipeline import analyze
 from likeness.plan.performance import performance_of
 from likeness.plan.plan import Plan
 from likeness.provenance.manifest import RENDERED, Manifest

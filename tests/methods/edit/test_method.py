@@ -13,7 +13,7 @@ from likeness.methods.edit.crops import AlignConfig, smoothed_squares
 from likeness.methods.edit.generator import open_generator
 from likeness.methods.edit.method import StitchedClip, open_stitch, stitch_directions
 from likeness.methods.table import METHODS, recipe_of
-from likeness.pipeline import paint
+from likeness.painting import paint
 from likeness.training.bank import fill_bank
 from likeness.types import Bundle, Shot, Window
 from tests.methods.edit.tiny import SIDE, eigenfaces, plan_of, quick, stylegan
