@@ -149,7 +149,7 @@ def main() -> None:
         codes = embed_faces(real, shot.track.landmarks, who)
         chosen = np.linspace(0, len(clip) - 1, 6).round().astype(int)
         rows = {"original": real[chosen]}
-        for rung, parts in RUNGS.items():
+        for rung, parts in list(RUNGS.items())[-options.last :]:
             config = settings_of(parts, options.epochs, options.steps)
             if options.mask:
                 mask = replace(config.stages.mask, what=options.mask)
@@ -247,6 +247,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--mask", choices=("head", "face"))
     parser.add_argument("--clip", type=Path)
+    parser.add_argument("--last", type=int, default=len(RUNGS), help="rungs from the top")
     parser.add_argument("--cartoon", action="store_true")
     parser.add_argument("--strip", type=Path)
     return parser.parse_args()

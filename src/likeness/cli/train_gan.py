@@ -44,7 +44,8 @@ def gan(
         consent: Records of the people shown, from likeness consent new --role source.
         resume: Go on from where an interrupted training stopped.
     """
-    from likeness.verbs.train_gan import describe, train_gan
+    from likeness.methods.edit.train import describe
+    from likeness.verbs.train_gan import train_gan
 
     prove_files((output,), (*consent, *([folder] if folder else [])), options)
     own = {"minutes": minutes, "steps": steps, "size": size, "arch": arch, "seed": options.seed}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,10 +144,3 @@ def _faces(
 def _sum(pixels: NDArray[np.uint8]) -> int:
     """A number that changes with the pictures; each is a part of a file that names its digest."""
     return int(pixels[:: max(1, len(pixels) // 64)].astype(np.int64).sum())
-
-
-def describe(bundle: Bundle) -> dict[str, Any]:
-    """Tell what a bundle of a generator holds, for the command line."""
-    parts = {name: weights.network for name, weights in bundle.networks.items()}
-    names = list(bundle.networks[DIRECTIONS].tensors) if DIRECTIONS in bundle.networks else []
-    return {"method": bundle.method, "networks": parts, "directions": names}

@@ -20,6 +20,7 @@ from likeness import config as settings
 from likeness.errors import ConfigError
 from likeness.methods.edit.directions import Direction, from_labels
 from likeness.methods.edit.generator import (
+    DIRECTIONS,
     ENCODER,
     GENERATOR,
     FaceGenerator,
@@ -32,7 +33,7 @@ from likeness.training.gan_encoder import EncoderConfig, EncoderTask
 from likeness.training.gan_growth import GrowthConfig, gan_phases, latents_of
 from likeness.training.loop import LoopConfig, Outcome, train
 from likeness.training.phases import train_phases
-from likeness.types import Floats, Progress, Weights, silent
+from likeness.types import Bundle, Floats, Progress, Weights, silent
 
 _BATCH = 32
 
@@ -211,6 +212,13 @@ def preview_of(generator: FaceGenerator) -> Tensor:
     near = torch.lerp(generator.average()[None].to(codes), codes, 0.7)
     with torch.no_grad():
         return torch.cat(list(generator.draw(near).clamp(0, 1)), 2)
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """Tell what a bundle of a generator holds, for the command line."""
+    parts = {name: weights.network for name, weights in bundle.networks.items()}
+    names = list(bundle.networks[DIRECTIONS].tensors) if DIRECTIONS in bundle.networks else []
+    return {"method": bundle.method, "networks": parts, "directions": names}
 
 
 def _part(loop: LoopConfig, share: float) -> LoopConfig:
