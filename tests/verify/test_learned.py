@@ -1,5 +1,6 @@
 """The trained detector as a signal: what it says, and when it says nothing."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -101,7 +102,11 @@ def test_small_faces_and_none_at_all_are_not_judged(saying, actor_shot: Shot, fr
     assert watch(still(actor_shot, 1), frames[:1]).curves == ()
 
 
-def test_windows_make_no_difference(actor_shot: Shot, frames) -> None:
+def test_windows_make_no_difference(
+    monkeypatch: pytest.MonkeyPatch, actor_shot: Shot, frames
+) -> None:
+    network, known = detector()
+    monkeypatch.setattr(learned, "detector", lambda: (network, replace(known, least=10.0)))
     scene = still(actor_shot)
     whole, parts = LearnedSignal(scene), LearnedSignal(scene)
     whole.look(Window(0, COUNT), frames)
