@@ -21,13 +21,15 @@ from likeness.methods.swap.method import Swapped, check_finish
 from likeness.methods.swap.published import PublishedConfig
 from likeness.people import check_face, find_people
 from likeness.pipeline import AnalyzeConfig, render
+from likeness.plan.plan import Plan
 from likeness.plan.report import RunReport
 from likeness.plan.swap import plan_swap, together
 from likeness.provenance.consent import Consent
-from likeness.types import Progress, silent
+from likeness.provenance.permission import Permission
+from likeness.types import Method, Progress, Shot, silent
 from likeness.verbs.swap_bundle import make_bundle, method_settings
 from likeness.verbs.swap_pairs import SwapPair, chosen_people
-from likeness.verbs.swap_source import clip_of, open_source, permit_swap
+from likeness.verbs.swap_source import Source, clip_of, open_source, permit_swap
 
 log = logging.getLogger(__name__)
 
@@ -97,34 +99,45 @@ def swap(
     sources = [open_source(pair.source, config.method, beside, use) for pair in pairs]
     uses = [method_settings(source, config.use) for source in sources]
     permission = permit_swap(sources, clip_of(target), consents)
-    people = find_people(target, config.analyze, progress)
-    plans, methods = [], []
-    for number, shot in chosen_people(pairs, people):
-        source = sources[number]
-        bundle = make_bundle(
-            source,
-            config.source_face,
-            permission,
-            output,
-            uses[number],
-            config.train,
-            config.analyze,
-            progress,
-            device,
-        )
-        plan = plan_swap(shot, source.ingredients, config.finish, config.audio == "target")
-        told = check_finish(config.finish, shot, plan.timeline)
-        plan = replace(plan, warnings=(*plan.warnings, *told))
-        plans.append(plan)
-        methods.append(source.recipe.open(bundle, plan, device))
+    faces = chosen_people(pairs, find_people(target, config.analyze, progress))
+    # Whatever can be refused is refused before a portrait is trained.
+    plans = [_planned(sources[number], shot, config) for number, shot in faces]
+    how = (permission, output, config.train, config.analyze, progress, device)
+    bundles = {
+        number: make_bundle(sources[number], config.source_face, uses[number], *how)
+        for number in dict.fromkeys(number for number, _ in faces)
+    }
+    methods = [
+        sources[number].recipe.open(bundles[number], plan, device)
+        for (number, _), plan in zip(faces, plans, strict=True)
+    ]
     plan = together(plans, settings.to_json(config))
     for warning in plan.warnings:
         log.warning("%s", warning)
-    if config.layers is not None:
-        folder = LayersFolder(output, len(methods), config.layers, read)
-        drawn = [method for method in methods if isinstance(method, Swapped)]
-        report: RunReport = render_layers(plan, drawn, permission, folder, progress)
-    else:
-        sink = MarkedFile(output, config.encode, read)
-        report = render(plan, methods, permission, sink, progress)
+    report = _rendered(plan, methods, permission, output, read, config, progress)
     return replace(report, seconds=time.monotonic() - began)
+
+
+def _planned(source: Source, shot: Shot, config: SwapConfig) -> Plan:
+    """Plan one person's swap, and prove that the finish fits the clip."""
+    plan = plan_swap(shot, source.ingredients, config.finish, config.audio == "target")
+    told = check_finish(config.finish, shot, plan.timeline)
+    return replace(plan, warnings=(*plan.warnings, *told))
+
+
+def _rendered(
+    plan: Plan,
+    methods: Sequence[Method[Any]],
+    permission: Permission,
+    output: Path,
+    read: tuple[Path, ...],
+    config: SwapConfig,
+    progress: Progress,
+) -> RunReport:
+    """Write a video, or layers."""
+    if config.layers is None:
+        sink = MarkedFile(output, config.encode, read)
+        return render(plan, methods, permission, sink, progress)
+    folder = LayersFolder(output, len(methods), config.layers, read)
+    drawn = [method for method in methods if isinstance(method, Swapped)]
+    return render_layers(plan, drawn, permission, folder, progress)

@@ -28,9 +28,9 @@ _TRAINED = ".portrait.bundle"
 def make_bundle(
     source: Source,
     face: str | None,
+    use: Mapping[str, Any],
     permission: Permission,
     output: Path,
-    use: Mapping[str, Any],
     training: ReenactTraining,
     analysis: AnalyzeConfig,
     progress: Progress,
@@ -41,9 +41,9 @@ def make_bundle(
     Args:
         source: from `open_source`.
         face: whose face in photos or clip.
+        use: settings of the method, from `method_settings`.
         permission: who agreed.
         output: the video; a portrait that is trained for it is kept beside it.
-        use: settings of the method, from `method_settings`.
         training, analysis: settings.
         progress: called as (stage, done, total).
         device: where a portrait is trained.
