@@ -41,9 +41,9 @@ class FinishConfig:
     forehead: bool = True
     """Whether a hull ends at the hairline: above the tracker's outline where skin is seen there,
     below it where a fringe falls over the forehead."""
-    grow: float = -0.03
+    grow: float = -0.01
     """How far a hull is moved outward in units of the face's width; negative is inward."""
-    feather: float = 0.08
+    feather: float = 0.06
     """Width of the mask's soft edge in units of the face's width."""
     mask_file: Path | None = None
     """A picture, numbered pictures or a video of the target's size and length; where it is black,
@@ -56,7 +56,7 @@ class FinishConfig:
     """How it is mixed with what lies under it."""
     bands: int = 6
     """Bands of the blend multiband, the coarsest included."""
-    kept_bands: int = 1
+    kept_bands: int = 0
     """How many of the coarsest bands stay the target's own."""
     contrast: float = 0.0
     """Share to which the target's local contrast is taken over, band by band, 0 to 1."""
