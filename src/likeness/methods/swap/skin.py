@@ -121,16 +121,26 @@ def _across(places: Floats, model: FaceModel) -> float:
 
 
 def _above_brows(places: Floats, model: FaceModel, size: tuple[int, int]) -> Floats:
-    """(h,w) 0 up to the brows, 1 from a little above them."""
-    brows = places[np.concatenate([model.regions["right_brow"], model.regions["left_brow"]])]
-    middle = brows.mean(0)
+    """(h,w) 1 above the line through the brows; 0 below it and on the brows, which may be dark."""
+    import cv2
+
+    brows = [places[model.regions[name]] for name in ("right_brow", "left_brow")]
+    middle = np.concatenate(brows).mean(0)
     up = places[model.regions["face_oval"][0]] - middle
     up = up / max(float(np.linalg.norm(up)), 1e-3)
-    highest = float(((brows - middle) @ up).max())
     xs = np.arange(size[1], dtype=np.float32)[None] + 0.5 - middle[0]
     ys = np.arange(size[0], dtype=np.float32)[:, None] + 0.5 - middle[1]
-    above = (xs * up[0] + ys * up[1] - highest) / _across(places, model)
-    return np.asarray(np.clip(above / 0.05, 0, 1), np.float32)
+    across = _across(places, model)
+    above = np.clip((xs * up[0] + ys * up[1]) / across / 0.02, 0, 1)
+    own = np.zeros(size, np.uint8)
+    for brow in brows:
+        hull = cv2.convexHull(brow.astype(np.float32))
+        cv2.fillConvexPoly(own, np.round(hull).astype(np.int32), (1,))
+    margin = 2 * max(1, round(0.01 * across)) + 1
+    grown = cv2.dilate(own, np.ones((margin, margin), np.uint8)).astype(np.float32)
+    return np.asarray(
+        above * (1 - cv2.GaussianBlur(grown, (0, 0), 0.006 * across + 0.3)), np.float32
+    )
 
 
 def _between(values: Floats, low: float, high: float) -> Floats:
