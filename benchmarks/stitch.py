@@ -46,7 +46,7 @@ from likeness.metrics.pictures import contact_sheet
 from likeness.painting import paint
 from likeness.people import recognizer
 from likeness.pipeline import analyze
-from likeness.plan.performance import performance_of
+from likeness.plan.edit import plan_edit
 from likeness.plan.plan import Plan
 from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import actor_entry
@@ -101,19 +101,8 @@ def drawn(frame: torch.Tensor) -> torch.Tensor:
 
 def plan_of(shot: Shot, name: str, strength: float, config: StitchConfig) -> Plan:
     """Plan one direction at one strength over the whole clip."""
-    own = performance_of(shot, "target")
-    return Plan(
-        action="edit",
-        shot=shot,
-        like=shot.clip,
-        timeline=own.timeline,
-        guessed=own.guessed,
-        ingredients=(own.ingredient,),
-        stream=shot.clip,
-        shown=np.arange(len(shot.clip)),
-        strengths={name: np.full(len(shot.clip), strength, np.float32)},
-        settings={"stitch": settings.to_json(config)},
-    )
+    strengths = {name: np.full(len(shot.clip), strength, np.float32)}
+    return plan_edit(shot, strengths, {"stitch": settings.to_json(config)})
 
 
 def settings_of(rung: tuple[bool, bool, bool], epochs: float, steps: int) -> StitchConfig:

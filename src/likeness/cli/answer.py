@@ -7,10 +7,14 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from likeness.config import to_json
+
+if TYPE_CHECKING:
+    from likeness.types import Bundle
 
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of characters that move, turn or break what is shown."""
@@ -138,3 +142,10 @@ def _text(value: Any) -> str:
     if isinstance(value, dict | type(None)):
         return "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def trained(output: Path, bundle: Bundle) -> Mapping[str, Any]:
+    """Say what was trained, on whom, and how; consent records stay in the bundle."""
+    people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
+    training = dict(bundle.training)
+    return {"output": output, "method": bundle.method, "people": people, "training": training}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
+from likeness.cli.answer import trained
 from likeness.cli.options import (
     LongOptions,
     Output,
@@ -94,9 +95,7 @@ def reenact(
             resume=resume,
             device=device(options),
         )
-    people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
-    training = dict(bundle.training)
-    return {"output": output, "method": bundle.method, "people": people, "training": training}
+    return trained(output, bundle)
 
 
 def _settings(flags: Mapping[str, Any], options: LongOptions) -> ReenactTraining:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from likeness.cli.answer import trained
 from likeness.cli.options import LongOptions, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
 
@@ -60,6 +61,4 @@ def train_people(
             resume=resume,
             device=device(options),
         )
-    people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
-    training = dict(bundle.training)
-    return {"output": output, "method": bundle.method, "people": people, "training": training}
+    return trained(output, bundle)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
+from likeness.cli.answer import trained
 from likeness.cli.options import (
     LongOptions,
     Output,
@@ -106,9 +107,7 @@ def swap(
             resume=resume,
             device=device(options),
         )
-    people = [{k: v for k, v in person.items() if k != "record"} for person in bundle.people]
-    training = dict(bundle.training)
-    return {"output": output, "method": bundle.method, "people": people, "training": training}
+    return trained(output, bundle)
 
 
 def _people(

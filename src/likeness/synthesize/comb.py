@@ -74,7 +74,7 @@ class CombEncoder(nn.Module):
         self.from_rgb = nn.ModuleList(_conv(3, width, 1, 0) for width in widths)
         first = nn.Sequential(_conv(widths[0], widths[0], 3, 1), _conv(widths[0], widths[0], 4, 0))
         self.levels = nn.ModuleList([first])
-        for inside, outside in zip(widths[1:], widths, strict=False):
+        for outside, inside in pairwise(widths):
             block = (_conv(inside, inside, 3, 1), _conv(inside, outside, 3, 1), nn.MaxPool2d(2))
             self.levels.append(nn.Sequential(*block))
 

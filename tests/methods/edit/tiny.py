@@ -16,7 +16,7 @@ from likeness.methods.edit.stitch import StitchingConfig
 from likeness.methods.edit.train import encoder_for
 from likeness.methods.edit.tune import TuneConfig
 from likeness.nets.inversion import Inversion
-from likeness.plan.performance import performance_of
+from likeness.plan.edit import plan_edit
 from likeness.plan.plan import Plan
 from likeness.synthesize.eigenfaces import EigenfacesConfig, learn_eigenfaces
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
@@ -57,19 +57,7 @@ def plan_of(
     shot: Shot, strengths: Mapping[str, np.ndarray], config: StitchConfig | None = None
 ) -> Plan:
     """Edit a whole shot."""
-    own = performance_of(shot, "target")
-    return Plan(
-        action="edit",
-        shot=shot,
-        like=shot.clip,
-        timeline=own.timeline,
-        guessed=own.guessed,
-        ingredients=(own.ingredient,),
-        stream=shot.clip,
-        shown=np.arange(len(shot.clip)),
-        strengths=strengths,
-        settings={"stitch": settings.to_json(config or quick())},
-    )
+    return plan_edit(shot, strengths, {"stitch": settings.to_json(config or quick())})
 
 
 def quick(epochs: float = 4, steps: int = 4) -> StitchConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +17,12 @@ from likeness.methods.swap.user_mask import UserMask
 from likeness.methods.swap.view import SwapFace, Swapper, SwapTarget, TargetView
 from likeness.plan.plan import Plan
 from likeness.types import Floats, Layer, Shot, Timeline, Window
+
+Finisher = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, Floats, FinishConfig, FrameFacts],
+    tuple[torch.Tensor, torch.Tensor],
+]
+"""`finish`, or all of it but the blend (`prepared`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +53,18 @@ class Swapped:
 
     def synthesize(self, told: TargetView) -> Layer:
         """Draw the source's face and make it part of the picture."""
-        face, facts = self._drawn(told)
-        rgb, alpha = torch.empty_like(told.pixels), torch.empty_like(face.alpha)
-        for run, config in self.ranges.runs(told.window):
-            rgb[run], alpha[run] = finish(
-                face.rgb[run],
-                face.alpha[run],
-                told.pixels[run],
-                told.landmarks[run],
-                config,
-                facts.cut(run),
-            )
-        return self._missed(told, SwapFace(rgb, alpha))
+        return self._laid(told, finish)
 
     def hand_off(self, told: TargetView) -> Layer:
         """Return patch and matte instead: the drawn face as it is before it is blended."""
+        return self._laid(told, prepared)
+
+    def _laid(self, told: TargetView, finisher: Finisher) -> Layer:
+        """Draw, and finish each run of frames by the settings that hold there."""
         face, facts = self._drawn(told)
         rgb, alpha = torch.empty_like(told.pixels), torch.empty_like(face.alpha)
         for run, config in self.ranges.runs(told.window):
-            rgb[run], alpha[run] = prepared(
+            rgb[run], alpha[run] = finisher(
                 face.rgb[run],
                 face.alpha[run],
                 told.pixels[run],

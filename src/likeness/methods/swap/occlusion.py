@@ -162,7 +162,7 @@ class Occlusion:
     def _told(self, now: Evidence, past: list[Evidence]) -> Floats:
         """(h,w): what the frames before say of this one's pixels."""
         told = np.zeros((SIDE, SIDE), np.float32)
-        for weight, before in zip(_PAST, past, strict=False):
+        for weight, before in zip(_PAST[: len(past)], past, strict=True):
             told += weight * np.clip(before.unrolled, -_HELD, _HELD)
         return sampled(told, now.seen.places) * now.seen.inside
 
