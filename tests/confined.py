@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from likeness.errors import LikenessError
 
@@ -76,8 +79,23 @@ def without_disk(limit: int, work: Callable[[], Any]) -> str:
     return confined(full)
 
 
-def _started(work: Callable[[], Any], megabytes: int) -> int:
+def forked() -> int:
+    """Fork a child that never waits for threads that only its parent has.
+
+    A decoder in a cycle of garbage waits for its threads when it is collected, and a team of
+    workers of torch for the answers of its members: both would wait for ever.
+    """
+    gc.disable()
     child = os.fork()
+    if child == 0:
+        gc.freeze()
+        torch.set_num_threads(1)
+    gc.enable()
+    return child
+
+
+def _started(work: Callable[[], Any], megabytes: int) -> int:
+    child = forked()
     if child:
         return child
     code = 11
@@ -106,6 +124,9 @@ def _awaited(child: int, seconds: float) -> str:
         if found:
             return _CODES.get(os.waitstatus_to_exitcode(status), "crash")
         time.sleep(0.002)
+    # First ask where it stands (`faulthandler` answers an abort), so that the report can be read.
+    os.kill(child, signal.SIGABRT)
+    time.sleep(0.5)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return "hang"

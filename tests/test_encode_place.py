@@ -21,6 +21,7 @@ from likeness.errors import MediaError
 from likeness.outputs.names import READY, left_in
 from likeness.provenance import Manifest, read_manifest, sidecar_of
 from likeness.types import Clip
+from tests.confined import forked
 
 MANIFEST = Manifest("test", "reenact", created="2026-01-01T00:00:00+00:00")
 SIZE = (64, 64)
@@ -208,7 +209,7 @@ def killed(output: Path, point: int, count: int) -> bool:
     Counted from the renaming on that makes the output count: what comes before leaves nothing but
     litter. `benchmarks/kill.py` kills at every one.
     """
-    child = os.fork()
+    child = forked()
     if child == 0:
         left = [0]
         for name in ("replace", "rename", "unlink", "link"):
