@@ -2,13 +2,15 @@
 
 Run: python benchmarks/swap.py [--clips A.mp4 B.mp4] [--consent FILE.toml ...] [-o swap_figures]
                                [--only photo portrait ...] [--minutes M] [--seconds 6]
-                               [--bundles A.bundle ...] [--no-actors]
+                               [--bundles A_on_B.bundle ...] [--bundles-back B_on_A.bundle ...]
+                               [--bundles-actors SOURCE.bundle ...] [--no-actors]
 
 Between actors: A speaks for some seconds and is the source, B performs a motion and is the target;
 the truth is A's face on B's head doing exactly that (`actor.with_face_of`). With --clips, pieces of
 two real clips are swapped both ways, which needs the consent of both. Methods that have to be
-trained are left out, with the reason, unless --minutes says how long, or --bundles holds one that
-was trained before on the same source.
+trained are left out, with the reason, unless --minutes says how long, or one is given that was
+trained before: for A on B, for B on A, or on the actors' clips, which are left as they are in a
+folder that holds them.
 
 Prints Markdown tables. Into the folder go the clips and one contact sheet per method and direction.
 """
@@ -65,14 +67,16 @@ def main() -> None:
     """Print a table per scene."""
     asked = _asked()
     asked.output.mkdir(parents=True, exist_ok=True)
-    given = {load_bundle(path).method.partition(".")[2]: path for path in asked.bundles}
     scenes = [] if asked.no_actors else [actors(asked.output, asked.seconds, asked.size)]
+    for scene in scenes:
+        scene.bundles = by_method(asked.bundles_actors)
     if asked.clips:
         pieces = [piece(clip, asked.output, asked.seconds) for clip in asked.clips]
         records = tuple(load_consent(path) for path in asked.consent)
-        for one, other in (pieces, pieces[::-1]):
+        ways = ((pieces, asked.bundles), (pieces[::-1], asked.bundles_back))
+        for (one, other), given in ways:
             name = f"{one.stem} on {other.stem}"
-            scenes.append(Scene(name, one, other, records, bundles=given))
+            scenes.append(Scene(name, one, other, records, bundles=by_method(given)))
     methods = [key.partition(".")[2] for key in METHODS if METHODS[key].action == "swap"]
     for scene in scenes:
         columns = [*COLUMNS.values(), *(TRUTH.values() if scene.truth else ()), "s/frame"]
@@ -84,6 +88,15 @@ def main() -> None:
             line("truth", scene, scene.truth, None)
         for method in asked.only or methods:
             attempt(method, scene, asked)
+
+
+def by_method(paths: Sequence[Path]) -> dict[str, Path]:
+    """Tell bundles by the short names of the methods that they swap by."""
+    methods = {path: load_bundle(path).method for path in paths}
+    return {
+        "portrait" if method.startswith("reenact.") else method.partition(".")[2]: path
+        for path, method in methods.items()
+    }
 
 
 def attempt(method: str, scene: Scene, asked: argparse.Namespace) -> None:
@@ -169,6 +182,8 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, nargs=2, default=None)
     parser.add_argument("--consent", type=Path, nargs="*", default=[])
     parser.add_argument("--bundles", type=Path, nargs="*", default=[])
+    parser.add_argument("--bundles-back", type=Path, nargs="*", default=[])
+    parser.add_argument("--bundles-actors", type=Path, nargs="*", default=[])
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--minutes", type=float, default=None)
     parser.add_argument("--seconds", type=float, default=6)

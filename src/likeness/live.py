@@ -229,12 +229,13 @@ def run_live(
 
 def _drawn(method: LiveMethod[Any], plan: LivePlan, moment: Moment) -> torch.Tensor:
     """Return the (3,H,W) picture of a moment."""
-    return _painted(method, plan, method.condition(moment))
+    return _painted(method, plan, moment, method.condition(moment))
 
 
-def _painted(method: LiveMethod[Any], plan: LivePlan, told: Any) -> torch.Tensor:
+def _painted(method: LiveMethod[Any], plan: LivePlan, moment: Moment, told: Any) -> torch.Tensor:
+    under = moment.frame if plan.canvas is None else plan.canvas[None]
     with torch.inference_mode():
-        return composite(plan.canvas[None], method.synthesize(told))[0]
+        return composite(under, method.synthesize(told))[0]
 
 
 class _Counted:
@@ -312,7 +313,7 @@ def _beside(
                     count.replaced += 1
                     continue
                 told = method.condition(found[0])
-                coming.put((*found, pool.submit(_painted, method, plan, told)))
+                coming.put((*found, pool.submit(_painted, method, plan, found[0], told)))
             coming.put(None)
         except Exception as error:  # raised where pictures are waited for
             coming.put(error)

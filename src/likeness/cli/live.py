@@ -27,6 +27,7 @@ EXAMPLE = """Examples:
 - likeness live anna.bundle
 - likeness live anna.jpg --camera 0 --to v4l2:2 --consent anna.toml
 - likeness live anna.bundle --camera ben.mp4 --to anna_live.mp4 --json
+- likeness live anna.jpg --swap --consent anna.toml --consent me.toml
 """
 _DEVICE = re.compile(r"v4l2:(\d+)")
 
@@ -37,6 +38,7 @@ def live(
     *,
     camera: str = "0",
     to: str = "window",
+    swap: bool = False,
     calibrate: float | None = None,
     face: str | None = None,
     consent: tuple[Path, ...] = (),
@@ -50,15 +52,19 @@ def live(
     the window, ends it.
 
     Args:
-        shown: A portrait from likeness train reenact, or a photo.
+        shown: A portrait from likeness train reenact, or a photo; for a swap also a folder of
+            photos or a bundle from likeness train swap.
         camera: A camera's number; a file, which plays as if it were one; or - for a video on
             standard input.
         to: window; v4l2:N for a virtual camera; or a video file.
+        swap: Lay the face over yours, in place of moving its picture: shown lends its face, and
+            whoever is before the camera is changed and asked for consent as the target.
         calibrate: Seconds from which the person before the camera is known. [default: 2]
         face: Whose face in a photo, where there are several: largest, a number from 0 on, or
             like=ANOTHER_PHOTO.
         consent: Records of the person shown, besides the bundle's, and of the driver. Repeat it.
     """
+    from likeness.composite.finish_settings import FinishConfig
     from likeness.live import LiveConfig
     from likeness.methods.photo.animation import AnimateConfig
     from likeness.outputs import asked_to_end
@@ -66,15 +72,17 @@ def live(
     from likeness.verbs.live_shown import LiveSettings, permitted
 
     config = LiveSettings(
+        swap,
         face,
+        settings(FinishConfig, "finish", options),
         settings(LiveConfig, "live", options, {"calibrate": calibrate}),
         settings(AnimateConfig, "animate", options),
     )
     read = [shown, *consent, *([] if camera == "-" or camera.isdecimal() else [Path(camera)])]
     sink, records = _sink(to, read, options), consents(consent)
     if options.dry_run:
-        plan = {"shown": shown, "camera": camera, "to": to}
-        asked = foreseen(lambda: permitted(shown, records))
+        plan = {"shown": shown, "camera": camera, "to": to, "swap": swap}
+        asked = foreseen(lambda: permitted(shown, records, swap))
         return {"plan": {**plan, "consent": asked}, "settings": config}
     tell = _Teller(options.progress)
     where = device(options)

@@ -27,6 +27,12 @@ from likeness.methods.rewrite.obama import ObamaConfig, make_obama, open_obama
 from likeness.methods.swap.autoencoder.method import open_one_to_one
 from likeness.methods.swap.autoencoder.settings import SwapTraining
 from likeness.methods.swap.library import LibraryConfig, open_library
+from likeness.methods.swap.live_sources import (
+    follow_one_to_one,
+    follow_photo_swap,
+    follow_portrait_swap,
+    follow_published,
+)
 from likeness.methods.swap.mesh import MeshConfig, open_mesh
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
 from likeness.methods.swap.portrait import open_portrait_swap
@@ -99,6 +105,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=None,
         parts=("generator", "gallery", "plate"),
         open=open_portrait_swap,
+        follow=follow_portrait_swap,
     ),
     "swap.photo": Recipe(
         about="photos of the source, bent over the target's face, without training",
@@ -107,6 +114,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=PhotoSwapConfig(),
         parts=(),
         open=open_photo_swap,
+        follow=follow_photo_swap,
     ),
     "swap.onnx": Recipe(
         about="a published any-to-any network, run from its ONNX file",
@@ -115,6 +123,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+        follow=follow_published,
     ),
     "swap.simswap": Recipe(
         about="SimSwap: one network for any two people",
@@ -123,6 +132,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+        follow=follow_published,
     ),
     "swap.faceshifter": Recipe(
         about="FaceShifter's first stage: one network for any two people",
@@ -131,6 +141,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+        follow=follow_published,
     ),
     "swap.df": Recipe(
         about="a shared encoder, and a decoder for each of two people",
@@ -139,6 +150,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=SwapTraining(arch="df"),
         parts=("generator",),
         open=open_one_to_one,
+        follow=follow_one_to_one,
     ),
     "swap.liae": Recipe(
         about="shared encoder and decoder, told apart by what lies between",
@@ -147,6 +159,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=SwapTraining(arch="liae"),
         parts=("generator",),
         open=open_one_to_one,
+        follow=follow_one_to_one,
     ),
     "swap.original": Recipe(
         about="the first autoencoder: one encoder, two decoders",
@@ -155,6 +168,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=SwapTraining(arch="original"),
         parts=("generator",),
         open=open_one_to_one,
+        follow=follow_one_to_one,
     ),
     "swap.comb": Recipe(
         about="one encoder, a decoder for each of any number of people, grown level by level",
@@ -163,6 +177,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=SwapTraining(arch="comb"),
         parts=("generator",),
         open=open_one_to_one,
+        follow=follow_one_to_one,
     ),
     "swap.autoencoder": Recipe(
         about="an imported model of DeepFaceLab",
@@ -171,6 +186,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=None,
         parts=("generator",),
         open=open_one_to_one,
+        follow=follow_one_to_one,
     ),
     "swap.dfm": Recipe(
         about="an imported model of DeepFaceLive",
@@ -179,6 +195,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=None,
         parts=("generator",),
         open=open_one_to_one,
+        follow=follow_one_to_one,
     ),
     "swap.warp": Recipe(
         about="photos of the source on a mesh of landmarks, frame by frame",

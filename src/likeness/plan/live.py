@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 
+from likeness.composite.finish_settings import FinishConfig
 from likeness.provenance.manifest import Ingredient
 from likeness.types import Clip, FaceParams, Floats, Layer, Shot
 
@@ -22,11 +23,11 @@ class LivePlan:
     """What is settled before the first frame."""
 
     action: str
-    """What is done, for the manifest: reenact, animate."""
+    """What is done, for the manifest: reenact, animate, swap."""
     like: Clip
     """Whose size, color and pixel aspect the output has."""
-    canvas: torch.Tensor
-    """(3,H,W) RGB in [0,1] that lies under the layers."""
+    canvas: torch.Tensor | None
+    """(3,H,W) RGB in [0,1] that lies under the layers; None is the camera's own frame."""
     ingredients: tuple[Ingredient, ...]
     """What the output is made from."""
     whole: bool = False
@@ -43,6 +44,8 @@ class Acquaintance:
     """N frames in which the face was seen; its clip is the camera, which holds no file."""
     picture: torch.Tensor
     """(3,H,W) RGB in [0,1]: the last of these frames."""
+    finish: FinishConfig = field(default_factory=FinishConfig)
+    """How a face is laid over theirs, where one is."""
 
 
 @dataclass(frozen=True, eq=False)

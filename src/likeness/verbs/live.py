@@ -1,4 +1,4 @@
-"""`likeness live` as a function: whoever is before the camera moves a portrait or a photo."""
+"""`likeness live` as a function: whoever is before the camera moves a face, or gets one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from likeness.encode.live import LiveSink
 from likeness.errors import BundleError
 from likeness.live import LiveReport, Looker, Tell
 from likeness.methods.portrait.model import CPU
-from likeness.methods.table import METHODS, recipe_of
+from likeness.methods.table import METHODS
 from likeness.pipeline import render_live
 from likeness.provenance.consent import Consent
-from likeness.verbs.live_shown import LiveSettings, permitted, shown_by
+from likeness.verbs.live_shown import LiveSettings, permitted, shown_as, shown_by
 
 
 def live(
@@ -33,10 +33,10 @@ def live(
     clock: Clock | None = None,
     stop: Event | None = None,
 ) -> LiveReport:
-    """Let whoever is before the camera move a portrait or a photo, as it happens.
+    """Let whoever is before the camera move a portrait or a photo, or get its face.
 
     Args:
-        shown: NAME.bundle of a portrait, or a photo.
+        shown: NAME.bundle of a portrait, or a photo; for a swap any source of `swap` but a clip.
         camera: a number, a file that plays as one, or - for a video on standard input.
         sink: where the marked frames go.
         config: settings.
@@ -54,20 +54,24 @@ def live(
     """
     config, clock = config or LiveSettings(), clock or WallClock()
     # Before the camera is opened: it may show somebody.
-    permitted(shown, consents)
+    permitted(shown, consents, config.swap)
     opened = open_camera(camera, clock)
     looker = None
     try:
         bundle, plan, permission = shown_by(shown, config, consents, opened)
-        follow = recipe_of(bundle, plan.action).follow
+        follow = shown_as(bundle, plan.action).follow
         if follow is None:
-            able = [name for name, recipe in METHODS.items() if recipe.follow is not None]
+            able = [
+                name
+                for name, recipe in METHODS.items()
+                if recipe.follow is not None and recipe.action == plan.action
+            ]
             raise BundleError(
                 f"{bundle.method!r} has to look ahead; expected one of: {', '.join(able)}"
             )
         meeting = follow(bundle, device)
         looker = Looker(opened, config.live)
-        method = meeting(looker.acquaint())
+        method = meeting(replace(looker.acquaint(), finish=config.finish))
         plan = replace(plan, settings=settings.to_json(config))
         return render_live(plan, method, permission, sink, looker, clock, tell, stop)
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from likeness.composite.finish_settings import FinishConfig
 from likeness.decode import open_clip
 from likeness.decode.camera import NOWHERE, Camera
 from likeness.live import LiveConfig
@@ -15,25 +16,36 @@ from likeness.methods.photo.animation import AnimateConfig, fitted_picture
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import stand_in
-from likeness.methods.table import recipe_of
+from likeness.methods.protocol import Recipe
+from likeness.methods.table import METHODS, recipe_of
 from likeness.people import check_face, face_like
 from likeness.plan.live import LivePlan
 from likeness.plan.target import Target
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.provenance.motion import Motion
-from likeness.provenance.permission import UNKNOWN, Permission, permit, permit_synthesis
+from likeness.provenance.permission import (
+    UNKNOWN,
+    Permission,
+    permit,
+    permit_synthesis,
+)
 from likeness.store import load_bundle
 from likeness.types import Bundle, Clip, Timeline
 from likeness.verbs.animate import permit_photo
+from likeness.verbs.live_swap import lent, permit_live_swap
+from likeness.verbs.swap_source import PORTRAIT, open_source
 
 
 @dataclass(frozen=True)
 class LiveSettings:
     """Settings of `likeness live`."""
 
+    swap: bool = False
+    """Lay the face over that of whoever is before the camera, in place of moving its picture."""
     face: str | None = None
     """Whose face in a photo: largest, a number from 0 on, or like=PHOTO."""
+    finish: FinishConfig = field(default_factory=FinishConfig)
     live: LiveConfig = field(default_factory=LiveConfig)
     animate: AnimateConfig = field(default_factory=AnimateConfig)
 
@@ -42,12 +54,14 @@ class LiveSettings:
             check_face(self.face)
 
 
-def permitted(shown: Path, consents: Sequence[Consent]) -> Permission:
-    """Permit to show somebody live, whoever drives, or refuse.
+def permitted(shown: Path, consents: Sequence[Consent], swap: bool = False) -> Permission:
+    """Permit to show somebody live, whoever is before the camera, or refuse.
 
     Raises:
         ConsentError: nobody agreed, or what was agreed to does not cover this.
     """
+    if swap:
+        return permit_live_swap(open_source(shown, None), (), consents)
     if shown.suffix == ".bundle":
         return permit_synthesis(load_bundle(shown).people, "reenact", consents)
     return permit_photo(open_clip(shown), consents)
@@ -59,11 +73,28 @@ def shown_by(
     """Read whom a live run shows, and ask who agreed, the driver included.
 
     Raises:
-        ConsentError: nobody agreed that this person be shown so, or that this driver moves them.
+        ConsentError: nobody agreed that this person be shown so, or that this driver moves them;
+            to a swap, the person before the camera as well.
         BundleError, TrackError, MediaError: the bundle or the photo is not usable.
     """
+    if config.swap:
+        source = open_source(shown, None)
+        permission = permit_live_swap(source, (_driver(camera),), consents)
+        target = [replace(played, role="target") for played in _played(camera)]
+        return lent(source, config.face, permission, camera.clip, target)
     ready = _portrait if shown.suffix == ".bundle" else _photo
     return ready(shown, config, consents, camera)
+
+
+def shown_as(bundle: Bundle, action: str) -> Recipe:
+    """Return how a bundle is shown: a portrait is also laid over faces.
+
+    Raises:
+        BundleError: the bundle is of another method or lacks a part.
+    """
+    if action == "swap" and bundle.method.startswith("reenact."):
+        return METHODS[PORTRAIT]
+    return recipe_of(bundle, action)
 
 
 def _portrait(

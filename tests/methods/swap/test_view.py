@@ -57,7 +57,7 @@ def big(shot: Shot, times: int) -> Shot:
 @pytest.mark.parametrize("times", [1, 3, 9])
 def test_the_crop_follows_on_whole_pixels(actor_shot: Shot, times: int) -> None:
     shot = big(actor_shot, times)
-    crop = following_crop(shot)
+    crop = following_crop(shot.track)
     block = 1 / crop.crop_from_frame[0, 0, 0]
     assert block == round(block)
     assert crop.size[0] <= 640

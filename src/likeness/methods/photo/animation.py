@@ -126,13 +126,17 @@ class Animation:
     def __len__(self) -> int:
         return len(self.motion)
 
-    def moved_by(self, driver: Shot, rest: int) -> Animation:
-        """Return the same photo for other frames of its driver, whose frame `rest` does nothing."""
+    def moved_by(self, driver: Shot, rest: int, motion: Motion | None = None) -> Animation:
+        """Return the same photo for other frames of its driver, whose frame `rest` does nothing.
+
+        A motion that is given is taken as it is, as by the constructor.
+        """
         other = copy(self)
         other.driver = driver
-        given = move(driver, self.mesh.head.params, self.config.motion, rest)
         other._residual = Residual.of(driver, self.model, rest)
-        other.motion = other._parted(given)
+        other.motion = motion or other._parted(
+            move(driver, self.mesh.head.params, self.config.motion, rest)
+        )
         return other
 
     def match(self, frame: torch.Tensor, driver: Shot, index: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from likeness.errors import BundleError
 from likeness.fit.transfer import rest_frame
 from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
 from likeness.plan.live import Acquaintance, Meeting, Moment
-from likeness.types import Bundle, FaceParams, FaceTrack, Ints, Layer, Shot
+from likeness.types import Bundle, Clip, FaceParams, FaceTrack, Ints, Layer, Shot
 
 _FIRST = 50
 """Frames of the beginning by which rest and range of the driver are known."""
@@ -24,42 +25,22 @@ _LAST = 7
 _NAMES = ("expression", "rotation", "translation", "light", "gaze")
 
 
-class LivePhoto:
-    """A photo that follows whoever is before the camera; see `LiveMethod`."""
+class Remembered:
+    """What is kept of a driver: some of the first frames, of which the first is the rest, and the
+    last ones."""
 
-    def __init__(self, ready: Animation, known: Acquaintance) -> None:
-        """Begin from what is known of the driver.
-
-        Args:
-            ready: the photo, moved by anybody.
-            known: who moves it from now on.
-        """
+    def __init__(self, known: Acquaintance) -> None:
+        """Choose among the first frames."""
         shot = known.shot
         rest = rest_frame(shot.params, shot.track.observed)
-        # The rest is the first of the frames that are kept.
         spread = np.linspace(0, len(shot.track) - 1, min(_FIRST, len(shot.track))).round()
-        kept = np.concatenate([[rest], spread.astype(np.int64)])
-        self._first = _rows(shot, kept)
+        self.first = _rows(shot, np.concatenate([[rest], spread.astype(np.int64)]))
         self._recent: list[Moment] = []
-        self._animation = ready.moved_by(self._first, rest=0)
-        self._animation.match(known.picture, shot, len(shot.track) - 1)
 
-    def condition(self, moment: Moment) -> torch.Tensor:
-        """Find where every pixel comes from, (1,11,h,w)."""
+    def add(self, moment: Moment) -> Shot:
+        """Remember a moment; return all that is kept as one shot that ends with it."""
         self._recent = [*self._recent, moment][-_LAST:]
-        driver = self._driver()
-        animation = self._animation.moved_by(driver, rest=0)
-        self._animation = animation
-        return animation.condition([len(driver.track) - 1], moment.frame)
-
-    def synthesize(self, told: torch.Tensor) -> Layer:
-        """Paint the whole picture."""
-        drawn = self._animation.draw(told)
-        return Layer(self._animation.crop(len(drawn)), drawn, torch.ones_like(drawn[:, :1]))
-
-    def _driver(self) -> Shot:
-        """Return the first frames and the last as one shot."""
-        first, recent = self._first, self._recent
+        first, recent = self.first, self._recent
         landmarks = np.stack([moment.landmarks for moment in recent]).astype(np.float32)
         xy = landmarks[..., :2]
         seen = np.array([moment.seen for moment in recent])
@@ -75,6 +56,33 @@ class LivePhoto:
         return Shot(first.clip, joined, params)
 
 
+class LivePhoto:
+    """A photo that follows whoever is before the camera; see `LiveMethod`."""
+
+    def __init__(self, ready: Animation, known: Acquaintance) -> None:
+        """Begin from what is known of the driver.
+
+        Args:
+            ready: the photo, moved by anybody.
+            known: who moves it from now on.
+        """
+        self._driver = Remembered(known)
+        self._animation = ready.moved_by(self._driver.first, rest=0)
+        self._animation.match(known.picture, known.shot, len(known.shot.track) - 1)
+
+    def condition(self, moment: Moment) -> torch.Tensor:
+        """Find where every pixel comes from, (1,11,h,w)."""
+        driver = self._driver.add(moment)
+        animation = self._animation.moved_by(driver, rest=0)
+        self._animation = animation
+        return animation.condition([len(driver.track) - 1], moment.frame)
+
+    def synthesize(self, told: torch.Tensor) -> Layer:
+        """Paint the whole picture."""
+        drawn = self._animation.draw(told)
+        return Layer(self._animation.crop(len(drawn)), drawn, torch.ones_like(drawn[:, :1]))
+
+
 def follow_photo(bundle: Bundle, device: torch.device) -> Meeting:
     """Make a photo ready for whoever comes before the camera; it runs on the CPU.
 
@@ -85,13 +93,21 @@ def follow_photo(bundle: Bundle, device: torch.device) -> Meeting:
         raise BundleError("the photo shows nobody; give a photo of a face")
     kept = bundle.networks["photo"]
     photo = Photo(kept.tensors["picture"], bundle.shot.track, bundle.shot.params)
-    # Wrinkles need the driver's own pixels at rest, from a clip that can be read again.
-    config = replace(settings.resolve(AnimateConfig, kept.config), wrinkles=0.0)
-    nowhere = replace(bundle.shot.clip, path=NOWHERE, digest="")
-    own = Shot(nowhere, replace(photo.track, start=0), photo.params)
-    ready = Animation(photo, own, config)
+    ready = unmoved(photo, settings.resolve(AnimateConfig, kept.config))
     ready.draw(ready.condition([0], None))
     return partial(LivePhoto, ready)
+
+
+def unmoved(photo: Photo, config: AnimateConfig) -> Animation:
+    """Make a photo ready that nobody moves yet.
+
+    Wrinkles are left out: they need the driver's own pixels at rest, from a clip that can be read
+    again.
+    """
+    height, width = photo.picture.shape[1:]
+    nowhere = Clip(NOWHERE, "", (height, width), np.zeros(1, np.int64), Fraction(1), 1)
+    own = Shot(nowhere, replace(photo.track, start=0), photo.params)
+    return Animation(photo, own, replace(config, wrinkles=0.0))
 
 
 def _rows(shot: Shot, rows: Ints) -> Shot:

@@ -62,12 +62,12 @@ def _velocity(points: Floats, observed: Bools) -> Floats:
     before, after = np.arange(count) - 1, np.arange(count) + 1
     before, after = before.clip(0), after.clip(max=count - 1)
     steps = np.maximum(after - before, 1)[:, None, None]
-    change = (_similarity(points[before], points[after]) - np.eye(2, 3)) / steps
+    change = (similarities(points[before], points[after]) - np.eye(2, 3)) / steps
     seen = observed & observed[before] & observed[after]
     return np.asarray(np.eye(2, 3) + change * seen[:, None, None], np.float32)
 
 
-def _similarity(source: Floats, wanted: Floats) -> Floats:
+def similarities(source: Floats, wanted: Floats) -> Floats:
     """(N,2,3) similarities that bring (N,P,2) points nearest to others, by least squares."""
     here, there = (points.astype(np.float64) for points in (source, wanted))
     a, b = here[..., 0] + 1j * here[..., 1], there[..., 0] + 1j * there[..., 1]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,13 +17,14 @@ import torch
 from likeness import config as settings
 from likeness.errors import ConfigError
 from likeness.face3d.camera import camera_points
-from likeness.face3d.light import irradiance, solve_light, vertex_normals
+from likeness.face3d.light import irradiance, vertex_normals
 from likeness.fit.transfer import rest_frame
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
 from likeness.methods.photo.mesh import Cover
 from likeness.methods.photo.motion import Motion, MotionConfig, bound, lid_openness
 from likeness.methods.photo.paint import paint_person
+from likeness.methods.swap.light import light_on
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
 from likeness.methods.swap.skin import skin_likeness, without_brows
@@ -73,11 +73,8 @@ class PhotoSwapper:
     """(N,K) how much each of K photos is shown in each frame of the target's track."""
     lights: tuple[Floats, ...]
     """(9,3) each: the light in which the photo was taken."""
-
-    @cached_property
-    def outline(self) -> Outline:
-        """How the source's face is bent onto the target's."""
-        return Outline(self.animations[0].model)
+    outline: Outline
+    """How the source's face is bent onto the target's."""
 
     def draw(self, view: TargetView) -> SwapFace:
         """Draw the photos that suit each frame best, and mix them."""
@@ -146,12 +143,14 @@ class PhotoSwapper:
         return carried[..., :3], carried[..., 3]
 
 
-def performed(photo: FaceParams, target: Shot, config: PhotoSwapConfig) -> Motion:
+def performed(
+    photo: FaceParams, target: Shot, config: PhotoSwapConfig, rest: int | None = None
+) -> Motion:
     """Return what a photo's face does in the N frames of the target's track.
 
     The change of expression weights is the target's less the photo's own, so that nothing of the
     photo's expression is left; the head turns as the target's is seen, within `turn_limit` of the
-    photo's own pose.
+    photo's own pose. `rest` is the target's frame that stands for doing nothing; None finds one.
     """
     theirs = target.params
     place = photo.translation[0]
@@ -163,7 +162,7 @@ def performed(photo: FaceParams, target: Shot, config: PhotoSwapConfig) -> Motio
     expression = theirs.expression - photo.expression[0]
     for name in _BLINKS:
         expression[:, photo.expression_names.index(name)] = 0
-    rest = rest_frame(theirs, target.track.observed)
+    rest = rest_frame(theirs, target.track.observed) if rest is None else rest
     return Motion(
         expression=expression.astype(np.float32),
         rotation=axis_angle(rotation_matrix(bounded) @ own),
@@ -189,20 +188,26 @@ def open_photo_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped
 
 def photo_swapper(photos: Sequence[Photo], target: Shot, config: PhotoSwapConfig) -> PhotoSwapper:
     """Make photos of one person ready for a target."""
-    looks = AnimateConfig(
-        MotionConfig(residual=0.5), wrinkles=config.wrinkles, max_side=config.max_side
-    )
+    looks = looks_of(config)
     animations = tuple(
         Animation(photo, target, looks, performed(photo.params, target, config)) for photo in photos
     )
     return PhotoSwapper(
         animations,
-        _shares(photos, target),
-        tuple(_light(animation) for animation in animations),
+        shares_of(photos, target),
+        tuple(light_of(animation) for animation in animations),
+        Outline(animations[0].model),
     )
 
 
-def _shares(photos: Sequence[Photo], target: Shot) -> Floats:
+def looks_of(config: PhotoSwapConfig) -> AnimateConfig:
+    """Return how the photos are animated."""
+    return AnimateConfig(
+        MotionConfig(residual=0.5), wrinkles=config.wrinkles, max_side=config.max_side
+    )
+
+
+def shares_of(photos: Sequence[Photo], target: Shot) -> Floats:
     """(N,K) by how far each photo would have to be turned, two at most, slowly changing."""
     from scipy.ndimage import gaussian_filter1d
 
@@ -223,17 +228,10 @@ def _shares(photos: Sequence[Photo], target: Shot) -> Floats:
     return np.asarray(kept / kept.sum(1, keepdims=True), np.float32)
 
 
-def _light(animation: Animation) -> Floats:
+def light_of(animation: Animation) -> Floats:
     """(9,3) the light that explains a photo's colors on its fitted face."""
     head, model = animation.mesh.head, animation.model
     places = animation.mesh.photo_places()[: len(model.mean)]
     points = camera_points(head.vertices[None], head.params.rotation, head.params.translation)
     normals = vertex_normals(points, model.triangles)[0]
-    picture = animation.layers.picture
-    inside = (places > 1).all(1) & (places < np.array(picture.shape[1::-1]) - 1).all(1)
-    column = places[:, 0].clip(0, picture.shape[1] - 1).astype(int)
-    row = places[:, 1].clip(0, picture.shape[0] - 1).astype(int)
-    seen = inside & (normals[:, 2] < -0.3)
-    seen[model.regions["mouth"]] = False
-    albedo = np.broadcast_to(model.albedo_mean, normals.shape)
-    return solve_light(picture[row, column], np.ascontiguousarray(albedo), normals, seen)
+    return light_on(animation.layers.picture, places, normals, model)

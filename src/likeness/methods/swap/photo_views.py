@@ -115,7 +115,7 @@ def target_width(shot: Shot) -> float:
     """Return the usual width of a target's face in crop pixels."""
     boxes, observed = shot.track.boxes, shot.track.observed
     seen = boxes[observed] if observed.any() else boxes
-    density = float(following_crop(shot).crop_from_frame[0, 0, 0])
+    density = float(following_crop(shot.track).crop_from_frame[0, 0, 0])
     return float(np.median(seen[:, 2] - seen[:, 0])) * density
 
 

@@ -10,10 +10,10 @@ target's (the ratio image of Liu, Shan and Zhang 2001, from spherical harmonics 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.gallery import Gallery
@@ -34,6 +34,8 @@ from likeness.types import Bools, Bundle, FaceParams, Floats, Ints, Shot
 
 _DARK = 0.25
 """Irradiance added to both sides of the ratio of shadings: what fits of deep shade don't know."""
+_BEYOND = 20.0
+"""Degrees by which a drawn head may be turned on: farther, its far side was never drawn."""
 _MOST = (0.55, 1.8)
 """Least and greatest ratio of shadings that is believed."""
 
@@ -45,16 +47,15 @@ class PortraitSwapper:
     model: PortraitModel
     gallery: Gallery
     params: FaceParams
-    """What the source does in each frame of the target's track."""
+    """What the source does in each frame of the target's track, as far as its clip showed it."""
+    rotation: Floats
+    """(N,3) rotation vectors of the head as the target holds it, farther than that or not."""
     body_keyframes: Ints
     """(N,) as in the fast portrait."""
     light: Floats
     """(9,3) the light in which the source's clip was shot."""
-
-    @cached_property
-    def outline(self) -> Outline:
-        """How the source's face is bent onto the target's."""
-        return Outline(self.conditioner.mesh.model)
+    outline: Outline
+    """How the source's face is bent onto the target's."""
 
     @property
     def conditioner(self) -> PortraitConditioner:
@@ -70,7 +71,12 @@ class PortraitSwapper:
             wanted, self.conditioner.crop_from_frame, self.conditioner.frame_size
         )
         gain = self._relighting(posed, view)
-        laid = [self._lay(drawn[n], posed, gain[n], view, n) for n in range(len(view))]
+        turned = self.conditioner.mesh.pose(
+            replace(wanted, rotation=self.rotation[view.rows]),
+            self.conditioner.crop_from_frame,
+            self.conditioner.frame_size,
+        )
+        laid = [self._lay(drawn[n], posed, turned, gain[n], view, n) for n in range(len(view))]
         rgb, alpha = (torch.from_numpy(np.stack(part)) for part in zip(*laid, strict=True))
         return SwapFace(rgb, alpha)
 
@@ -87,20 +93,31 @@ class PortraitSwapper:
         return np.asarray(np.clip(ratio, *_MOST), np.float32)
 
     def _lay(
-        self, drawn: torch.Tensor, posed: PosedMesh, gain: Floats, view: TargetView, n: int
+        self,
+        drawn: torch.Tensor,
+        posed: PosedMesh,
+        turned: PosedMesh,
+        gain: Floats,
+        view: TargetView,
+        n: int,
     ) -> tuple[Floats, Floats]:
-        """Lay a picture (3,h,w) of the portrait over one frame: (3,h',w') and alpha (1,h',w')."""
+        """Lay a picture (3,h,w) of the portrait over one frame: (3,h',w') and alpha (1,h',w').
+
+        The picture shows the head as `posed`; it lies on the face as `turned`, so that a turn
+        beyond what the source's clip showed still turns the face, if not what is seen on it.
+        """
         import cv2
 
         mesh, model = self.conditioner.mesh, self.conditioner.mesh.model
         face = len(model.mean)
         source = posed.vertices[n, :, :2]
         target = tracked_vertices(view.landmarks[n], model)
-        placed, matrix = self.outline.onto(source[:face], target)
-        ring = self.outline.around(source[mesh.head], matrix, source[:face], placed)
-        shown = posed.vertices[n].copy()
+        shape = turned.vertices[n, :, :2]
+        placed, matrix = self.outline.onto(shape[:face], target)
+        ring = self.outline.around(shape[mesh.head], matrix, shape[:face], placed)
+        shown = turned.vertices[n].copy()
         shown[:face, :2], shown[mesh.head, :2] = placed, ring
-        shown[-2:, :2] = source[-2:] @ matrix[:, :2].T + matrix[:, 2]
+        shown[-2:, :2] = shape[-2:] @ matrix[:, :2].T + matrix[:, 2]
         used = mesh.triangles[
             (mesh.triangles < mesh.head.stop).all(1) | _irises(mesh.triangles, shown)
         ]
@@ -125,27 +142,48 @@ def _irises(triangles: Ints, shown: Floats) -> Bools:
     return np.asarray((triangles >= len(shown) - 2).any(1))
 
 
-def performed(source: Target, target: Shot) -> FaceParams:
-    """Return what the source does in the N frames of the target's track.
+def performed(source: Target, target: Shot) -> tuple[FaceParams, Floats]:
+    """Return what the source does in the N frames of the target's track, and the turn wanted.
 
     Expression goes from the target's rest to the source's (`fit.transfer`); turn and gaze are
     copied, seen from where the source stood in its own clip, and held within what that showed.
+    The turn (N,3) that was wanted goes up to 20 degrees farther.
     """
-    place = np.median(source.seen.translation, 0)
-    theirs = replace(
-        target.params,
-        rotation=facing_alike(target.params.rotation, target.params.translation, place),
-        translation=np.repeat(place[None], len(target.params), 0).astype(np.float32),
-    )
+    theirs = placed_like(source, target.params)
     seen = Seen(target.track.observed, source.observed)
     relative = transfer(theirs, source.params, TransferConfig(smooth=0), seen=seen).params
-    copied = transfer(theirs, source.params, TransferConfig(smooth=0, absolute=True), seen=seen)
+    absolute = TransferConfig(smooth=0, absolute=True)
+    copied = transfer(theirs, source.params, absolute, seen=seen).params
+    return joined(relative, copied), beyond(copied.rotation, theirs.rotation)
+
+
+def placed_like(source: Target, theirs: FaceParams) -> FaceParams:
+    """Return N frames of a target as if it stood where the source stood in its own clip."""
+    place = np.median(source.seen.translation, 0)
+    return replace(
+        theirs,
+        rotation=facing_alike(theirs.rotation, theirs.translation, place),
+        translation=np.repeat(place[None], len(theirs), 0).astype(np.float32),
+    )
+
+
+def joined(relative: FaceParams, copied: FaceParams) -> FaceParams:
+    """Return expression as it was transferred, turn and gaze as they were copied."""
     return replace(
         relative,
-        rotation=copied.params.rotation,
-        translation=copied.params.translation,
-        gaze=copied.params.gaze,
+        rotation=copied.rotation,
+        translation=copied.translation,
+        gaze=copied.gaze,
     )
+
+
+def beyond(held: Floats, wanted: Floats) -> Floats:
+    """(N,3) rotation vectors from `held` toward `wanted`, at most 20 degrees away from it."""
+    start = Rotation.from_rotvec(held)
+    way = (Rotation.from_rotvec(wanted) * start.inv()).as_rotvec()
+    angle = np.linalg.norm(way, axis=-1, keepdims=True)
+    way *= np.minimum(1, np.radians(_BEYOND) / np.maximum(angle, 1e-9))
+    return np.asarray((Rotation.from_rotvec(way) * start).as_rotvec(), np.float32)
 
 
 def open_portrait_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
@@ -155,14 +193,23 @@ def open_portrait_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swap
         BundleError: the bundle is no fast portrait.
         ContractError: source and target were fitted with different face models.
     """
+    expect_portrait(bundle)
+    model = open_model(bundle, "portrait", device)
+    gallery = gallery_of(bundle, model)
+    params, turn = performed(model.target, plan.shot)
+    bodies = model.conditioner.choose_body_keyframes(gallery, params)
+    light, outline = model.conditioner.light, Outline(model.conditioner.mesh.model)
+    return swapped(PortraitSwapper(model, gallery, params, turn, bodies, light, outline), plan)
+
+
+def expect_portrait(bundle: Bundle) -> None:
+    """Refuse what is no fast portrait.
+
+    Raises:
+        BundleError: it is none.
+    """
     if bundle.method != "reenact.fast":
         raise BundleError(
             f"the bundle's method is {bundle.method!r}; a swap by portrait wants reenact.fast: "
             "train it with `likeness train reenact`"
         )
-    model = open_model(bundle, "portrait", device)
-    gallery = gallery_of(bundle, model)
-    params = performed(model.target, plan.shot)
-    bodies = model.conditioner.choose_body_keyframes(gallery, params)
-    light = model.conditioner.light
-    return swapped(PortraitSwapper(model, gallery, params, bodies, light), plan)

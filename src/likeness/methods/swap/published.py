@@ -67,6 +67,10 @@ class PublishedSwapper:
     run: Draw
     boost: int = 1
 
+    def suited(self, track: FaceTrack) -> PublishedSwapper:
+        """Return it with the boost that suits a face."""
+        return replace(self, boost=suited_boost(self.contract, track))
+
     @property
     def templates(self) -> list[Template]:
         """How faces may be laid for the network, at the size that is drawn."""
@@ -115,12 +119,14 @@ def open_published(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
 
 
 def published_swapper(
-    bundle: Bundle, target: Shot, config: PublishedConfig, device: torch.device
+    bundle: Bundle, target: Shot | None, config: PublishedConfig, device: torch.device
 ) -> PublishedSwapper:
-    """Open a bundle's network and tell it of the source; see `open_published`."""
+    """Open a bundle's network and tell it of the source; see `open_published`.
+
+    Where the target is not known yet (None), `suited` chooses the boost as soon as it is.
+    """
     network = build(bundle.networks[GENERATOR])
     contract = _told(bundle) or contract_of(network)
-    boost = config.boost or suited_boost(contract, target.track)
     others = [weights for name, weights in bundle.networks.items() if name != GENERATOR]
     parts = parts_of([w for w in others if w.network != _PHOTO], device)
     lacking = missing(contract, parts)
@@ -131,7 +137,8 @@ def published_swapper(
         )
     faces = [SourceFace(p.picture, p.track.landmarks[0]) for p in photos_of(bundle)]
     told = tell_source(contract, parts, faces)
-    return PublishedSwapper(contract, _drawer(network, told, device), boost)
+    swapper = PublishedSwapper(contract, _drawer(network, told, device), config.boost or 1)
+    return swapper if target is None or config.boost else swapper.suited(target.track)
 
 
 def with_parts(bundle: Bundle, others: Sequence[Bundle]) -> Bundle:

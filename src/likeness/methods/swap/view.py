@@ -18,7 +18,7 @@ from torch.nn import functional
 from likeness import geometry
 from likeness.condition.conditioner import select
 from likeness.plan.performance import away
-from likeness.types import Bools, Crop, FaceParams, Floats, Ints, Shot, Window, check
+from likeness.types import Bools, Crop, FaceParams, FaceTrack, Floats, Ints, Shot, Window, check
 
 _SCALE = 1.5
 """Side of the crop in units of the largest face: holds chin, hairline and room to blend."""
@@ -102,7 +102,7 @@ class SwapTarget:
         frames = np.arange(len(shot.clip)) - shot.track.start
         rows = frames.clip(0, len(shot.track) - 1)
         observed = (rows == frames) & shot.track.observed[rows]
-        crop = following_crop(shot)
+        crop = following_crop(shot.track)
         return SwapTarget(
             shot,
             Crop(crop.size, crop.crop_from_frame[rows]),
@@ -129,14 +129,14 @@ class SwapTarget:
         )
 
 
-def following_crop(shot: Shot) -> Crop:
+def following_crop(track: FaceTrack) -> Crop:
     """Return the crop that follows a face through the frames of its track.
 
     Returns:
         N upright similarities of one scale on whole frame pixels, in steps of `_STEP` crop pixels.
     """
-    boxes = shot.track.boxes
-    seen = boxes[shot.track.observed] if shot.track.observed.any() else boxes
+    boxes = track.boxes
+    seen = boxes[track.observed] if track.observed.any() else boxes
     face = float(np.percentile((seen[:, 2:] - seen[:, :2]).max(1), 98))
     wanted = _SCALE * max(face, 1.0)
     # A power of two keeps every crop pixel a block of whole frame pixels.

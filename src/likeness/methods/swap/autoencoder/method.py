@@ -50,6 +50,11 @@ class OneToOneSwapper:
 
 
 def open_one_to_one(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
+    """Open a one-to-one swap for the target of a plan; see `one_to_one_swapper`."""
+    return swapped(one_to_one_swapper(bundle, device), plan)
+
+
+def one_to_one_swapper(bundle: Bundle, device: torch.device) -> OneToOneSwapper:
     """Open a one-to-one swap of any of the networks, trained here or imported.
 
     Raises:
@@ -65,7 +70,7 @@ def open_one_to_one(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped
     network = build(weights)
     size = int(network.config.size)  # type: ignore[arg-type]
     runner = face_runner(network, device)
-    return swapped(OneToOneSwapper(runner, size, face_type_of(bundle)), plan)
+    return OneToOneSwapper(runner, size, face_type_of(bundle))
 
 
 def face_type_of(bundle: Bundle) -> FaceType:
