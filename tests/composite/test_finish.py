@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from likeness.actor import Film, Motion, RenderConfig
-from likeness.composite.color import bring_color
+from likeness.composite.color import bring_color, low_pass
 from likeness.composite.finish import FinishConfig, FrameFacts, finish, hidden, prepared
 from likeness.composite.mask import face_hull, hull, regions, to_hairline
 from likeness.errors import ConfigError
@@ -212,3 +212,12 @@ def test_a_hidden_face_shows_nothing_of_it(how: str) -> None:
     left = (result - torch.nn.functional.avg_pool2d(result, 9, 1, 4))[inner].std()
     assert left < 0.15 * detail
     assert torch.equal(result[..., :20, :20], under[..., :20, :20])
+
+
+def test_grain_of_a_dark_face_is_not_brightened_with_it() -> None:
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.02, (1, 3, 96, 96))).float()
+    dark, bright = torch.full((1, 3, 96, 96), 0.18), torch.full((1, 3, 96, 96), 0.6)
+    everywhere = torch.ones(1, 1, 96, 96)
+    answer = low_pass(dark + noise, bright, everywhere)
+    assert float(answer.mean()) == pytest.approx(0.18 * 0.62 / 0.2, abs=0.01)
+    assert 1.5 < float(answer.std()) / float(noise.std()) < 1.7

@@ -39,6 +39,9 @@ ColorMode = Literal[
 _EPSILON = 0.02
 _GRID = 32
 """Side of the grid on which light is compared."""
+_DETAIL = 1.6
+"""How much more contrast details get than they had: a dark cheek that is to be a bright one has
+grain, and would have four times as much."""
 _LEAST = 48.0
 """Pixels of a mask below which no statistic is taken."""
 _LAB_RANGE = np.array([[0, -127, -127], [100, 127, 127]], np.float32)
@@ -47,7 +50,8 @@ _LAB_RANGE = np.array([[0, -127, -127], [100, 127, 127]], np.float32)
 def low_pass(rgb: torch.Tensor, like: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Multiply a picture by the ratio of two low passes, so that its light is the other's.
 
-    answer = rgb (B(w like) + e) / (B(w rgb) + e), B a wide blur and w where both are known.
+    answer = rgb r, r = (B(w like) + e) / (B(w rgb) + e), B a wide blur and w where both are known.
+    Where r is more than 1.6, the blur alone is brightened further: rgb 1.6 + B(rgb) (r - 1.6).
 
     Args:
         rgb: (N,3,h,w) in [0,1].
@@ -100,8 +104,14 @@ def _lit_alike(rgb: Floats, like: Floats, weight: Floats) -> Floats:
         sums = averaged(sums, 7)
     # Where nothing is known, both are black and the ratio is one.
     known = np.maximum(sums[..., 6:], 1e-4)
-    ratio = (sums[..., 3:6] / known + _EPSILON) / (sums[..., :3] / known + _EPSILON)
-    return scaled(rgb, spread(np.clip(ratio, 0.25, 4), (flat.shape[0], flat.shape[1])))
+    own = sums[..., :3] / known
+    ratio = np.clip((sums[..., 3:6] / known + _EPSILON) / (own + _EPSILON), 0.25, 4)
+    size = (flat.shape[0], flat.shape[1])
+    answer = scaled(rgb, spread(np.minimum(ratio, _DETAIL), size))
+    beyond = own * np.maximum(ratio - _DETAIL, 0)
+    if not beyond.any():
+        return answer
+    return np.asarray(np.clip(answer + spread(beyond, size), 0, 1), np.float32)
 
 
 def _lab(rgb: Floats) -> Floats:
