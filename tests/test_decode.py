@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import struct
+import weakref
 from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
@@ -129,6 +131,47 @@ def test_ten_bit_gradient_keeps_its_steps(tmp_path):
     expected = torch.from_numpy((levels.astype(np.float32) - 64) / 876)
     assert float((row - expected).abs().max()) < 1e-4
     assert len(torch.unique(row[0])) == len(np.unique(levels))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_bands_of_deep_pictures_join_without_a_seam(
+    tmp_path, frames, make_clip, monkeypatch, turn, mirrored
+):
+    upright = frames(2)
+    coded = upright[:, :, ::-1] if mirrored else upright
+    coded = np.ascontiguousarray(np.rot90(coded, -turn // 90, (1, 2)))
+    path = make_clip(
+        tmp_path / "deep.mp4", coded, rotation=turn, mirrored=mirrored, pix_fmt="yuv420p10le"
+    )
+    clip = open_clip(path)
+    assert (clip.bit_depth, clip.size) == (10, (48, 64))
+    whole = all_frames(clip)
+    assert psnr(whole, reference(upright)) > 30
+    for pixels in (1, 64 * 7, 64 * 48):
+        monkeypatch.setattr("likeness.decode.pixels._BAND", pixels)
+        assert torch.equal(all_frames(clip), whole)
+
+
+def test_a_closed_decoder_is_no_garbage(plain_clip):
+    """What it holds is large: it goes with the last name and not when garbage is collected."""
+    clip = open_clip(plain_clip)
+    gc.collect()
+    gc.disable()
+    try:
+        decoder = Decoder(clip)
+        decoder.read(Window(20, 22))
+        decoder.read(Window(3, 5))
+        held = weakref.ref(decoder._source)
+        decoder.close()
+        decoder.close()
+        del decoder
+        assert held() is None
+        for _ in stream(clip, 4, Window(0, 8), reuse=True):
+            pass
+        assert not [one for one in gc.get_objects() if type(one).__name__ == "_Video"]
+    finally:
+        gc.enable()
 
 
 def test_random_access_equals_sequential(plain_clip):

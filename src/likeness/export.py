@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from likeness.errors import BackendError, BundleError, ConfigError
 from likeness.networks import build
 from likeness.outputs import atomic_file, cause_of
+from likeness.outputs.marks import NETWORK
 from likeness.provenance.consent import METHODS, Consent
 from likeness.provenance.permission import permit_synthesis
 from likeness.store.files import sha256_of
@@ -189,7 +190,7 @@ def export(
     if not output.parent.is_dir():
         raise BundleError(f"the folder {output.parent} does not exist; make it first")
     try:
-        with atomic_file(output) as partial:
+        with atomic_file(output, NETWORK) as partial:
             _write(what, partial, notes)
             found = difference(what, partial)
             if not found <= tolerance:
@@ -277,10 +278,11 @@ def _write(what: Export, path: Path, notes: Mapping[str, str]) -> None:
 
 
 def _note(path: Path, notes: Mapping[str, str]) -> None:
-    """Write license and origin into the file."""
+    """Write license and origin into the file, and who made it."""
     import onnx
 
     model = onnx.load(path)
+    model.producer_name = "likeness"
     onnx.helper.set_model_props(model, dict(notes))
     onnx.save(model, path)
 

@@ -22,7 +22,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if sys.argv[2] == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 try:
-    with one_way_out(), atomic_file(Path(sys.argv[1])) as partial:
+    with one_way_out(), atomic_file(Path(sys.argv[1]), None) as partial:
         partial.write_text("half")
         print("ready", flush=True)
         time.sleep(2 if sys.argv[2] == "nohup" else 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from likeness.config import to_json
 from likeness.errors import MediaError
 from likeness.metrics.report import Report
 from likeness.outputs import atomic_file, cause_of
+from likeness.outputs.marks import STATED, Mark
 
 _SHOWN = 12
 """Videos that the page holds."""
@@ -24,6 +26,8 @@ _COLUMNS = (
     *("job", "verb", "inputs", "state", "kept", "attempts", "seconds", "frames", "fps"),
     *("fallback_frames", "warnings", "output", "sha256", "error"),
 )
+_TABLE: Mark = re.compile(rb"\A" + ",".join(_COLUMNS).encode() + rb"\r?\n")
+"""The line that a batch's table begins with."""
 
 
 def rows_of(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
@@ -66,16 +70,16 @@ def write_summary(
     table.writeheader()
     table.writerows(rows)
     answers = {name: outcome.answer for name, outcome in outcomes.items()}
-    whole = to_json({**facts, "jobs": rows, "answers": answers})
+    whole = to_json({"generator": "likeness", **facts, "jobs": rows, "answers": answers})
     places = {kind: folder / f"summary.{kind}" for kind in ("csv", "json")}
-    _write(places["csv"], sheet.getvalue())
-    _write(places["json"], json.dumps(whole, indent=1) + "\n")
+    _write(places["csv"], sheet.getvalue(), _TABLE)
+    _write(places["json"], json.dumps(whole, indent=1) + "\n", STATED)
     return {**places, "html": _page(folder, jobs, outcomes, facts)}
 
 
-def _write(place: Path, text: str) -> None:
+def _write(place: Path, text: str, mark: Mark) -> None:
     try:
-        with atomic_file(place) as partial:
+        with atomic_file(place, mark) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MediaError(f"{place} cannot be written: {cause_of(error)}") from error

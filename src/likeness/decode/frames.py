@@ -82,6 +82,10 @@ class _Video:
 
     def close(self) -> None:
         self._open.close()
+        # The generator holds this object and is held by it: unless that is undone, pictures and the
+        # decoder's own frames (at 8K half a gigabyte) stay until garbage is collected some day.
+        self._frames = iter(())
+        self._held, self._ahead = None, None
 
     def _restart(self) -> None:
         self._open.close()

@@ -14,6 +14,7 @@ Transparency:
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ BACKGROUND = 1.0
 """White: what viewers lay behind a cut-out, and what it becomes when it is saved as JPEG."""
 _FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 _STEP = np.float32(1 / 255)
+_BAND = 1 << 20
+"""Pixels that are turned into RGB at once where it takes several steps."""
 _PLANES_OF_RGB = (2, 0, 1)
 """Where red, green and blue lie in planar RGB, which is stored green, blue, red."""
 
@@ -137,7 +140,7 @@ class PixelReader:
         elif _has_split_chroma(frame):
             self._read_split_chroma(frame, upright)
         elif depth_of(frame) > 8:
-            self._read_deep(frame, upright)
+            self._read_deep(frame, upright, shown)
         else:
             self._read_bytes(frame, upright)
         if shown.is_stretched:
@@ -155,6 +158,19 @@ class PixelReader:
         if shown.degrees:
             picture = torch.rot90(picture, -(shown.degrees // 90), (-2, -1))
         return picture
+
+    def _bands(
+        self, out: torch.Tensor, shown: Shown
+    ) -> Iterator[tuple[tuple[slice, slice], NDArray[np.float32]]]:
+        """Yield parts of a coded picture and where each of them lies in the upright one."""
+        there = np.rot90(out.numpy(), shown.degrees // 90, (-2, -1))
+        there = there[..., ::-1] if shown.mirrored else there
+        left, top, width, height = shown.crop
+        step = max(1, _BAND // width)
+        for row in range(0, height, step):
+            stop = min(row + step, height)
+            part = slice(top + row, top + stop), slice(left, left + width)
+            yield part, there[:, row:stop]
 
     def _lay_over(self, out: torch.Tensor, alpha: torch.Tensor) -> None:
         """Composite straight color over the background; `alpha` is coded (h,w) in [0,1]."""
@@ -204,7 +220,7 @@ class PixelReader:
             alpha = plane_of(planar, 3, np.uint8).astype(np.float32)
             self._lay_over(out, torch.from_numpy(alpha / np.float32(255)))
 
-    def _read_deep(self, frame: VideoFrame, out: torch.Tensor) -> None:
+    def _read_deep(self, frame: VideoFrame, out: torch.Tensor, shown: Shown) -> None:
         transparent = has_alpha(frame)
         if _is_rgb(frame) or _is_gray(frame):
             frame.color_range = ColorRange.JPEG
@@ -224,9 +240,12 @@ class PixelReader:
             interpolation=_FLAGS,
             threads=1,
         )
-        codes = np.stack([plane_of(full_chroma, index, np.uint16) for index in range(3)])
-        yuv = torch.from_numpy(codes.astype(np.float32))
-        out.copy_(self._upright(rgb_from_yuv(yuv, tags, bits)))
+        planes = [plane_of(full_chroma, index, np.uint16) for index in range(3)]
+        # By bands: whole pictures of each step would take six times the frame, 2 GB at 8K.
+        for rows, there in self._bands(out, shown):
+            codes = np.stack([plane[rows] for plane in planes])
+            rgb = rgb_from_yuv(torch.from_numpy(codes.astype(np.float32)), tags, bits)
+            np.copyto(there, rgb.numpy())
         if transparent:
             self._lay_over(out, _opacity(full_chroma, bits))
 

@@ -7,6 +7,7 @@ One sidecar, `layers.json`, says how they belong together: written last, it says
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from likeness.types import Clip, Floats, Layer, Timeline
 
 LAYERS_FORMAT: Final = "likeness-layers-1"
 SIDECAR = "layers.json"
+_OURS = re.compile(rb'\A\{\s*"format": "' + LAYERS_FORMAT.encode() + b'"')
 _DEPTH = 16
 
 
@@ -196,7 +198,7 @@ class LayersWriter:
         }
         place = self.place.folder / SIDECAR
         try:
-            with atomic_file(place) as temporary:
+            with atomic_file(place, _OURS) as temporary:
                 temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise MediaError(f"{place} cannot be written: {cause_of(error)}") from error

@@ -21,7 +21,7 @@ def write_sound(
     Args:
         samples: (S,) in [-1, 1].
         rate: samples per second.
-        output: file to write; replaced where it exists.
+        output: file to write; one that stands there is kept under another name.
         bits_per_second: coded rate.
 
     Raises:
@@ -29,7 +29,7 @@ def write_sound(
     """
     try:
         with (
-            atomic_file(Path(output)) as file,
+            atomic_file(Path(output), None) as file,
             av.open(ffmpeg_name(file), "w", format="ipod") as container,
         ):
             stream = container.add_stream("aac", rate=rate, layout="mono")

@@ -11,6 +11,7 @@ from likeness.errors import FitError
 from likeness.face3d.model import FaceModel
 from likeness.fit.alignment import align
 from likeness.fit.appearance import read_surface, refine_pose, solve_albedo, solve_light
+from likeness.fit.bridge import bridged
 from likeness.fit.config import FitConfig
 from likeness.fit.gaze import eye_openness, solve_gaze
 from likeness.fit.landmarks import fit_landmarks
@@ -78,12 +79,15 @@ def _fit(
         focal=float(state.focal),
     )
     surface = read_surface(clip, track, params, model, config, progress)
-    albedo = known.albedo if known else solve_albedo(surface, model)
-    params = replace(params, albedo=albedo, light=solve_light(surface, model, albedo))
+    seen = track.observed
+    albedo = known.albedo if known else solve_albedo(surface, model, seen)
+    light = solve_light(surface, model, albedo, observed=seen)
+    params = replace(params, albedo=albedo, light=light)
     params = refine_pose(surface, params, model, track, config.photometric_weight)
     del surface  # the largest thing held, and of no more use
-    params = align(clip, track, params, model, config, progress)
-    return replace(params, gaze=solve_gaze(track.landmarks, params, model, clip.size))
+    params = bridged(align(clip, track, params, model, config, progress), seen)
+    gaze = solve_gaze(track.landmarks, params, model, clip.size, seen)
+    return replace(params, gaze=gaze)
 
 
 def _check(track: FaceTrack, model: FaceModel, config: FitConfig) -> None:

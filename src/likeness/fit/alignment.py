@@ -16,6 +16,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from likeness.decode import Decoder, stream
@@ -124,9 +125,11 @@ def _settle(
     """Read the reference frames and lay them onto each other."""
     state = aligner.state.part(chosen)
     looks = []
+    # One frame at a time, in one place: at 8K it takes 400 MB.
+    room = torch.empty((1, 3, *clip.size))
     with Decoder(clip) as decoder:
         for n, frame in enumerate(chosen + track.start):
-            pixels = decoder.read(Window(int(frame), int(frame) + 1))
+            pixels = decoder.read(Window(int(frame), int(frame) + 1), room)
             looks.append(aligner.look(pixels.numpy(), state.part(np.array([n]))))
     look = Look(
         np.concatenate([one.luma for one in looks]),

@@ -19,9 +19,10 @@ from likeness.face3d.light import harmonics, vertex_normals
 from likeness.face3d.model import FaceModel
 from likeness.fit.config import FitConfig
 from likeness.fit.energy import Values
+from likeness.fit.seen_range import seen_rows
 from likeness.fit.solve import spread_subset
 from likeness.geometry import axis_angle, rotation_matrix
-from likeness.types import Clip, FaceParams, FaceTrack, Floats, Ints, Progress
+from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _LIGHT_SPREAD = 3.0
@@ -85,7 +86,9 @@ def read_surface(
         some = slice(piece.start - window.start, piece.stop - window.start)
         points, normals = _surface_points(params, model, some)
         placed = pixels(points, params.focal, clip.size)[..., :2]
-        extent = float((track.boxes[some, 2] - track.boxes[some, 0]).mean())
+        widths = track.boxes[some, 2] - track.boxes[some, 0]
+        seen = track.observed[some]
+        extent = float((widths[seen] if seen.any() else widths).mean())
         colors, gradient = sample_cross(frames, placed, max(0.75, 0.006 * extent))
         surface.colors[some] = np.clip(colors[:, : len(model.mean)] * 255 + 0.5, 0, 255)
         surface.luma[some] = colors @ _LUMA
@@ -118,18 +121,27 @@ def sample_cross(frames: torch.Tensor, points: Floats, arm: float) -> tuple[Floa
     return values.mean(2), gradient.astype(np.float32)
 
 
-def solve_albedo(surface: Surface, model: FaceModel, rounds: int = 4) -> Floats:
+def solve_albedo(
+    surface: Surface, model: FaceModel, observed: Bools | None = None, rounds: int = 4
+) -> Floats:
     """Estimate albedo coefficients from frames that are spread over the clip.
 
     min over beta, gamma of sum |c - (mean + beta . modes) sum_b gamma_b Y_b(n)|^2 + |beta|^2
     (Face2Face's E_col at vertices, Thies et al. 2016, eq. 4), alternating between the light of each
     frame and the albedo of all, both linear.
 
+    Args:
+        surface: samples of N frames.
+        model: the face model.
+        observed: (N,) frames in which the face was seen: only they count; None is all.
+        rounds: of light and albedo.
+
     Returns:
         (A,) in standard deviations.
     """
-    mean = surface.luma[:, : len(model.mean) : 8].astype(np.float32)
-    chosen = spread_subset(mean, 24)
+    seen = seen_rows(len(surface.luma), observed)
+    mean = surface.luma[:, : len(model.mean) : 8][seen].astype(np.float32)
+    chosen = seen[spread_subset(mean, 24)]
     count = len(model.albedo)
     beta = np.zeros(count, np.float32)
     modes = model.albedo.reshape(count, -1)
@@ -149,18 +161,23 @@ def solve_albedo(surface: Surface, model: FaceModel, rounds: int = 4) -> Floats:
 
 
 def solve_light(
-    surface: Surface, model: FaceModel, albedo: Floats, chosen: Ints | None = None
+    surface: Surface,
+    model: FaceModel,
+    albedo: Floats,
+    chosen: Ints | None = None,
+    observed: Bools | None = None,
 ) -> Floats:
     """Solve for the nine-coefficient light of frames, by robust linear least squares.
 
     With `chosen` None, all frames are solved and the normal equations are averaged over a few
-    frames, because light changes slowly.
+    frames, because light changes slowly. Frames in which the face was not seen add none.
 
     Args:
         surface: samples of N frames.
         model: the face model.
         albedo: (A,) coefficients.
         chosen: frames to solve, each for itself.
+        observed: (N,) frames in which the face was seen; None is all.
 
     Returns:
         (n,9,3).
@@ -183,6 +200,8 @@ def solve_light(
             scale = 2 * np.maximum(np.median(error, axis=1, keepdims=True), 0.01)
             weight = _visible(basis, model) / (1 + (error / scale) ** 2)
     if chosen is None and len(index) > 1:
+        if observed is not None and observed.any():
+            h[~observed], g[~observed] = 0, 0
         h = gaussian_filter1d(h, _LIGHT_SPREAD, axis=0, mode="nearest")
         g = gaussian_filter1d(g, _LIGHT_SPREAD, axis=0, mode="nearest")
     return _ridge(h, g).astype(np.float32)

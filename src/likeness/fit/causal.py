@@ -47,7 +47,7 @@ def calibrate(
     if not track.observed.any():
         raise FitError("no face was seen in the first frames; expected one that looks ahead")
     params = _params(fit_landmarks(track, model, size, config), model)
-    return replace(params, gaze=solve_gaze(track.landmarks, params, model, size))
+    return replace(params, gaze=solve_gaze(track.landmarks, params, model, size, track.observed))
 
 
 class CausalFit:

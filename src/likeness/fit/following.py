@@ -14,6 +14,7 @@ from likeness.controls import controls_of, with_controls
 from likeness.errors import ContractError
 from likeness.fit.seen_range import SeenRange, seen_rows
 from likeness.fit.transfer import Lids, Rest, TransferConfig, lids_of, relative, rest_of
+from likeness.fit.upright import quarters_of, turned, turned_place, turned_rotation
 from likeness.types import Bools, FaceParams, Floats
 
 _APART = 0.2
@@ -63,9 +64,13 @@ class Following:
             gaze=target.gaze[:1],
         )
         self._reach = SeenRange.of(target, observed)
-        self._their = rest_of(target, self._config.neutral_target, "target", observed)
+        # How the cameras are held is settled once, so that nothing jumps.
+        self._turned = quarters_of(driver, np.arange(len(driver)))
+        self._theirs_turned = quarters_of(target, rows)
+        standing = turned(target, -self._theirs_turned)
+        self._their = rest_of(standing, self._config.neutral_target, "target", observed)
         self._their_lids = lids_of(target, self._their, observed)
-        self._known = driver
+        self._known = driver = turned(driver, -self._turned)
         self._rest = rest_of(driver, None, "driver")
         self._lids: Lids = lids_of(driver, self._rest)
         self._found = self._rest
@@ -78,11 +83,14 @@ class Following:
             driver: one frame.
             seconds: when; not before the last.
         """
-        self._learn(driver, seconds)
+        standing = turned(driver, -self._turned)
+        self._learn(standing, seconds)
         if self._config.absolute:
             moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
         else:
-            moved = relative(driver, self._rest, self._their, self._lids, self._their_lids)
+            moved = relative(standing, self._rest, self._their, self._lids, self._their_lids)
+            turn = turned_rotation(moved[1], self._theirs_turned)
+            moved = (moved[0], turn, turned_place(moved[2], self._theirs_turned), moved[3])
         expression, rotation, translation, gaze = (np.asarray(part, np.float32) for part in moved)
         params = replace(
             self._like,

@@ -7,6 +7,7 @@ import numpy as np
 from likeness.face3d.camera import pixels
 from likeness.face3d.model import FaceModel
 from likeness.fit.energy import Values
+from likeness.fit.seen_range import seen_rows
 from likeness.geometry import rotation_matrix
 from likeness.types import Bools, FaceParams, Floats
 
@@ -28,7 +29,11 @@ _LIMIT = np.radians([50.0, 40.0])
 
 
 def solve_gaze(
-    landmarks: Floats, params: FaceParams, model: FaceModel, size: tuple[int, int]
+    landmarks: Floats,
+    params: FaceParams,
+    model: FaceModel,
+    size: tuple[int, int],
+    observed: Bools | None = None,
 ) -> Floats:
     """Find the gaze angles that put the model's irises on the tracked ones.
 
@@ -36,7 +41,8 @@ def solve_gaze(
     eyeball's center: the viewing ray through the tracked center is cut with it, and the direction
     from the eyeball's center to the cut, turned into head space, is the gaze. Before that the
     tracked iris is moved by the mean difference between modeled and tracked lids, which takes the
-    fit's own error out. While an eye is closed, gaze is held between the frames around it.
+    fit's own error out. While an eye is closed, or was not seen, gaze is held between the frames
+    around it.
 
     No zero is subtracted: a person whose irises sit off the model's shows a constant offset, which
     relative transfer cancels, and the model's irises stay on the picture's.
@@ -46,6 +52,7 @@ def solve_gaze(
         params: fit of the head; its gaze is not read.
         model: the face model, with eyeballs.
         size: (H, W) of the frame.
+        observed: (N,) frames in which the face was seen; None is all.
 
     Returns:
         (N,2,2) per eye (yaw, pitch) radians; zeros where the model has no eyeballs.
@@ -53,7 +60,9 @@ def solve_gaze(
     if model.eye_centers is None:
         return np.zeros((len(landmarks), 2, 2), np.float32)
     gaze = gaze_angles(landmarks, params, model, size).astype(np.float64)
-    return _hold(gaze, ~is_shut(eye_openness(landmarks))).astype(np.float32)
+    seen = np.zeros(len(gaze), np.bool_)
+    seen[seen_rows(len(gaze), observed)] = True
+    return _hold(gaze, ~is_shut(eye_openness(landmarks)), seen).astype(np.float32)
 
 
 def gaze_angles(
@@ -120,14 +129,18 @@ def _lid_shift(
     return np.asarray(shift.sum(2) / used.sum(1)[:, None], np.float32)
 
 
-def _hold(gaze: Values, is_open: Bools) -> Values:
-    """Replace gaze of closed eyes, and of the frames beside a closure, by interpolation."""
+def _hold(gaze: Values, is_open: Bools, seen: Bools) -> Values:
+    """Replace gaze of closed eyes, of frames beside a closure and of unseen ones, in place."""
     time = np.arange(len(gaze))
     for eye in range(2):
-        closed = ~is_open[:, eye]
-        closed[1:] |= ~is_open[:-1, eye]
-        closed[:-1] |= ~is_open[1:, eye]
-        if closed.all() or not closed.any():
+        shut = ~is_open[:, eye] & seen
+        closed = shut.copy()
+        closed[1:] |= shut[:-1]
+        closed[:-1] |= shut[1:]
+        closed |= ~seen
+        if closed.all():
+            closed = ~seen
+        if not closed.any():
             continue
         for axis in range(2):
             gaze[closed, eye, axis] = np.interp(

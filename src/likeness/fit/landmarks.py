@@ -10,6 +10,7 @@ from likeness.errors import FitError
 from likeness.face3d.camera import default_focal
 from likeness.face3d.light import vertex_normals
 from likeness.face3d.model import FaceModel
+from likeness.fit.bridge import positions_among
 from likeness.fit.config import FitConfig
 from likeness.fit.energy import Points
 from likeness.fit.solve import (
@@ -75,7 +76,10 @@ def fit_landmarks(
         focal = config.known.focal
     else:
         shape, focal = _shared(problem, track, config)
-    return solve_frames(problem, start(problem, shape, focal), config, config.frame_rounds)
+    seen, at = positions_among(track.observed)
+    few = problem if len(seen) == len(track) else problem.part(seen)
+    begin = start(few, shape, focal).spread(at)
+    return solve_frames(problem, begin, config, config.frame_rounds)
 
 
 def set_up(track: FaceTrack, model: FaceModel, size: tuple[int, int], config: FitConfig) -> Problem:

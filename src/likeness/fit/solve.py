@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from likeness.fit.bridge import bridge_turns, bridge_values, positions_among
 from likeness.fit.config import FitConfig
 from likeness.fit.energy import (
     POSE,
@@ -92,6 +93,17 @@ class State:
             rotation=self.rotation[index],
             translation=self.translation[index],
             expression=self.expression[index],
+        )
+
+    def spread(self, at: Values) -> State:
+        """Return the state at (N,) fractional positions among its frames."""
+        if len(at) == len(self.rotation):
+            return self
+        return replace(
+            self,
+            rotation=bridge_turns(self.rotation, at),
+            translation=bridge_values(self.translation, at),
+            expression=bridge_values(self.expression, at),
         )
 
 
@@ -179,10 +191,15 @@ def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int)
     """Fit pose and expression of all frames with shape and focal length fixed.
 
     Normal equations are built and solved batch by batch; frames speak to each other only through
-    the values of the previous round, so batches change nothing.
+    the values of the previous round, so batches change nothing. Frames that were filled in have no
+    equations: in every round they are laid on the way between the seen frames around them.
     """
-    count = len(problem.landmarks)
-    batches = [slice(begin, begin + config.batch) for begin in range(0, count, config.batch)]
+    seen, at = positions_among(problem.observed)
+    begins = range(0, len(seen), config.batch)
+    batches: list[slice | Ints] = [slice(begin, begin + config.batch) for begin in begins]
+    if len(seen) < len(problem.landmarks):
+        batches = [seen[some] for some in batches]
+        state = state.part(seen).spread(at)
     with ThreadPoolExecutor(min(_WORKERS, cores())) as pool:
         for _ in range(rounds):
             step = partial(_frame_step, problem, state, time_steps(state), config)
@@ -192,12 +209,12 @@ def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int)
                 rotation=np.concatenate([p.rotation for p in parts]),
                 translation=np.concatenate([p.translation for p in parts]),
                 expression=np.concatenate([p.expression for p in parts]),
-            )
+            ).spread(at)
     return state
 
 
 def _frame_step(
-    problem: Problem, state: State, curve: Floats, config: FitConfig, some: slice
+    problem: Problem, state: State, curve: Floats, config: FitConfig, some: slice | Ints
 ) -> State:
     """Take one Gauss-Newton step on some frames."""
     part, current = problem.part(some), state.part(some)
@@ -276,8 +293,7 @@ def _posed(problem: Problem, state: State) -> Posed:
 
 def _data_rows(problem: Problem, state: State, config: FitConfig, shared: bool) -> list[Rows]:
     posed = _posed(problem, state)
-    seen = np.where(problem.observed, 1.0, 0.3)
-    spread = (problem.spread / np.sqrt(seen)).astype(np.float32)
+    spread = problem.spread
     rows = [landmark_term(posed, problem.points, problem.landmarks, spread, shared)]
     if config.depth_weight > 0:
         wide = (spread / np.sqrt(config.depth_weight)).astype(np.float32)

@@ -23,6 +23,7 @@ from likeness.fit.denoise import denoise
 from likeness.fit.parts import PARTS, Part, belongs, one_sided
 from likeness.fit.resample import resample
 from likeness.fit.seen_range import Seen, SeenRange, seen_rows, shares, warnings_of
+from likeness.fit.upright import quarters_of, turned, turned_place, turned_rotation
 from likeness.types import Bools, FaceParams, Floats, check
 
 Mode = Literal["full", "expression", "pose", "gaze", "mouth"]
@@ -208,16 +209,11 @@ def retarget(
             "expected the same; track one of them again with the other's model"
         )
     seen = seen or Seen()
-    driver = denoise(driver, config.smooth, seen.driver)
     if config.absolute:
+        driver = denoise(driver, config.smooth, seen.driver)
         moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
     else:
-        rests = (
-            rest_of(driver, config.neutral_driver, "driver", seen.driver),
-            rest_of(target, config.neutral_target, "target", seen.target),
-        )
-        shut = lids_of(driver, rests[0], seen.driver), lids_of(target, rests[1], seen.target)
-        moved = relative(driver, *rests, *shut)
+        moved = _relative_upright(driver, target, config, seen)
     expression, rotation, translation, gaze = moved
     params = replace(
         target,
@@ -232,6 +228,23 @@ def retarget(
     reach, values = SeenRange.of(target, seen.target), controls_of(params)
     held = with_controls(params, reach.held(values, config.margin))
     return held, reach.sides(values, config.margin)
+
+
+def _relative_upright(
+    driver: FaceParams, target: FaceParams, config: TransferConfig, seen: Seen
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Move the target from rest to rest (`relative`), however either camera was held."""
+    held = quarters_of(driver, seen_rows(len(driver), seen.driver))
+    driver = denoise(turned(driver, -held), config.smooth, seen.driver)
+    held = quarters_of(target, seen_rows(len(target), seen.target))
+    standing = turned(target, -held)
+    rests = (
+        rest_of(driver, config.neutral_driver, "driver", seen.driver),
+        rest_of(standing, config.neutral_target, "target", seen.target),
+    )
+    shut = lids_of(driver, rests[0], seen.driver), lids_of(target, rests[1], seen.target)
+    expression, rotation, translation, gaze = relative(driver, *rests, *shut)
+    return expression, turned_rotation(rotation, held), turned_place(translation, held), gaze
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +297,8 @@ def relative(
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Change from the driver's rest, applied to the target's rest, frame by frame.
 
-    delta = delta_d - delta_d0 + delta_t0; R = R_d R_d0^T R_t0; t = t_d - t_d0 + t_t0.
+    delta = delta_d - delta_d0 + delta_t0; R = R_d R_d0^T R_t0; t = t_d - t_d0 + t_t0, in pictures
+    that stand upright (`fit.upright`).
 
     Args:
         driver: N frames.

@@ -31,6 +31,7 @@ from likeness.files import Sheet, open_sheet
 from likeness.files.sheets import columns_of
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.outputs import atomic_file, cause_of
+from likeness.outputs.marks import TABLE
 from likeness.plan.performance import Performance
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.types import Bools, FaceParams, Floats, Ints, Timeline
@@ -138,7 +139,7 @@ def write_arkit(capture: Capture, path: Path) -> None:
     """
     try:
         with (
-            atomic_file(path) as temporary,
+            atomic_file(path, TABLE) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")

@@ -22,6 +22,7 @@ from likeness.errors import MediaError
 from likeness.metrics.pictures import figure_png, picture_png, picture_size
 from likeness.metrics.poster import poster_of
 from likeness.outputs import atomic_file, cause_of
+from likeness.outputs.marks import PAGE
 from likeness.types import check
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Report:
         path = Path(path)
         page = self.html()
         try:
-            with atomic_file(path) as partial:
+            with atomic_file(path, PAGE) as partial:
                 partial.write_text(page, encoding="utf-8")
         except OSError as error:
             raise MediaError(f"cannot write {path}: {cause_of(error)}") from error

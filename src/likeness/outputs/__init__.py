@@ -7,8 +7,9 @@ Convention:
     through: what the link points at is replaced, and the link stays.
 
 Policy:
-    An input is never overwritten, whatever its name (`check_outputs`). Errors of the system are
-    told by their cause (`cause_of`). Every end leaves by one way (`one_way_out`).
+    An input is never overwritten, whatever its name (`check_outputs`). What stands under an
+    output's name and was not written by this program is kept under another one (`marks`). Errors of
+    the system are told by their cause (`cause_of`). Every end leaves by one way (`one_way_out`).
 """
 
 from likeness.outputs.atomic import atomic_file, kept_aside

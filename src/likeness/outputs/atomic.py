@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from likeness.outputs.marks import Mark, is_marked
 from likeness.outputs.names import hidden_name, real_place, sweep
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def atomic_file(output: Path) -> Iterator[Path]:
+def atomic_file(output: Path, mark: Mark | None) -> Iterator[Path]:
     """Give a hidden name beside `output` whose file takes its place when the block ends well.
 
-    What ended processes have left unfinished there is removed first. Errors of the system pass
+    What ended processes have left unfinished there is removed first. A file that stands there and
+    does not bear the mark is none of ours: it is kept under another name. Errors of the system pass
     through: `cause_of` explains them.
+
+    Args:
+        output: the file to write.
+        mark: what tells files of this kind that were written here; None where nothing does, so that
+            only an empty file is replaced.
     """
     place = real_place(output)
+    if os.path.lexists(place) and not place.is_file():
+        what = errno.EISDIR if place.is_dir() else errno.ENXIO
+        raise OSError(what, "no file stands there", str(place))
     sweep(place.parent)
     partial = hidden_name(place)
     try:
         yield partial
         flush(partial)
+        if os.path.lexists(place) and not is_marked(place, mark):
+            log.warning("%s is none of ours; it was kept as %s", place, kept_aside(place).name)
         os.replace(partial, place)
         flush(place.parent)
     finally:

@@ -15,6 +15,7 @@ _CAUSES: Mapping[int, str] = {
     errno.ENOENT: "the folder is not there, or was removed: make it first",
     errno.ENOTDIR: "a part of the path is a file and no folder: correct the path",
     errno.EISDIR: "a folder stands there: give the name of a file",
+    errno.ENXIO: "a device or a pipe stands there: give the name of a file",
     errno.EFBIG: "the file grew larger than this file system holds: choose another disk",
     errno.EIO: "the disk reports a fault: choose another disk, and check this one",
     errno.EMFILE: "too many files are open in this process: raise its limit (ulimit -n)",

@@ -21,6 +21,7 @@ from likeness.controls import (
 from likeness.errors import BundleError
 from likeness.files import Sheet, open_sheet
 from likeness.outputs import atomic_file, cause_of
+from likeness.outputs.marks import TABLE
 from likeness.types import Shot
 
 _DECIMALS = {**dict.fromkeys((*ANGLES, *GAZE), 4), **dict.fromkeys(POSITION, 3)}
@@ -47,7 +48,7 @@ def write_table(shot: Shot, path: Path) -> None:
     path = Path(path)
     try:
         with (
-            atomic_file(path) as temporary,
+            atomic_file(path, TABLE) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)

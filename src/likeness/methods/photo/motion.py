@@ -16,6 +16,7 @@ from likeness.face3d.camera import camera_points, pixels
 from likeness.face3d.model import FaceModel
 from likeness.fit.seen_range import seen_rows
 from likeness.fit.transfer import rest_frame
+from likeness.fit.upright import quarters_of, turned
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.photo.layers import EYE_NAMES, IRIS_CENTERS
 from likeness.track import eye_openness
@@ -85,7 +86,8 @@ class Motion:
 def move(driver: Shot, photo: FaceParams, config: MotionConfig, rest: int | None = None) -> Motion:
     """Put the driver's change from rest on the photo (the paper's motion transfer).
 
-    R = R_d R_d0^T R_p and t = z/z_0 (t_p + t_d - t_d0), both held within limits; expression is
+    R = R_d R_d0^T R_p and t = z/z_0 (t_p + t_d - t_d0), both held within limits and with the
+    driver's picture stood upright; expression is
     added; lids go by the ratio of openness, from each driver's own shut to own rest.
 
     Args:
@@ -103,6 +105,9 @@ def move(driver: Shot, photo: FaceParams, config: MotionConfig, rest: int | None
             f"driver was fitted with face model {params.model!r}, photo with {photo.model!r}; "
             "expected the same; track the driver again"
         )
+    # A driver who was filmed lying or upside down nods about their own axis.
+    rows = seen_rows(len(params), driver.track.observed) if rest is None else np.array([rest])
+    params = turned(params, -quarters_of(params, rows))
     rest = rest_frame(params, driver.track.observed) if rest is None else rest
     rotation, held = _turn(params, photo, rest, config)
     expression = config.expression * (params.expression - params.expression[rest])

@@ -12,6 +12,7 @@ from likeness.condition import portrait_crop
 from likeness.condition.conditioner import PortraitConditioner
 from likeness.decode import Decoder
 from likeness.errors import TrackError
+from likeness.fit.seen_range import seen_rows
 from likeness.methods.portrait.model import conditioner_of
 from likeness.training.bank import fill_bank
 from likeness.training.footage import Budget, Footage
@@ -57,8 +58,12 @@ def collect(shot: Shot, config: FootageConfig, budget: Budget) -> Footage:
 
 
 def plate_of(footage: Footage, count: int = 24) -> Weights:
-    """Keep the scene behind the motion: (3,H,W) uint8, median over frames spread over the clip."""
-    times = footage.train_frames + footage.shot.track.start
+    """Keep the scene behind the motion: (3,H,W) uint8, median over frames spread over the clip.
+
+    Frames in which the face was not seen show what was before it, and count nothing.
+    """
+    rows, track = footage.train_frames, footage.shot.track
+    times = rows[seen_rows(len(rows), track.observed[rows])] + track.start
     chosen = times[np.linspace(0, len(times) - 1, min(count, len(times))).astype(np.int64)]
     with Decoder(footage.shot.clip) as decoder:
         pictures = [
