@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -49,6 +50,7 @@ def edit(
     preview: int | None = None,
     freeze_fine: int | None = None,
     face: str = "largest",
+    occluders: bool = True,
     consent: tuple[Path, ...] = (),
     options: LongOptions = LongOptions(),  # noqa: B008  # frozen
 ) -> Mapping[str, Any]:
@@ -73,6 +75,7 @@ def edit(
         freeze_fine: With --engine gan: row of the code from which on all frames share one, so that
             color and texture stand still.
         face: Who is edited: largest, a number as likeness track counts, or like=PHOTO.
+        occluders: Leave hands, microphones and strands before the face as they are.
         consent: Records of the person in the clip (role target). Repeat it.
     """
     from likeness.decode import open_clip
@@ -83,6 +86,7 @@ def edit(
     prove_video(output, (clip, bundle, strengths, *consent), options)
     asked, records = _asked(direction, strength, strengths), consents(consent)
     config = _config(engine, face, {"preview": preview}, {"freeze_fine": freeze_fine}, options)
+    config = replace(config, occluders=occluders)
     if options.dry_run:
         consent_for = foreseen(lambda: permit_edit(open_clip(clip), records))
         plan = {"clip": clip, "output": output, "strengths": told(asked), "consent": consent_for}

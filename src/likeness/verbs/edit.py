@@ -46,6 +46,8 @@ class EditingConfig:
     """Who is edited: largest, a number as likeness track counts, or like=PHOTO."""
     ease: float = 0.3
     """Seconds over which an edit that holds for a while comes and goes."""
+    occluders: bool = True
+    """Whether hands, microphones and strands before the face stay as they are, as in swaps."""
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     stitch: StitchConfig = field(default_factory=StitchConfig)
     """Of the generator's engine."""
@@ -125,11 +127,7 @@ def permit_edit(
 
 
 def _loaded(engine: Engine, bundle: Path | None) -> Bundle | None:
-    """Read the bundle of an engine that has one.
-
-    Raises:
-        ConfigError: one is given to an engine that has none.
-    """
+    """Read the bundle of an engine that has one; refuse it for one that has none."""
     if engine == "surface":
         if bundle is not None:
             raise ConfigError(f"the surface engine takes no bundle; add --engine gan for {bundle}")

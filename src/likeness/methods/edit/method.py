@@ -10,7 +10,7 @@ that is made to meet the frame's. No optical flow, no loss over time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from likeness.errors import ConfigError
 from likeness.methods.edit.directions import direction_named, directions_of
 from likeness.methods.edit.generator import FaceGenerator, open_generator
 from likeness.methods.edit.masks import Masks
+from likeness.methods.edit.occluders import Occluders
 from likeness.methods.edit.paste import PasteConfig, Paster
 from likeness.methods.edit.rows import digest_of
 from likeness.methods.edit.stages import StagesConfig, Studio, footing_of, is_moved, state_digest
@@ -53,6 +54,7 @@ class StitchedFrames:
     """(N,3,H,W) RGB in [0,1] as decoded."""
     rows: Ints
     """(N,) row of the prepared faces; -1 where the frame stays as it is."""
+    window: Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +64,20 @@ class StitchedClip:
     paster: Paster
     rows: Ints
     """(M,) row of each frame of the output."""
+    occluders: Occluders | None = None
+    """What finds things in front of the face; None where nobody asked or nothing is known."""
 
     def condition(self, window: Window, frames: torch.Tensor) -> StitchedFrames:
         """Look up which faces belong to a window."""
-        return StitchedFrames(frames, self.rows[window.start : window.stop])
+        return StitchedFrames(frames, self.rows[window.start : window.stop], window)
 
     def synthesize(self, told: StitchedFrames) -> Layer:
-        """Lay them out for pasting."""
-        return self.paster.layer(told.frames, told.rows)
+        """Lay them out for pasting, behind what is in front of the face."""
+        layer = self.paster.layer(told.frames, told.rows)
+        if self.occluders is None or (told.rows < 0).all():
+            return layer
+        visible = self.occluders.visible(told.window, told.frames, layer.crop)
+        return replace(layer, alpha=layer.alpha * visible)
 
 
 def open_stitch(
@@ -123,7 +131,7 @@ def open_stitch(
     rows = np.where(
         np.isin(shown, footing.times) & edited, np.searchsorted(footing.times, shown), -1
     )
-    return StitchedClip(Paster.of(faces, config.paste), rows)
+    return StitchedClip(Paster.of(faces, config.paste), rows, Occluders.of(plan))
 
 
 def prepare_stitch(bundle: Bundle, plan: Plan, device: torch.device, progress: Progress) -> None:

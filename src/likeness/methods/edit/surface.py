@@ -17,10 +17,11 @@ import torch
 
 from likeness import config as settings
 from likeness.errors import BundleError, ConfigError
+from likeness.methods.edit.occluders import Occluders
 from likeness.methods.edit.surface_directions import DIRECTIONS, Direction, Material
 from likeness.methods.edit.surface_face import EditedFace
 from likeness.methods.edit.surface_view import FrameView, drawn
-from likeness.methods.edit.surface_warp import backward_flow, warped
+from likeness.methods.edit.surface_warp import around, backward_flow, warped
 from likeness.plan.plan import Plan
 from likeness.store import load_face_model
 from likeness.types import Bundle, Crop, Floats, Ints, Layer, Shot, Window
@@ -61,6 +62,8 @@ class SurfaceEdit:
     strengths: Mapping[str, Floats]
     """(M,) per direction."""
     directions: Mapping[str, Direction]
+    occluders: Occluders | None = None
+    """What finds things in front of the face; None where nobody asked or nothing is known."""
 
     def condition(self, window: Window, frames: torch.Tensor) -> SurfaceChange:
         """Say what every direction does to the frames of a window."""
@@ -68,7 +71,9 @@ class SurfaceEdit:
         crop = Crop(self.face.crop.size, self.face.crop.crop_from_frame[rows])
         cut = [self.face.cut(row, frame) for row, frame in zip(rows.tolist(), frames, strict=True)]
         pixels = torch.stack(cut)
-        found = [self._change(*one) for one in zip(window, rows.tolist(), pixels, strict=True)]
+        seen = self._visible(window, frames, crop)
+        every = zip(window, rows.tolist(), pixels, seen, strict=True)
+        found = [self._change(*one) for one in every]
         gains, flows = zip(*found, strict=True)
         return SurfaceChange(pixels, crop, gains, flows)
 
@@ -89,15 +94,27 @@ class SurfaceEdit:
         rgb = torch.stack(drawn)
         return Layer(told.crop, rgb, (rgb != told.pixels).any(1, keepdim=True).to(rgb))
 
+    def _active(self, index: int) -> dict[str, float]:
+        """The directions that do something in a frame, and how strongly."""
+        asked = {name: float(strength[index]) for name, strength in self.strengths.items()}
+        return {name: strength for name, strength in asked.items() if strength}
+
+    def _visible(self, window: Window, frames: torch.Tensor, crop: Crop) -> Sequence[Floats | None]:
+        """N times (h,w) of what is drawn: where the face is seen; None where it is everywhere."""
+        if self.occluders is None or not any(self._active(index) for index in window):
+            return [None] * len(window)
+        at = np.asarray(crop.crop_from_frame * np.float32(self.face.density), np.float32)
+        seen = self.occluders.visible(window, frames, Crop(self.face.size, at))
+        return [None if bool((one == 1).all()) else one[0].numpy() for one in seen]
+
     def _change(
-        self, index: int, row: int, pixels: torch.Tensor
+        self, index: int, row: int, pixels: torch.Tensor, visible: Floats | None
     ) -> tuple[Floats | None, Floats | None]:
         """Gain and flow of one frame."""
-        active = {name: float(strength[index]) for name, strength in self.strengths.items()}
-        active = {name: strength for name, strength in active.items() if strength}
+        active = self._active(index)
         if not active:
             return None, None
-        view = FrameView(self.face.pose(row), drawn(pixels, self.face.size))
+        view = FrameView(self.face.pose(row), drawn(pixels, self.face.size), visible)
         gain, moved = None, None
         for name, strength in active.items():
             shade = self.directions[name].shade(view, strength)
@@ -107,6 +124,9 @@ class SurfaceEdit:
             if way is not None:
                 moved = way if moved is None else moved + way
         flow = None if moved is None else backward_flow(view.posed, moved)
+        if visible is not None:
+            gain = None if gain is None else gain * visible[..., None]
+            flow = None if flow is None else around(flow, visible)
         size = self.face.crop.size
         if gain is not None:
             gain = _enlarged(np.where(np.abs(gain) < _LEAST, np.float32(0), gain), size)
@@ -159,7 +179,7 @@ def open_surface(bundle: Bundle, plan: Plan, device: torch.device) -> SurfaceEdi
         )
     material = Material.of(face, config.seed)
     directions = {name: DIRECTIONS[name].make(material) for name in plan.strengths}
-    return SurfaceEdit(face, rows, plan.strengths, directions)
+    return SurfaceEdit(face, rows, plan.strengths, directions, Occluders.of(plan))
 
 
 def _enlarged(maps: Floats, size: tuple[int, int]) -> Floats:

@@ -86,6 +86,8 @@ class FrameView:
     posed: PosedFace
     pixels: Floats
     """(h,w,3) RGB in [0,1]."""
+    visible: Floats | None = None
+    """(h,w) in [0,1], zero where something is in front of the face; None is one everywhere."""
 
     @cached_property
     def expression(self) -> Mapping[str, float]:
@@ -115,6 +117,12 @@ class FrameView:
         return float(np.ptp(oval))
 
     @cached_property
+    def skin(self) -> Floats:
+        """(h,w) 1 where the mesh's skin is and nothing is known to be in front of it."""
+        seen = self.posed.skin
+        return seen if self.visible is None else np.asarray(seen * self.visible, np.float32)
+
+    @cached_property
     def apart(self) -> Floats:
         """(h,w,3) how the logarithm of each color departs from that of the skin around it.
 
@@ -125,7 +133,7 @@ class FrameView:
         shrunk = (max(1, self.luma.shape[1] // 2), max(1, self.luma.shape[0] // 2))
         small = cv2.resize(self.pixels, shrunk, interpolation=cv2.INTER_AREA)
         colors = cv2.log(np.maximum(small, _DARKEST))
-        mask = cv2.resize(self.posed.skin, shrunk, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(self.skin, shrunk, interpolation=cv2.INTER_AREA)
         weight, local = mask, colors
         for _ in range(2):
             summed = np.dstack([colors * weight[..., None], weight])
@@ -140,7 +148,7 @@ class FrameView:
         """(h,w) 1 where the mesh's skin looks like the skin around it, 0 on what lies before it:
         strands, glasses and hands, which are mostly darker."""
         like = blurred(_likeness(self.apart), max(_EDGE * self.width, 0.5))
-        return np.asarray(self.posed.skin * like, np.float32)
+        return np.asarray(self.skin * like, np.float32)
 
     @cached_property
     def skin_luma(self) -> Floats:

@@ -57,6 +57,28 @@ def backward_flow(posed: PosedFace, moved: Floats) -> Floats | None:
     return flow
 
 
+def around(flow: Floats, visible: Floats) -> Floats:
+    """Let nothing be fetched from what is in front of the face.
+
+    Args:
+        flow: (h,w,2) pixels to add to a pixel's position.
+        visible: (h,w) in [0,1], zero where something is in front.
+
+    Returns:
+        The flow, fading to zero toward what is in front over as far as it reaches.
+    """
+    import cv2
+
+    covered = (visible < 1).astype(np.uint8)
+    apart = cv2.distanceTransform(1 - covered, cv2.DIST_L2, 5)
+    # Twice its length: the way then changes by half a pixel at most per pixel, and folds nowhere.
+    length = 2 * float(np.hypot(flow[..., 0], flow[..., 1]).max())
+    if length < _LEAST:
+        return flow
+    share = np.clip((apart - 1) / length, 0, 1).astype(np.float32)
+    return np.asarray(flow * share[..., None], np.float32)
+
+
 def warped(picture: Floats, flow: Floats) -> Floats:
     """Fetch every pixel of (h,w,3) from where (h,w,2) says it was."""
     import cv2
