@@ -82,3 +82,54 @@ def test_faces_without_a_twin_stay_as_they_are():
     assert (first.forgot, second.forgot) == (2, 2)
     even.close()
     assert first.faces == second.faces == []
+
+
+def test_a_sample_of_mirrored_frames_moves_those_between() -> None:
+    """Every third frame is asked; between them what it said is taken in proportion."""
+    rng = np.random.default_rng(1)
+    shape, offs = _face(5), rng.uniform(-3, 3, 13)
+
+    asked: list[int] = []
+
+    class Plain(_Fixed):
+        def read(self, image: np.ndarray) -> list[Face]:
+            return [Face(shape.landmarks + int(image[0, 0, 0]), 1.0)]
+
+    class Other(_Fixed):
+        def read(self, image: np.ndarray) -> list[Face]:
+            number = int(image[0, 0, 0])
+            asked.append(number)
+            landmarks = (shape.landmarks + number + np.float32([offs[number], 0, 0]))[twins()]
+            landmarks[:, 0] = 200 - landmarks[:, 0]
+            return [Face(landmarks, 1.0)]
+
+    images = [np.full((60, 200, 3), n, np.uint8) for n in range(13)]
+    readers = iter((Plain(), Other()))
+    even = EvenReader(lambda: next(readers), 3)
+    found = [
+        faces
+        for run in (images[:1], images[1:7], images[7:])
+        for faces in even.read_run(run, [False] * len(run))
+    ]
+    assert asked == [0, 3, 6, 9, 12]
+    known = np.interp(range(13), asked, offs[asked]) / 2
+    for number, (face,) in enumerate(found):
+        expected = shape.landmarks + number + np.float32([known[number], 0, 0])
+        np.testing.assert_allclose(face.landmarks, expected, atol=1e-3)
+        assert (face.doubt is not None) == (number in asked)
+    even.close()
+
+
+def test_a_sample_of_mirrored_frames_is_as_even_as_all() -> None:
+    images = []
+    for part in frames(Actor.from_seed(2), Motion.from_seed(2, 0.4), RenderConfig(size=(128, 128))):
+        whole = part.permute(0, 2, 3, 1).numpy() * 255 + 0.5
+        images += list(whole.clip(0, 255).astype(np.uint8))
+    found = []
+    for config in (TrackConfig(mirror_every=1), TrackConfig(), TrackConfig(even=False)):
+        reader = open_reader(config)
+        answers = reader.read_run(images, [False] * len(images))
+        reader.close()
+        found.append(np.stack([faces[0].landmarks[:, :2] for faces in answers]))
+    all_frames, sampled, plain = found
+    assert np.abs(sampled - all_frames).mean() < 0.3 * np.abs(plain - all_frames).mean()

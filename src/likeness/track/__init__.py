@@ -14,13 +14,15 @@ from likeness.decode import stream
 from likeness.decode.prefetch import prefetch
 from likeness.errors import TrackError
 from likeness.smoothing import smooth_signal
+from likeness.track.blocks import Block, Blocks
 from likeness.track.config import TrackConfig
 from likeness.track.detect import Image
+from likeness.track.landmarks import Reader
 from likeness.track.link import CutDetector, Linker
 from likeness.track.measure import eye_openness, face_height, iris_offsets, mouth_openness
 from likeness.track.readers import open_reader
 from likeness.track.smooth import smooth_track
-from likeness.types import Clip, FaceTrack, Progress, Window, silent
+from likeness.types import Clip, FaceTrack, Progress, silent
 
 __all__ = [
     "TrackConfig",
@@ -59,12 +61,9 @@ def track(
     linker = Linker(config)
     reader = open_reader(config)
     try:
-        for window, images, cuts in prefetch(_look(clip, config)):
-            for index, cut, faces in zip(window, cuts, reader.read_run(images, cuts), strict=True):
-                if cut:
-                    linker.cut(index)
-                linker.add(index, faces)
-            progress("track", window.stop, len(clip))
+        for block in prefetch(_look(clip, config)):
+            read_block(block, reader, linker)
+            progress("track", block[0].stop, len(clip))
     finally:
         reader.close()
     tracks = linker.finish(len(clip))
@@ -84,14 +83,23 @@ def track(
     return tuple(smooth_track(found, config.smooth) for found in tracks)
 
 
-def _look(
-    clip: Clip, config: TrackConfig
-) -> Generator[tuple[Window, list[Image], list[bool]], None, None]:
-    """Yield windows of pictures, and which of them begin a new shot."""
-    detector = CutDetector(config)
+def _look(clip: Clip, config: TrackConfig) -> Generator[Block, None, None]:
+    """Yield pictures by blocks of shots."""
+    detector, blocks = CutDetector(config), Blocks(config.look_every)
     for window, frames in stream(clip, config.window, reuse=True):
         images = bytes_of(frames)
-        yield window, images, [detector.is_cut(image) for image in images]
+        yield from blocks.add(window.start, images, [detector.is_cut(image) for image in images])
+    yield from blocks.rest()
+
+
+def read_block(block: Block, reader: Reader, linker: Linker) -> None:
+    """Read the frames of a block and link who is in them."""
+    window, images, begins = block
+    if begins:
+        linker.cut(window.start)
+    cuts = [begins] + [False] * (len(images) - 1)
+    for index, faces in zip(window, reader.read_run(images, cuts), strict=True):
+        linker.add(index, faces)
 
 
 def bytes_of(frames: torch.Tensor) -> list[Image]:

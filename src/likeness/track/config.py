@@ -27,8 +27,13 @@ class TrackConfig:
     tile: int = 960
     """Side in pixels of the tiles that the full-range detector sees; larger frames are tiled."""
     even: bool = True
-    """Whether every frame is read a second time in the mirror, which takes out the side that the
-    landmark network favors and some of its jitter; off, tracking takes half the work."""
+    """Whether frames are read a second time in the mirror, which takes out the side that the
+    landmark network favors and some of its jitter; off, tracking takes a third less work."""
+    mirror_every: int = 2
+    """Frames after which one is read in the mirror too; 1 is every frame."""
+    look_every: int = 12
+    """Frames of a shot after which somebody new is looked for, while known faces are followed
+    without; who has come is then read from the first frame on. 1 looks in every frame."""
     max_gap: int = 12
     """Longest run of missing frames that is filled in (0.5 s at 25 fps, a turned head)."""
     min_length: int = 8
@@ -52,7 +57,7 @@ class TrackConfig:
             raise ConfigError(
                 f"small_faces is {self.small_faces!r}; expected 'auto', 'always' or 'never'"
             )
-        for name in ("max_faces", "window", "min_length", "tile"):
+        for name in ("max_faces", "window", "min_length", "tile", "look_every", "mirror_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
         for name in ("max_gap", "smooth", "link_distance", "cut_change", "cut_histogram"):

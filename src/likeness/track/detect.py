@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,31 @@ Image = NDArray[np.uint8]
 """(H,W,3) RGB."""
 
 
+class Lookout:
+    """MediaPipe's short-range detector, with which its face mesh finds whom it does not follow.
+
+    Raises:
+        BackendError: MediaPipe is missing or has no bundled detector any more.
+    """
+
+    def __init__(self, confidence: float) -> None:
+        self._detector = _detector(0, confidence)
+
+    def stranger(self, image: Image, boxes: Sequence[Floats]) -> bool:
+        """Return whether a face has its middle outside all boxes (4,) x0 y0 x1 y1 of known ones."""
+        height, width = image.shape[:2]
+        for detection in self._detector.process(image).detections or ():
+            box = detection.location_data.relative_bounding_box
+            x, y = (box.xmin + box.width / 2) * width, (box.ymin + box.height / 2) * height
+            if not any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes):
+                return True
+        return False
+
+    def close(self) -> None:
+        """Free the detector."""
+        self._detector.close()
+
+
 class FullRangeDetector:
     """MediaPipe's full-range detector over overlapping tiles of a frame.
 
@@ -24,18 +50,7 @@ class FullRangeDetector:
 
     def __init__(self, confidence: float, tile: int) -> None:
         self._tile = tile
-        try:
-            with silence_stderr():
-                import mediapipe
-
-                self._detector: Any = mediapipe.solutions.face_detection.FaceDetection(
-                    model_selection=1, min_detection_confidence=confidence
-                )
-        except (ImportError, AttributeError) as error:
-            raise BackendError(
-                f"MediaPipe's bundled face detector is not usable here ({error}); install"
-                " mediapipe 0.10.21, or set small_faces to 'never'"
-            ) from error
+        self._detector = _detector(1, confidence)
 
     def detect(self, image: Image) -> Floats:
         """Return (K,5) x0 y0 x1 y1 score in pixels for a (H,W,3) uint8 RGB image, best first."""
@@ -55,6 +70,25 @@ class FullRangeDetector:
     def close(self) -> None:
         """Free the detector."""
         self._detector.close()
+
+
+def _detector(model: int, confidence: float) -> Any:
+    """Open a bundled detector: 0 is the short range of a selfie, 1 the full one."""
+    try:
+        with silence_stderr():
+            import mediapipe
+
+            opened = mediapipe.solutions.face_detection.FaceDetection(
+                model_selection=model, min_detection_confidence=confidence
+            )
+            # Threads of the graph go on talking until it has answered once.
+            opened.process(np.zeros((64, 64, 3), np.uint8))
+            return opened
+    except (ImportError, AttributeError) as error:
+        raise BackendError(
+            f"MediaPipe's bundled face detector is not usable here ({error}); install"
+            " mediapipe 0.10.21, or set small_faces to 'never' and look_every to 1"
+        ) from error
 
 
 def tiles(size: tuple[int, int], side: int) -> list[tuple[int, int, int, int]]:

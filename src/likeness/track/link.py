@@ -179,7 +179,7 @@ def _thumbnail(image: Image) -> Floats:
     n = _THUMB * 4
     rows = (np.arange(n) + 0.5) * height / n
     columns = (np.arange(n) + 0.5) * width / n
-    sample = image[rows.astype(int)[:, None], columns.astype(int)[None]].astype(np.float32)
-    luma = sample @ np.array([0.2126, 0.7152, 0.0722], np.float32) / 255
+    sample = image[rows.astype(int)][:, columns.astype(int)].astype(np.float32)
+    luma = sample.reshape(-1, 3) @ np.array([0.2126, 0.7152, 0.0722], np.float32) / 255
     thumb: Floats = luma.reshape(_THUMB, 4, _THUMB, 4).mean((1, 3))
     return thumb

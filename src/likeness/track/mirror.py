@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from likeness.track.detect import Image, iou
 from likeness.track.landmarks import LANDMARKS, Face, Reader
-from likeness.types import Ints
+from likeness.types import Floats, Ints
 
 _SAME = 0.5
 """Least overlap of boxes that are one face in both pictures."""
@@ -42,12 +42,17 @@ class EvenReader(Reader):
     """Two readers of one backend: one looks at the picture, one at its mirror image.
 
     The first says who is there; the second helps to say where. Both run side by side, the more so
-    the more frames they are given at once.
+    the more frames they are given at once. What the mirror moves a face by changes slowly: it can
+    be asked in some frames only, and taken from the nearest of them in the frames between.
     """
 
-    def __init__(self, start: Callable[[], Reader]) -> None:
+    def __init__(self, start: Callable[[], Reader], every: int = 1) -> None:
+        """Open both; the mirror is asked in every `every`th frame of a run, and in its last."""
         self._readers = (start(), start())
+        self._every = every
         self._twins = twins()
+        self._last: list[_Moved] | None = None
+        """What the mirror said in the frame before the next run."""
         self._other = ThreadPoolExecutor(1, "mirror")
 
     def read(self, image: Image) -> list[Face]:
@@ -56,21 +61,46 @@ class EvenReader(Reader):
 
     def read_run(self, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
         """Read frames that follow each other, as every reader does, on two cores."""
+        found: list[list[Face]] = []
+        while len(found) < len(images):
+            at = len(found)
+            if cuts[at]:
+                self.reset()
+            stop = next((i for i in range(at + 1, len(images)) if cuts[i]), len(images))
+            found += self._read_part(images[at:stop])
+        return found
+
+    def _read_part(self, images: Sequence[Image]) -> list[list[Face]]:
+        """Read frames of one shot."""
         import cv2
 
         plain, mirrored = self._readers
-        turned = [np.asarray(cv2.flip(image, 1), np.uint8) for image in images]
-        seen = self._other.submit(mirrored.read_run, turned, cuts)
-        found = plain.read_run(images, cuts)
-        width = images[0].shape[1]
+        count, width, no_cuts = len(images), images[0].shape[1], [False] * len(images)
+        asked = sorted(range(count - 1, -1, -self._every))
+        if self._last is None and asked[0] > 0:
+            asked = [0, *asked]
+        turned = [np.asarray(cv2.flip(images[place], 1), np.uint8) for place in asked]
+        seen = self._other.submit(mirrored.read_run, turned, no_cuts[: len(asked)])
+        found = plain.read_run(images, no_cuts)
+        said = {-1: self._last or []}
+        for place, faces in zip(asked, seen.result(), strict=True):
+            others = [self._unmirrored(face, width) for face in faces]
+            said[place] = [_Moved(face, _mean(face, others)) for face in found[place]]
+        self._last = said[count - 1]
         answers = []
-        for faces, turned_faces in zip(found, seen.result(), strict=True):
-            others = [self._unmirrored(face, width) for face in turned_faces]
-            answers.append([_mean(face, others) for face in faces])
+        for place, faces in enumerate(found):
+            if place in said:
+                answers.append([moved.after for moved in said[place]])
+                continue
+            before = max(other for other in said if other < place)
+            after = min(other for other in said if other > place)
+            share = (place - before) / (after - before)
+            answers.append([_between(face, said[before], said[after], share) for face in faces])
         return answers
 
     def reset(self) -> None:
         """Forget where faces were."""
+        self._last = None
         for reader in self._readers:
             reader.reset()
 
@@ -84,6 +114,35 @@ class EvenReader(Reader):
         landmarks = face.landmarks[self._twins]
         landmarks[:, 0] = width - landmarks[:, 0]
         return replace(face, landmarks=landmarks)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Moved:
+    """A face before and after it was averaged with its mirrored reading."""
+
+    before: Face
+    after: Face
+
+
+def _between(face: Face, earlier: list[_Moved], later: list[_Moved], share: float) -> Face:
+    """Move a face as the mirror moved it in the frames around, `share` of the way between them."""
+    steps = [
+        (weight, _nearest(face, moved)) for weight, moved in ((1 - share, earlier), (share, later))
+    ]
+    known = [(weight, step) for weight, step in steps if step is not None]
+    if not known:
+        return face
+    total = sum(weight for weight, _ in known)
+    step = sum(weight / total * step for weight, step in known)
+    return replace(face, landmarks=np.asarray(face.landmarks + step, np.float32))
+
+
+def _nearest(face: Face, moved: list[_Moved]) -> Floats | None:
+    """Return what the mirror moved the same face by, (478,3) pixels; None where it was not seen."""
+    best = max(moved, key=lambda one: iou(face.box, one.before.box), default=None)
+    if best is None or iou(face.box, best.before.box) < _SAME:
+        return None
+    return best.after.landmarks - best.before.landmarks
 
 
 def _mean(face: Face, others: list[Face]) -> Face:

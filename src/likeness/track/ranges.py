@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.decode import stream
+from likeness.track.blocks import Blocks
 from likeness.track.config import TrackConfig
-from likeness.track.detect import Image
 from likeness.track.link import KNOWN_FRAMES, CutDetector, Linker, size_of
 from likeness.track.readers import open_reader
 from likeness.track.smooth import smooth_track
@@ -42,9 +42,10 @@ def track_range(
         config: settings.
         progress: called as ("track", frames of the part, its length).
     """
-    from likeness.track import bytes_of
+    from likeness.track import bytes_of, read_block
 
     detector, linker, reader = CutDetector(config), Linker(config), None
+    blocks = Blocks(config.look_every)
     before = max(0, part.start - KNOWN_FRAMES)
     stop = len(clip)
     try:
@@ -65,16 +66,16 @@ def track_range(
                 if reader is None:
                     reader = open_reader(config)
                     linker.cut(window.start + first)
-                run: list[Image] = images[first:last]
-                answers = reader.read_run(run, cuts[first:last])
-                for place, faces in enumerate(answers, first):
-                    if cuts[place]:
-                        linker.cut(window.start + place)
-                    linker.add(window.start + place, faces)
+                run = blocks.add(window.start + first, images[first:last], cuts[first:last])
+                for block in run:
+                    read_block(block, reader, linker)
             progress("track", min(window.stop, part.stop) - part.start, len(part))
             ended = first is None and window.stop >= part.stop
             if ended or stop < len(clip):
                 break
+        if reader is not None:
+            for block in blocks.rest():
+                read_block(block, reader, linker)
     finally:
         if reader is not None:
             reader.close()
