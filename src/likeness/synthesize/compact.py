@@ -8,7 +8,7 @@ face stays the target's own pixels; pictures are folded 2x2 into channels at bot
 Input:  rgb (N,3,S,S) in [0,1], the target's aligned crop; code (N,D), the source's face as the
 recognizer it was trained with gives it, of any length.
 Output: (N,4,S,S) in [0,1]: the source's face in the target's place, and where it is to be shown.
-At its default size 1.78 M parameters and 0.64 GMAC for a crop of 128 pixels.
+At its default size 1.73 M parameters and 0.60 GMAC for a crop of 128 pixels.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Compact(nn.Module):
 
         Same answer up to rounding; the copy cannot be trained or loaded into.
         """
-        return folded(self, {}, dtype, exact=("head",))
+        return folded(self, {}, dtype, exact=("",))
 
 
 def laid(answer: Tensor, target: Tensor) -> Tensor:

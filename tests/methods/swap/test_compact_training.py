@@ -153,7 +153,7 @@ def test_further_losses_reach_the_network(extra: dict[str, float]) -> None:
 def test_codes_count_from_the_center() -> None:
     network = Compact(CompactConfig((8, 8), 1, 6)).eval()
     rgb, code = torch.rand(2, 3, 16, 16), torch.randn(2, 6)
-    before = network(rgb, code)
+    before = network(rgb, code).detach()
     network.count_from(torch.full((6,), 0.3), 2.0)
     torch.testing.assert_close(network(rgb, code * 2 + 0.3), before, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(

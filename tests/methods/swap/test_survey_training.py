@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from likeness import config as settings
 from likeness.errors import ConfigError, ContractError
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.swap.simswap.any_task import AnyTask
@@ -132,6 +134,9 @@ def test_a_training_answers_how_its_network_is_called(
         learned, contract, sheet = learn_ipgan(found, recognizer_bundle(), told, budget)
     assert (contract.family, contract.size, len(contract.center)) == (kind, SIDE, 128)
     assert sheet.shape == (3, 3 * SIDE, 3 * SIDE)
+    # A bundle keeps it as JSON.
+    kept = json.loads(json.dumps(settings.to_json(contract)))
+    assert settings.resolve(SwapContract, kept) == contract
     network = build(learned.networks["generator"])
     code = contract.counted(torch.tensor(contract.center)[None])
     assert float(code.abs().max()) < 1e-6
