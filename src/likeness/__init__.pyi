@@ -38,9 +38,12 @@ from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig as SwapA
 from likeness.methods.swap.autoencoder.losses import SwapLossConfig as SwapLossConfig
 from likeness.methods.swap.autoencoder.settings import SwapTraining as SwapTraining
 from likeness.methods.swap.autoencoder.tasks import SwapScheduleConfig as SwapScheduleConfig
+from likeness.methods.swap.compact.settings import CompactTraining as CompactTraining
 from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.swap.published import PublishedConfig as PublishedConfig
 from likeness.methods.swap.simswap.settings import SimSwapTraining as SimSwapTraining
+from likeness.methods.swap.survey.settings import FaceShifterTraining as FaceShifterTraining
+from likeness.methods.swap.survey.settings import IPGANTraining as IPGANTraining
 from likeness.methods.table import METHODS as METHODS
 from likeness.metrics.edit import EditReport as EditReport
 from likeness.metrics.pair import PairReport as PairReport
@@ -88,6 +91,7 @@ from likeness.verbs.swap import swap as swap
 from likeness.verbs.swap_pairs import SwapPair as SwapPair
 from likeness.verbs.train import train_portrait as train_portrait
 from likeness.verbs.train import train_reenact as train_reenact
+from likeness.verbs.train_any import train_any as train_any
 from likeness.verbs.train_simswap import train_simswap as train_simswap
 from likeness.verbs.train_swap import train_swap as train_swap
 from likeness.verify.report import write_report as write_report

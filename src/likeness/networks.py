@@ -32,8 +32,10 @@ from likeness.nets.speech import Speech, SpeechConfig
 from likeness.store.declared import check_settings, check_tensors
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig, Face
 from likeness.synthesize.comb import Comb, CombConfig
+from likeness.synthesize.compact import Compact, CompactConfig
 from likeness.synthesize.eigenfaces import Eigenfaces, EigenfacesConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
+from likeness.synthesize.ipgan import IPGAN, IPGANConfig
 from likeness.synthesize.onnx_swap import (
     OnnxOneToOne,
     OnnxOneToOneConfig,
@@ -61,6 +63,7 @@ class Foldable(Protocol):
 NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "comb": (Comb, CombConfig),
+    "compact": (Compact, CompactConfig),
     "eigenfaces": (Eigenfaces, EigenfacesConfig),
     "faceshifter": (AEINet, AEIConfig),
     "forensic": (ForensicNet, ForensicConfig),
@@ -69,6 +72,7 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "identity_iresnet": (IResNet, IResNetConfig),
     "identity_simswap": (SimSwapIdentity, SimSwapIdentityConfig),
     "inversion": (Inversion, InversionConfig),
+    "ipgan": (IPGAN, IPGANConfig),
     "onnx_converter": (OnnxConverter, OnnxConverterConfig),
     "onnx_identity": (OnnxIdentity, OnnxIdentityConfig),
     "onnx_one_to_one": (OnnxOneToOne, OnnxOneToOneConfig),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 COMMON = Group("Options of every command", sort_key=9)
 TABLES = (
-    *("track", "fit", "train", "train_swap", "train_simswap", "transfer", "edits", "speech"),
+    *("track", "fit", "train", "train_swap", "train_simswap", "train_compact", "transfer"),
+    *("edits", "speech", "train_faceshifter", "train_ipgan"),
     *(
         "animate",
         "edit",

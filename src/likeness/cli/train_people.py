@@ -1,4 +1,4 @@
-"""`likeness train swap FOLDER... --arch simswap`: a network for any two people."""
+"""`likeness train swap FOLDER... --arch simswap|compact|...`: a network for any two people."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from likeness.cli.answer import trained
 from likeness.cli.options import LongOptions, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
 
+ANY_TO_ANY = ("simswap", "faceshifter", "ipgan", "compact")
+"""Networks that learn many people for any two; the settings of each stand in [train_NAME]."""
+
 
 def train_people(
+    arch: str,
     folders: Sequence[Path],
     output: Path,
     flags: Mapping[str, Any],
@@ -21,9 +25,10 @@ def train_people(
     recognizer: Path | None = None,
     resume: bool = False,
 ) -> Mapping[str, Any]:
-    """Train SimSwap, or tell what that would do.
+    """Train a network for any two people, or tell what that would do.
 
     Args:
+        arch: one of ANY_TO_ANY.
         folders: of people.
         output: The NAME.bundle folder to write.
         flags: what was set on the command line, None where nothing was.
@@ -32,11 +37,11 @@ def train_people(
         recognizer: NAME.bundle whose codes are learned from.
         resume: go on with an interrupted training.
     """
-    from likeness.methods.swap.simswap.settings import SimSwapTraining
     from likeness.verbs.swap_people import open_people, permit_people
-    from likeness.verbs.train_simswap import train_simswap
+    from likeness.verbs.train_any import SETTINGS, train_any
 
-    config = settings(SimSwapTraining, "train_simswap", options, flags)
+    table = f"train_{arch}"
+    config = settings(SETTINGS[arch], table, options, flags)
     looking, records = analysis(options), consents(consent)
     if options.dry_run:
         members = open_people(folders)
@@ -48,9 +53,9 @@ def train_people(
             "output": output,
             "consent": foreseen(lambda: permit_people(members, records)),
         }
-        return {"plan": plan, "settings": {"train_simswap": config, "analyze": looking}}
+        return {"plan": plan, "settings": {table: config, "analyze": looking}}
     with show_progress(options.progress) as progress:
-        bundle = train_simswap(
+        bundle = train_any(
             folders,
             output,
             config,

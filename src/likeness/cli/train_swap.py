@@ -21,11 +21,15 @@ from likeness.cli.options import (
     settings,
 )
 from likeness.cli.progress import show_progress
-from likeness.cli.train_people import train_people
+from likeness.cli.train_people import ANY_TO_ANY, train_people
 from likeness.errors import ConfigError
 
 if TYPE_CHECKING:
     from likeness.methods.swap.autoencoder.settings import SwapTraining
+
+Architecture = Literal[
+    "df", "liae", "original", "comb", "simswap", "faceshifter", "ipgan", "compact"
+]
 
 EXAMPLE = "Example: likeness train swap anna.mp4 ben.mp4 -o anna_on_ben.bundle --minutes 30"
 
@@ -35,10 +39,10 @@ EXAMPLE = "Example: likeness train swap anna.mp4 ben.mp4 -o anna_on_ben.bundle -
 class Flags:
     """What is trained; everything else stands in the table [train_swap] of a settings file."""
 
-    arch: Literal["df", "liae", "original", "comb", "simswap"] | None = None
+    arch: Architecture | None = None
     """df keeps the target's face shape, liae is freer with it and with light; original is the first
-    autoencoder; comb grows from small pictures and takes more people; simswap is one network for
-    any two people, learned from many. [default: df]"""
+    autoencoder; comb grows from small pictures and takes more people; simswap, faceshifter, ipgan
+    and compact are one network for any two people, learned from many. [default: df]"""
     minutes: float | None = None
     """Time budget of the training itself. [default: 30]"""
     size: int | None = None
@@ -50,7 +54,7 @@ class Flags:
     face_type: Literal["half", "mid_full", "full", "whole_face", "head"] | None = None
     """How much of the head is drawn. [default: full]"""
     recognizer: Path | None = None
-    """For simswap: a NAME.bundle of kind arcface whose codes it learns from."""
+    """For networks for any two people: a NAME.bundle of kind arcface whose codes are learned."""
 
 
 def swap(
@@ -70,7 +74,8 @@ def swap(
 
     Args:
         source: Whose face is given: a clip or photo, a .shot, or a folder of clips, photos and
-            aligned faces of one person. For simswap a folder of folders, one for each person.
+            aligned faces of one person. For a network for any two people a folder of folders,
+            one for each.
         target: Whose face is replaced, likewise; best the clip that shall be changed itself.
         others: Further people, for --arch comb and simswap.
         output: The NAME.bundle folder to write.
@@ -84,7 +89,7 @@ def swap(
 
     given = [path for path in (source, target, *others) if path is not None]
     prove_files((output,), (*given, *consent), options)
-    if flags.arch == "simswap":
+    if flags.arch in ANY_TO_ANY:
         return _people(given, output, flags, consent, resume, options)
     if target is None:
         raise ConfigError(
@@ -121,8 +126,9 @@ def _people(
     """Train one network for any two people."""
     few = {name: getattr(flags, name) for name in ("minutes", "size", "batch")}
     few["seed"] = options.seed
+    arch = str(flags.arch)
     return train_people(
-        given, output, few, consent, options, recognizer=flags.recognizer, resume=resume
+        arch, given, output, few, consent, options, recognizer=flags.recognizer, resume=resume
     )
 
 

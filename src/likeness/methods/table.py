@@ -143,6 +143,22 @@ METHODS: Mapping[str, Recipe] = {
         open=open_published,
         follow=follow_published,
     ),
+    "swap.ipgan": Recipe(
+        about="IPGAN: a face drawn anew from who it is and from everything else",
+        action="swap",
+        roles=("source", "target"),
+        settings=PublishedConfig(),
+        parts=("generator",),
+        open=open_published,
+    ),
+    "swap.compact": Recipe(
+        about="a small network for any two people, learned from exact answers",
+        action="swap",
+        roles=("source", "target"),
+        settings=PublishedConfig(),
+        parts=("generator",),
+        open=open_published,
+    ),
     "swap.df": Recipe(
         about="a shared encoder, and a decoder for each of two people",
         action="swap",

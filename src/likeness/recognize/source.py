@@ -109,7 +109,7 @@ def tell_source(contract: SwapContract, parts: SourceParts, faces: Sequence[Sour
     with torch.inference_mode():
         codes = torch.cat([_code(contract, parts, face) for face in faces])
         if contract.form == "raw":
-            return codes.mean(0, keepdim=True)
+            return contract.counted(codes.mean(0, keepdim=True))
         mean = functional.normalize(functional.normalize(codes).mean(0, keepdim=True))
         if contract.adapter:
             added = torch.cat([_asked(parts, contract.adapter, face) for face in faces])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from likeness.errors import ConfigError
 from likeness.nets.layers import imagenet_from_rgb
+from likeness.types import check
 
 Range = Literal["unit", "signed", "imagenet"]
 """unit: [0, 1]. signed: [-1, 1]. imagenet: ImageNet's mean 0 and deviation 1."""
@@ -55,6 +56,10 @@ class SwapContract:
     """How that picture is laid."""
     mask: bool = False
     """Whether it answers where its face shall lie, beside the face."""
+    center: tuple[float, ...] = ()
+    """For raw codes: what is taken off, the mean of the people that it was trained on."""
+    spread: float = 1.0
+    """For raw codes: what they are divided by afterward."""
     turned: tuple[str, ...] = ()
     """Keys of `condition.align.TURNED` that it was trained with beside its template."""
 
@@ -63,6 +68,23 @@ class SwapContract:
             raise ConfigError(
                 f"sides are {self.size} and {self.source_size} pixels, expected 1 to 4096"
             )
+
+        if not self.spread > 0:
+            raise ConfigError(f"spread is {self.spread:g}, expected a number above 0")
+
+    def counted(self, codes: Tensor) -> Tensor:
+        """Count raw codes (N,D) as the network was told them in training.
+
+        Raises:
+            ContractError: the center is of codes of another length.
+        """
+        if self.center:
+            check(
+                len(self.center) == codes.shape[1],
+                f"the center has {len(self.center)} numbers, the codes {codes.shape[1]}",
+            )
+            codes = codes - codes.new_tensor(self.center)
+        return codes / self.spread
 
     def entered(self, rgb: Tensor) -> Tensor:
         """Turn RGB (N,3,h,w) in [0,1] into what the network reads."""

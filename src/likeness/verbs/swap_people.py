@@ -80,19 +80,29 @@ def find_members(
     config: AnalyzeConfig | None = None,
     progress: Progress = silent,
 ) -> Mapping[str, tuple[PersonFaces, ...]]:
-    """Return each person's faces in everything that was given of them; the largest is theirs.
+    """Return each person's faces in everything that was given of them; see `find_shots`."""
+    shots = find_shots(members, config, progress)
+    return {name: tuple(map(_faces, theirs)) for name, theirs in shots.items()}
+
+
+def find_shots(
+    members: Sequence[Member],
+    config: AnalyzeConfig | None = None,
+    progress: Progress = silent,
+) -> Mapping[str, tuple[Shot, ...]]:
+    """Return each person in everything that was given of them; the largest face is theirs.
 
     Who is seen nowhere is left out. Progress is called as ("track" | "fit" | "photo", done, total).
     """
     config = config or AnalyzeConfig()
     total, done, missed = sum(len(member.clips) for member in members), 0, 0
-    found: dict[str, tuple[PersonFaces, ...]] = {}
+    found: dict[str, tuple[Shot, ...]] = {}
     for member in members:
         known = {shot.clip.digest: shot for shot in member.shots}
         faces = []
         for clip in member.clips:
             try:
-                faces.append(_faces(clip, known.get(clip.digest), config, progress))
+                faces.append(_shot(clip, known.get(clip.digest), config, progress))
             except TrackError as error:
                 log.info("%s", error)
                 missed += 1
@@ -110,15 +120,19 @@ def digests(members: Sequence[Member]) -> list[list[str]]:
     return [[clip.digest for clip in member.clips] for member in members]
 
 
-def _faces(clip: Clip, shot: Shot | None, config: AnalyzeConfig, progress: Progress) -> PersonFaces:
+def _shot(clip: Clip, shot: Shot | None, config: AnalyzeConfig, progress: Progress) -> Shot:
     if len(clip) == 1 and shot is None:
         photo = find_photo(clip, 0, "largest", config.track, config.fit)
-        return PersonFaces(clip, np.zeros(1, np.int64), photo.track.landmarks)
+        return Shot(clip, photo.track, photo.params)
     if shot is None:
         shot = choose_person(find_people(clip, config, progress), "largest")
-    rows = np.flatnonzero(shot.track.observed)
-    if not len(rows):
+    if not shot.track.observed.any():
         raise TrackError(f"{clip.path.name} shows the face in no frame")
+    return shot
+
+
+def _faces(shot: Shot) -> PersonFaces:
+    rows = np.flatnonzero(shot.track.observed)
     return PersonFaces(shot.clip, rows + shot.track.start, shot.track.landmarks[rows])
 
 

@@ -7,20 +7,12 @@ from pathlib import Path
 
 import torch
 
-from likeness import config as settings
-from likeness.errors import BundleError
-from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.portrait.model import CPU
 from likeness.methods.swap.simswap.settings import SimSwapTraining
-from likeness.methods.swap.simswap.train import learn_simswap
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
-from likeness.store import has_state, load_bundle, remove_state, save_bundle
-from likeness.training.footage import Budget
 from likeness.types import Bundle, Progress, silent
-from likeness.verbs.swap_people import digests, find_members, open_people, permit_people
-
-METHOD = "swap.simswap"
+from likeness.verbs.train_any import train_any
 
 
 def train_simswap(
@@ -35,57 +27,15 @@ def train_simswap(
     resume: bool = False,
     device: torch.device = CPU,
 ) -> Bundle:
-    """Train a network that puts any person's identity on any other's face.
-
-    Args:
-        folders: of people, each with photos and clips; or one with such folders in it.
-        output: NAME.bundle.
-        config: settings.
-        progress: called as ("track" | "fit" | "photo" | "frames" | "codes" | "train", done, total).
-        recognizer: NAME.bundle of kind arcface whose codes it learns from; dlib's by default.
-        analysis: settings of tracking and fitting.
-        consents: records of everybody shown, as source.
-        resume: continue an interrupted training of the same settings.
-        device: where the network is trained.
-
-    Raises:
-        ConsentError: somebody did not agree that their face be used in a swap.
-        BundleError: the output is taken by an interrupted training that is not to be resumed, the
-            state belongs to another training, or the recognizer has no gradients.
-        TrackError: fewer than two people are seen.
-        MediaError, FitError: an input is not usable.
-    """
-    config = config or SimSwapTraining()
-    members = open_people(folders)
-    permission = permit_people(members, consents)
-    who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
-    folder = _state(output, resume)
-    digest = settings.digest(config, digests(members), who.training)
-    limits = (config.minutes, config.steps, config.seed)
-    budget = Budget(*limits, folder, digest, resume, device, None, progress)
-    people = find_members(members, analysis, progress)
-    learned, contract, preview = learn_simswap(people, who, config, budget)
-    told = {"trained_with": settings.to_json(config), "seed": config.seed}
-    bundle = Bundle(
-        method=METHOD,
-        networks=learned.networks,
-        input={"size": config.size, "contract": settings.to_json(contract)},
-        training={**told, **learned.record},
-        license=f"of the people shown; see people. Recognizer: {who.license}",
-        people=permission.people,
-        preview=preview,
+    """Train SimSwap on many people; see `train_any` for arguments and errors."""
+    return train_any(
+        folders,
+        output,
+        config or SimSwapTraining(),
+        progress,
+        recognizer=recognizer,
+        analysis=analysis,
+        consents=consents,
+        resume=resume,
+        device=device,
     )
-    save_bundle(bundle, output, permission.sealed)
-    remove_state(budget.folder)
-    return bundle
-
-
-def _state(output: Path, resume: bool) -> Path:
-    """Return where the training's state lies."""
-    folder = output / "resume"
-    if has_state(folder) and not resume:
-        raise BundleError(
-            f"{output} holds an interrupted training; expected a new name. Go on with the training "
-            f"by --resume, or remove {folder} to begin anew"
-        )
-    return folder

@@ -28,6 +28,7 @@ from likeness.networks import build, runner
 from likeness.plan.plan import Plan
 from likeness.recognize.source import SourceFace, missing, parts_of, scaled, tell_source
 from likeness.synthesize import simswap
+from likeness.synthesize.compact import Compact
 from likeness.synthesize.faceshifter import AEINet
 from likeness.synthesize.onnx_swap import OnnxSwap
 from likeness.synthesize.simswap import SimSwap
@@ -208,7 +209,14 @@ def _drawer(network: nn.Module, told: Tensor, device: torch.device) -> Draw:
     if isinstance(network, OnnxSwap):
         return partial(_any_to_any, network, told)
     run = runner(network, device)
+    if isinstance(network, Compact):
+        return lambda rgb: _parted(run(rgb, told.expand(len(rgb), -1)))
     return lambda rgb: (run(rgb, told.expand(len(rgb), -1)), None)
+
+
+def _parted(answer: Tensor) -> tuple[Tensor, Tensor]:
+    """Part a network's answer (K,4,S,S) into face and mask."""
+    return answer[:, :3], answer[:, 3:]
 
 
 def _any_to_any(network: OnnxSwap, told: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -16,7 +16,7 @@ from likeness.condition.align import TEMPLATES, aligned_crop
 from likeness.errors import TrackError
 from likeness.recognize.source import Describer, scaled
 from likeness.training.bank import CropBank, Excerpt, fill_excerpts
-from likeness.types import Clip, Floats, Ints, Progress, check, silent
+from likeness.types import Clip, Crop, Floats, Ints, Progress, check, silent
 
 TEMPLATE = "simswap_224"
 _PEOPLE = 2
@@ -113,8 +113,7 @@ def collect(
             crop = aligned_crop(part.landmarks, template)
             theirs = aligned_crop(part.landmarks, recognizer.template)
             excerpts.append(Excerpt(part.clip, part.times, crop, person))
-            thetas.append(_theta(crop.crop_from_frame, size, theirs.crop_from_frame,
-                                 recognizer.template.size))  # fmt: skip
+            thetas.append(lies(crop, theirs))
     bank = fill_excerpts(excerpts, path, progress)
     theta = torch.from_numpy(np.concatenate(thetas))
     side, codes = recognizer.template.size, []
@@ -135,9 +134,11 @@ def chips(pictures: Tensor, theta: Tensor, side: int) -> Tensor:
     )
 
 
-def _theta(crop_from_frame: Floats, size: int, chip_from_frame: Floats, side: int) -> Floats:
-    """(N,2,3) positions in the crop from those in the chip, both from -1 to 1."""
-    both = geometry.compose(crop_from_frame, geometry.invert(chip_from_frame)).astype(np.float64)
+def lies(crop: Crop, chip: Crop) -> Floats:
+    """(N,2,3) positions in square crops from those in chips of the same frames, from -1 to 1."""
+    size, side = crop.size[0], chip.size[0]
+    both = geometry.compose(crop.crop_from_frame, geometry.invert(chip.crop_from_frame))
+    both = both.astype(np.float64)
     linear = both[:, :, :2] * (side / size)
     middle = both[:, :, :2] @ np.full(2, side / 2) + both[:, :, 2]
     offset = middle / (size / 2) - 1

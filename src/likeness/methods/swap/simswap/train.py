@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from likeness.errors import BundleError
+from likeness.methods.swap.simswap.any_task import AnyTask
 from likeness.methods.swap.simswap.judges import Judges, Projected, TwoScales
 from likeness.methods.swap.simswap.people import TEMPLATE, People, PersonFaces, collect
 from likeness.methods.swap.simswap.settings import SimSwapTraining
@@ -46,11 +49,76 @@ def learn_simswap(
         TrackError: fewer than two people.
         BundleError: the recognizer has no gradients, or the resume state is of another training.
     """
+
+    def make(found: People, describer: Describer, kept: Weights) -> SimSwapTask:
+        return SimSwapTask(found, describer, judges_of(config, kept), config, budget.device)
+
+    def finish(task: AnyTask, state: dict[str, Tensor]) -> Weights:
+        network = config.network(task.people.codes.shape[1])
+        return weights_of("simswap", network, folded_codes(state, task.center.cpu(), task.scale))
+
+    return learn_any("simswap", people, recognizer, config, budget, make, finish)
+
+
+class AnyTraining(Protocol):
+    """Settings that all networks for any two people have."""
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        ...
+
+    @property
+    def max_faces(self) -> int:
+        """Faces of each person that are used at most."""
+        ...
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak of the schedule."""
+        ...
+
+    @property
+    def average(self) -> float:
+        """Decay of the moving average of the weights."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Where all randomness starts."""
+        ...
+
+
+def learn_any(
+    family: str,
+    people: Mapping[str, Sequence[PersonFaces]],
+    recognizer: Bundle,
+    config: AnyTraining,
+    budget: Budget,
+    make: Callable[[People, Describer, Weights], AnyTask],
+    finish: Callable[[AnyTask, dict[str, Tensor]], Weights],
+    counted: bool = False,
+) -> tuple[Learned, SwapContract, Tensor]:
+    """Train one of the networks for any two people; see `learn_simswap`.
+
+    Args:
+        family: name of the network's family.
+        people: faces by person.
+        recognizer: whose codes it shall understand.
+        config: settings.
+        budget: time, and where the training's state lies.
+        make: makes the task.
+        finish: makes the generator's weights of its averaged state.
+        counted: leave it to the contract to count codes from the center of all people.
+
+    Raises:
+        TrackError, BundleError: as `learn_simswap`.
+    """
     torch.manual_seed(config.seed)
     space, describer, kept = recognizer_of(recognizer, budget.device)
     path = budget.folder / f"{budget.digest[:16]}.crops"
     found = collect(people, describer, config.size, config.max_faces, path, budget.progress)
-    task = SimSwapTask(found, describer, _judges(config, kept), config, budget.device)
+    task = make(found, describer, kept)
     loop = LoopConfig(
         minutes=budget.minutes,
         steps=budget.steps,
@@ -59,13 +127,7 @@ def learn_simswap(
         seed=budget.seed,
     )
     outcome = train(task, loop, budget.folder, budget.digest, budget.resume, budget.progress)
-    state = folded_codes(
-        {name: tensor.cpu() for name, tensor in outcome.weights.items()},
-        found.center,
-        task.scale,
-    )
-    network = config.network(found.codes.shape[1])
-    made = weights_of("simswap", network, state)
+    made = finish(task, {name: tensor.cpu() for name, tensor in outcome.weights.items()})
     record = {
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 1),
@@ -75,9 +137,12 @@ def learn_simswap(
             for index, name in enumerate(found.bank.people)
         },
     }
-    contract = SwapContract("simswap", config.size, TEMPLATE, form="raw", space=space)
+    contract = SwapContract(family, config.size, TEMPLATE, form="raw", space=space)
+    if counted:
+        center = tuple(found.center.tolist())
+        contract = replace(contract, center=center, spread=found.spread)
     learned = Learned({"generator": made, "identity": kept}, record)
-    return learned, contract, sheet(made, found, budget.device)
+    return learned, contract, sheet(made, found, contract, budget.device)
 
 
 def recognizer_of(bundle: Bundle, device: torch.device) -> tuple[str, Describer, Weights]:
@@ -96,7 +161,9 @@ def recognizer_of(bundle: Bundle, device: torch.device) -> tuple[str, Describer,
     )
 
 
-def sheet(generator: Weights, people: People, device: torch.device) -> Tensor:
+def sheet(
+    generator: Weights, people: People, contract: SwapContract, device: torch.device
+) -> Tensor:
     """Draw who becomes whom: sources in the first row, targets in the first column."""
     run, bank = runner(build(generator), device), people.bank
     rows = [np.flatnonzero(bank.person_indices == p) for p in range(len(bank.people))]
@@ -105,12 +172,17 @@ def sheet(generator: Weights, people: People, device: torch.device) -> Tensor:
     lines = [torch.cat([torch.ones_like(pictures[0]), *pictures], 2)]
     for number in range(len(chosen)):
         targets = pictures[number : number + 1].expand(len(chosen), -1, -1, -1)
-        drawn = run(targets, people.codes[chosen])
+        drawn = run(targets, contract.counted(people.codes[chosen]))
         lines.append(torch.cat([pictures[number], *drawn], 2))
     return torch.cat(lines, 1)
 
 
-def _judges(config: SimSwapTraining, recognizer: Weights) -> Judges:
+def judges_of(config: SimSwapTraining, recognizer: Weights) -> Judges:
+    """Make the discriminators that SimSwap's settings name.
+
+    Raises:
+        BundleError: they look through another recognizer than the one at hand.
+    """
     if config.judge == "paper":
         return TwoScales(config.judge_width, config.size)
     backbone = build(recognizer)

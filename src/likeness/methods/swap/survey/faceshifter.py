@@ -1,0 +1,83 @@
+"""Training of FaceShifter's first stage, AEI-Net.
+
+Paper: Li et al., FaceShifter (arXiv 1912.13457), section 3.1, equations 5 to 9:
+L = L_adv + 10 L_att + 5 L_id + 10 L_rec, L_att = 1/2 sum_k |z_k(result) - z_k(target)|^2,
+L_id = 1 - cos(code of the result, code of the source), L_rec = 1/2 |result - target|^2 where both
+are one person's; hinge losses.
+Differs: squares are means, not sums, as in the ports, or weights would depend on the size; L_rec
+takes another picture of the person for the source as well, not the target itself alone, because
+the code of one picture hardly differs from that of another. Two discriminators instead of three
+(SimSwap's, which are shared).
+The second stage, HEAR-Net, is not trained here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
+from likeness.methods.swap.simswap.judges import Judges, TwoScales
+from likeness.methods.swap.simswap.people import People, PersonFaces
+from likeness.methods.swap.simswap.train import learn_any
+from likeness.methods.swap.survey.settings import FaceShifterTraining
+from likeness.recognize.source import Describer
+from likeness.synthesize.faceshifter import AEINet
+from likeness.synthesize.swap_contract import SwapContract
+from likeness.training.footage import Budget, Learned, weights_of
+from likeness.training.loop import Losses
+from likeness.types import Bundle, Weights
+
+
+class FaceShifterTask(AnyTask):
+    """AEI-Net on many people."""
+
+    def __init__(
+        self,
+        people: People,
+        recognizer: Describer,
+        judges: Judges,
+        config: FaceShifterTraining,
+        device: torch.device,
+    ) -> None:
+        self.network = AEINet(config.network(people.codes.shape[1]))
+        super().__init__(people, recognizer, judges, self.network, config, device)
+        self.config = config
+
+    def losses(self, sample: SwapSample, progress: float) -> Losses:
+        """Evaluate one batch."""
+        config, target = self.config, sample.target.to(self.device)
+        wanted, theta = sample.code.to(self.device), sample.theta.to(self.device)
+        kept = self.network.attributes(target)
+        result = self.network.generate(kept, wanted)
+        seen = self.network.attributes(result)
+        pairs = zip(seen, kept, strict=True)
+        attributes = torch.stack([(a - b).square().mean() for a, b in pairs]).sum() / 2
+        again = (result[: sample.same] - target[: sample.same]).square().mean() / 2
+        total = (
+            config.adversarial * self.fooled(result)
+            + config.attributes * attributes
+            + config.identity * self.identity(result, theta, wanted)
+            + config.reconstruction * again
+        )
+        return Losses(total, lambda: self.judged(target, result.detach()))
+
+
+def learn_faceshifter(
+    people: Mapping[str, Sequence[PersonFaces]],
+    recognizer: Bundle,
+    config: FaceShifterTraining,
+    budget: Budget,
+) -> tuple[Learned, SwapContract, Tensor]:
+    """Train AEI-Net; arguments, answer and errors are those of `learn_simswap`."""
+
+    def make(found: People, describer: Describer, _: Weights) -> FaceShifterTask:
+        judges = TwoScales(config.judge_width, config.size)
+        return FaceShifterTask(found, describer, judges, config, budget.device)
+
+    def finish(task: AnyTask, state: dict[str, Tensor]) -> Weights:
+        return weights_of("faceshifter", config.network(task.people.codes.shape[1]), state)
+
+    return learn_any("faceshifter", people, recognizer, config, budget, make, finish, counted=True)

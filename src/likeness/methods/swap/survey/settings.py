@@ -1,0 +1,116 @@
+"""Settings of the trainings of FaceShifter and IPGAN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from likeness.errors import ConfigError
+from likeness.synthesize.faceshifter import AEIConfig
+from likeness.synthesize.ipgan import IPGANConfig
+
+
+@dataclass(frozen=True)
+class FaceShifterTraining:
+    """How AEI-Net is trained (Li et al. 2019, section 3.1); weights are the paper's.
+
+    It trains 500 000 steps of sixteen at 256 pixels; the defaults here are a network that learns
+    something in an hour on a CPU.
+    """
+
+    minutes: float | None = 60.0
+    """Wall-clock budget of the loop; ignored where `steps` is given."""
+    steps: int | None = None
+    """Step budget; repeatable to the bit."""
+    size: int = 64
+    """Side of the crops in pixels: a power of two; 256 in the paper."""
+    width: int = 24
+    """Channels after the first halving, doubled up to `most`; 32 in the paper."""
+    most: int = 160
+    """Channels of the coarsest maps; 1024 in the paper."""
+    batch: int = 8
+    same: float = 0.5
+    """Share of each batch in which source and target are one person. The paper has one *picture*
+    in 80 % of its samples; where people have few pictures, more swaps are needed."""
+    adversarial: float = 1.0
+    attributes: float = 10.0
+    """Weight of the difference of attribute maps."""
+    identity: float = 5.0
+    reconstruction: float = 10.0
+    judge_width: int = 32
+    """Channels of a discriminator's first layer; 64 in the paper."""
+    learning_rate: float = 4e-4
+    average: float = 0.995
+    max_faces: int = 200
+    """Faces of each person that are used at most."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _prove(self.size, self.batch, self.same, self.max_faces)
+        if min(self.width, self.most) < 1:
+            raise ConfigError(f"width {self.width} and most {self.most}: expected 1 or more")
+
+    def network(self, code: int) -> AEIConfig:
+        """Return the network's shape for codes of so many numbers."""
+        halvings = self.size.bit_length() - 2
+        encoder = tuple(min(self.width * 2**step, self.most) for step in range(halvings))
+        return AEIConfig(encoder, (self.most, *reversed(encoder)), code)
+
+
+@dataclass(frozen=True)
+class IPGANTraining:
+    """How IPGAN is trained (Bao et al. 2018, section 3 and algorithm 1).
+
+    The paper's weights of its losses are not known for sure; those here keep them of one size.
+    """
+
+    minutes: float | None = 60.0
+    """Wall-clock budget of the loop; ignored where `steps` is given."""
+    steps: int | None = None
+    """Step budget; repeatable to the bit."""
+    size: int = 64
+    """Side of the crops in pixels, 8 to 256, a power of two; 128 in the paper."""
+    width: int = 32
+    """Channels after the first halving, doubled up to 256."""
+    numbers: int = 128
+    """Numbers of the attribute vector f_A."""
+    batch: int = 8
+    same: float = 0.5
+    """Share of each batch in which source and target are one person."""
+    reconstruction: float = 10.0
+    """Weight of the mean square difference to the target, where it is the source's person."""
+    asymmetric: float = 0.1
+    """Share of that weight where it is another's: the paper's."""
+    divergence: float = 1e-3
+    """Weight of the divergence of f_A from the normal distribution."""
+    identity: float = 1.0
+    """Weight of the recognizer's answer, which stands for the matched features of C."""
+    feature: float = 1.0
+    """Weight of the matched features of the discriminators."""
+    adversarial: float = 0.05
+    judge_width: int = 32
+    learning_rate: float = 4e-4
+    average: float = 0.995
+    max_faces: int = 200
+    """Faces of each person that are used at most."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _prove(self.size, self.batch, self.same, self.max_faces)
+        if min(self.width, self.numbers) < 1:
+            raise ConfigError(f"width {self.width} and numbers {self.numbers}: expected 1 or more")
+
+    def network(self, code: int) -> IPGANConfig:
+        """Return the network's shape for codes of so many numbers."""
+        halvings = self.size.bit_length() - 3
+        widths = tuple(min(self.width * 2**step, 256) for step in range(halvings))
+        return IPGANConfig(self.size, widths, self.numbers, code)
+
+
+def _prove(size: int, batch: int, same: float, most: int) -> None:
+    if size & (size - 1) or not 16 <= size <= 256:
+        raise ConfigError(f"size is {size}, expected a power of two from 16 to 256")
+    if batch < 2 or not 0 < same < 1 or most < 2:
+        raise ConfigError(
+            f"batch is {batch}, same is {same} and max_faces is {most}; expected 2 or more, a "
+            "share between 0 and 1, and 2 or more"
+        )

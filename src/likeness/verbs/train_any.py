@@ -1,0 +1,133 @@
+"""`likeness train swap FOLDER... --arch simswap|compact|...` as a function: many for any two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from likeness import config as settings
+from likeness.errors import BundleError
+from likeness.importers.recognizer import recognizer_bundle
+from likeness.methods.portrait.model import CPU
+from likeness.methods.swap.compact.settings import CompactTraining
+from likeness.methods.swap.compact.train import learn_compact
+from likeness.methods.swap.simswap.settings import SimSwapTraining
+from likeness.methods.swap.simswap.train import learn_simswap
+from likeness.methods.swap.survey.faceshifter import learn_faceshifter
+from likeness.methods.swap.survey.ipgan import learn_ipgan
+from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTraining
+from likeness.pipeline import AnalyzeConfig
+from likeness.provenance.consent import Consent
+from likeness.store import has_state, load_bundle, remove_state, save_bundle
+from likeness.synthesize.swap_contract import SwapContract
+from likeness.training.footage import Budget, Learned
+from likeness.types import Bundle, Progress, silent
+from likeness.verbs.swap_people import (
+    Member,
+    digests,
+    find_members,
+    find_shots,
+    open_people,
+    permit_people,
+)
+
+AnyTraining = SimSwapTraining | FaceShifterTraining | IPGANTraining | CompactTraining
+"""Settings of every network that learns many people for any two."""
+
+SETTINGS: Mapping[str, type[AnyTraining]] = {
+    "simswap": SimSwapTraining,
+    "faceshifter": FaceShifterTraining,
+    "ipgan": IPGANTraining,
+    "compact": CompactTraining,
+}
+"""Their classes by the name of the network."""
+
+Answer = tuple[Learned, SwapContract, Tensor]
+
+
+def train_any(
+    folders: Sequence[Path],
+    output: Path,
+    config: AnyTraining,
+    progress: Progress = silent,
+    *,
+    recognizer: Path | None = None,
+    analysis: AnalyzeConfig | None = None,
+    consents: Sequence[Consent] = (),
+    resume: bool = False,
+    device: torch.device = CPU,
+) -> Bundle:
+    """Train a network that puts any person's identity on any other's face.
+
+    Args:
+        folders: of people, each with photos and clips; or one with such folders in it.
+        output: NAME.bundle.
+        config: settings; their class says which network is trained.
+        progress: called as ("track" | "fit" | "photo" | "frames" | "codes" | "actors" | "pairs" |
+            "train", done, total).
+        recognizer: NAME.bundle of kind arcface whose codes it learns from; dlib's by default.
+        analysis: settings of tracking and fitting.
+        consents: records of everybody shown, as source.
+        resume: continue an interrupted training of the same settings.
+        device: where the network is trained.
+
+    Raises:
+        ConsentError: somebody did not agree that their face be used in a swap.
+        BundleError: the output is taken by an interrupted training that is not to be resumed, the
+            state belongs to another training, or the recognizer has no gradients.
+        TrackError: fewer than two people are seen.
+        MediaError, FitError: an input is not usable.
+    """
+    members = open_people(folders)
+    permission = permit_people(members, consents)
+    who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
+    folder = _state(output, resume)
+    digest = settings.digest(config, digests(members), who.training)
+    limits = (config.minutes, config.steps, config.seed)
+    budget = Budget(*limits, folder, digest, resume, device, None, progress)
+    learned, contract, preview = _learned(members, who, config, budget, analysis)
+    told = {"trained_with": settings.to_json(config), "seed": config.seed}
+    bundle = Bundle(
+        method=f"swap.{contract.family}",
+        networks=learned.networks,
+        input={"size": contract.size, "contract": settings.to_json(contract)},
+        training={**told, **learned.record},
+        license=f"of the people shown; see people. Recognizer: {who.license}",
+        people=permission.people,
+        preview=preview,
+    )
+    save_bundle(bundle, output, permission.sealed)
+    remove_state(budget.folder)
+    return bundle
+
+
+def _learned(
+    members: Sequence[Member],
+    who: Bundle,
+    config: AnyTraining,
+    budget: Budget,
+    analysis: AnalyzeConfig | None,
+) -> Answer:
+    """Train the network whose settings these are."""
+    if isinstance(config, CompactTraining):
+        return learn_compact(find_shots(members, analysis, budget.progress), who, config, budget)
+    people = find_members(members, analysis, budget.progress)
+    if isinstance(config, FaceShifterTraining):
+        return learn_faceshifter(people, who, config, budget)
+    if isinstance(config, IPGANTraining):
+        return learn_ipgan(people, who, config, budget)
+    return learn_simswap(people, who, config, budget)
+
+
+def _state(output: Path, resume: bool) -> Path:
+    """Return where the training's state lies."""
+    folder = output / "resume"
+    if has_state(folder) and not resume:
+        raise BundleError(
+            f"{output} holds an interrupted training; expected a new name. Go on with the training "
+            f"by --resume, or remove {folder} to begin anew"
+        )
+    return folder
