@@ -86,10 +86,12 @@ def test_the_story_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     videos = sorted(folder.glob("*.mp4"))
     assert facts["swap"]["frames"] == 20
     assert facts["swap"]["outside_changed"] == 0
-    assert len(videos) == 6
+    assert facts["edit"]["frames"] == 20
+    assert facts["edit"]["identity_original"] < 0.6
+    assert len(videos) == 8
     assert all(read_manifest(video, trust_anchors()).trusted for video in videos)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("<video") == 5
+    assert page.count("<video") == 7
     # Four letters of coded video can spell anything.
     text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
     assert "http" not in text.replace("http://cv.iptc.org", "").replace("http://www.w3.org", "")

@@ -1,4 +1,4 @@
-"""The whole story on the procedural actor: film, track, train, reenact, swap, measure, report.
+"""The whole story on the procedural actor: film, track, train, reenact, swap, edit, measure.
 
 Because the same motion can be rendered on two people, a reenactment of one by the other has an
 exact answer here: the target actor performing the driver's motion.
@@ -18,11 +18,13 @@ import torch
 from likeness.actor import Actor, Motion, RenderConfig, truth
 from likeness.actor_clip import write_actor_clip
 from likeness.decode import read_marks
-from likeness.demo_report import Measured, write_report
+from likeness.demo_report import EDITS, Measured, write_report
 from likeness.errors import ConfigError
+from likeness.evaluate.edit import evaluate_edit
 from likeness.fit.transfer import TransferConfig
 from likeness.geometry import gaze_direction, rotation_matrix
 from likeness.machine import peak_rss_mb
+from likeness.methods.edit.strength import paired
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.metrics.overlay import write_overlay
@@ -30,6 +32,7 @@ from likeness.pipeline import analyze
 from likeness.plan.report import RunReport
 from likeness.store import load_face_model
 from likeness.types import FaceParams, Floats, Progress, Shot, silent
+from likeness.verbs.edit import edit
 from likeness.verbs.evaluate import evaluate_pair, evaluate_self
 from likeness.verbs.evaluate_change import evaluate_swap
 from likeness.verbs.reenact import ReenactConfig, reenact
@@ -89,7 +92,7 @@ def run(
 
     Args:
         folder: gets target.mp4, driver.mp4, truth.mp4, target.bundle, result.mp4, swapped.mp4,
-            report.html, ...
+            older.mp4, smiling.mp4, report.html, ...
         config: settings.
         progress: called as (stage, done, total).
         device: where networks run.
@@ -114,8 +117,7 @@ def run(
     held_out = evaluate_self(bundle, folder / "target.mp4", progress, device=device)
     watch.lap("evaluate on held-out frames")
     # Both actors stand before one camera, so the driver's values themselves are the exact answer.
-    how = ReenactConfig(TransferConfig(absolute=True))
-    result = folder / "result.mp4"
+    how, result = ReenactConfig(TransferConfig(absolute=True)), folder / "result.mp4"
     ran = reenact(bundle, folder / "driver.mp4", result, how, progress, device=device)
     watch.lap("reenact")
     pair = evaluate_pair(result, folder / "truth.mp4", progress=progress)
@@ -133,12 +135,23 @@ def run(
         pair=pair.json(),
         follows=follows,
         swap=judged.json(),
+        edit=_edits(folder, watch, progress),
         seconds=watch.seconds,
         marks=read_marks(result),
         curves=performance(truth(*driving).params, followed.params),
         fallback_frames=ran.fallback_frames,
     )
     return _summary(write_report(folder, measured), ran, measured)
+
+
+def _edits(folder: Path, watch: Stopwatch, progress: Progress) -> dict[str, Any]:
+    """Make the driver older, and let them smile; judge the former."""
+    for name, direction in EDITS.items():
+        edit(folder / "driver.mp4", folder / f"{name}.mp4", paired([direction], []), None, progress)
+    watch.lap("edit the driver")
+    judged = evaluate_edit(folder / "older.mp4", folder / "driver.mp4", progress)
+    watch.lap("judge the edit")
+    return judged.json()
 
 
 def _summary(report: Path, ran: RunReport, measured: Measured) -> dict[str, Any]:
@@ -154,6 +167,7 @@ def _summary(report: Path, ran: RunReport, measured: Measured) -> dict[str, Any]
         "against_truth": measured.pair,
         "follows": measured.follows,
         "swap": measured.swap,
+        "edit": measured.edit,
     }
 
 

@@ -16,6 +16,8 @@ from likeness.metrics.report import Report
 from likeness.types import Floats, Window
 
 COLUMNS = 7
+EDITS = {"older": "age=1", "smiling": "smile=1"}
+"""What is done to the driver, by the name of its video."""
 NAMES = {
     "yaw": "head yaw in degrees, positive toward image right",
     "blink": "eyes closed",
@@ -37,6 +39,8 @@ class Measured:
     """Result: fitted parameters against the driver's motion on the target."""
     swap: Mapping[str, Any]
     """`likeness evaluate swap` of the target's face on the driver."""
+    edit: Mapping[str, Any]
+    """`likeness evaluate edit` of the driver made older."""
     seconds: Mapping[str, float]
     marks: Mapping[str, str]
     """Container metadata of the result."""
@@ -54,6 +58,7 @@ def write_report(folder: Path, measured: Measured) -> Path:
     )
     _add_result(report, folder, measured)
     _add_swap(report, folder, measured)
+    _add_edits(report, folder, measured)
     _add_numbers(report, measured)
     report.add_section("What the tracker saw")
     report.add_text("The driver with the fitted mesh, the tracked points and both lines of sight.")
@@ -108,6 +113,24 @@ def _add_swap(report: Report, folder: Path, measured: Measured) -> None:
         measured.swap,
         "likeness evaluate swap swapped.mp4 driver.mp4 --source target.mp4: distances by the "
         "recognizer, below 0.6 is the same person.",
+    )
+
+
+def _add_edits(report: Report, folder: Path, measured: Measured) -> None:
+    report.add_section("One person, older and smiling")
+    asked = ", ".join(f"--direction {direction}" for direction in EDITS.values())
+    report.add_text(
+        f"The driver's own clip, edited on the fitted surface (likeness edit driver.mp4, {asked}): "
+        "nothing was trained, the frames' own pixels are shaded and moved, and all that lies "
+        "outside the edit is the pixel that was decoded."
+    )
+    for name, direction in EDITS.items():
+        report.add_video(folder / f"{name}.mp4", direction)
+    rows = {name: _pictures(folder / f"{name}.mp4") for name in ("driver", *EDITS)}
+    report.add_picture(contact_sheet(rows), "Frames at equal distances through the clip.")
+    report.add_numbers(
+        measured.edit,
+        "likeness evaluate edit older.mp4 driver.mp4: identity and steadiness beside the original.",
     )
 
 

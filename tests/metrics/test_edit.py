@@ -88,3 +88,18 @@ def test_changes_beside_the_head_are_counted() -> None:
     assert judged(original, original).outside_changed == 0
     assert found.frames == 5
     assert found.tl_id is None
+
+
+def test_grain_that_moves_with_the_skin_leaves_the_result_as_steady_as_the_clip() -> None:
+    original = clip()
+    moved = original.clone()
+    moved[..., 30:66, 30:66] = original[..., 30:66, 33:69]
+    judged_moved, flashing = judged(original, moved), original.clone()
+    flashing[::2, :, 30:66, 30:66] += 0.05
+    assert judged_moved.flicker is not None
+    assert judged_moved.flicker_result is not None
+    assert judged_moved.flicker > 0.5
+    assert judged_moved.flicker_result < 1.15
+    told = judged(original, flashing).flicker_result
+    assert told is not None
+    assert told > 1.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -66,14 +65,11 @@ def edit(
         direction: What to change: age, smile, ...; with its strength as age=1. Repeat it.
         strength: How strong, for directions given without one: one for all or one for each, in
             order. [default: 1]
-        strengths: A table (.csv) of strengths over time: a column seconds or frame, and one per
-            direction.
-        engine: What draws: the fitted surface, without training; or a face generator that is
-            tuned to the clip.
+        strengths: A table (.csv) over time: a column seconds or frame, and one per direction.
+        engine: What draws: the fitted surface, or a face generator that is tuned to the clip.
         bundle: The generator's bundle, for --engine gan. [default: the small one that comes along]
         preview: With --engine gan: edit so many frames from the start, the rest stays as it is.
-        freeze_fine: With --engine gan: row of the code from which on all frames share one, so that
-            color and texture stand still.
+        freeze_fine: With --engine gan: row of the code from which on all frames share one.
         face: Who is edited: largest, a number as likeness track counts, or like=PHOTO.
         occluders: Leave hands, microphones and strands before the face as they are.
         consent: Records of the person in the clip (role target). Repeat it.
@@ -85,8 +81,8 @@ def edit(
 
     prove_video(output, (clip, bundle, strengths, *consent), options)
     asked, records = _asked(direction, strength, strengths), consents(consent)
-    config = _config(engine, face, {"preview": preview}, {"freeze_fine": freeze_fine}, options)
-    config = replace(config, occluders=occluders)
+    stages = {"freeze_fine": freeze_fine}
+    config = _config(engine, face, occluders, {"preview": preview}, stages, options)
     if options.dry_run:
         consent_for = foreseen(lambda: permit_edit(open_clip(clip), records))
         plan = {"clip": clip, "output": output, "strengths": told(asked), "consent": consent_for}
@@ -105,6 +101,7 @@ def edit(
 def _config(
     engine: Literal["surface", "gan"],
     face: str,
+    occluders: bool,
     stitching: Mapping[str, Any],
     stages: Mapping[str, Any],
     options: LongOptions,
@@ -121,6 +118,7 @@ def _config(
     return EditingConfig(
         engine,
         face,
+        occluders=occluders,
         surface=settings(SurfaceConfig, "edit", options, {"seed": options.seed}),
         stitch=resolve(StitchConfig, given, stitching, where="stitch"),
         analyze=analysis(options),

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from torch import Tensor
 from torch.nn import functional
@@ -32,6 +31,8 @@ _BAND = 0.07
 """How far the band around the outline reaches to both sides, in face widths."""
 _STEEPEST = 0.05
 """Share of the band that counts: an edge is narrow."""
+_HAIR = 0.75
+"""How far hair may stand above the face, in face heights: a bun grays with the rest."""
 _CHANGED = 8 / 255
 """Difference that coding the video anew does not make."""
 _LONGEST = 512
@@ -52,7 +53,11 @@ class EditReport:
     flicker: float | None
     """Change of the edit from frame to frame that the original's motion doesn't explain, inside the
     face, relative to the same of the original itself: below 1 the edit is steadier than the clip.
+    Where an edit moves skin, the clip's own grain moves along and counts, too.
     """
+    flicker_result: float | None
+    """What the result's own motion does not explain in the result, over the same of the original:
+    near 1 the picture is as steady as the clip, whatever moved."""
     identity_original: float | None
     """Mean distance between the faces of result and original by the recognizer."""
     outside_changed: float | None
@@ -72,7 +77,7 @@ class EditEvaluation:
 
     def __init__(self) -> None:
         self._before: tuple[Tensor, Tensor] | None = None
-        self._squares: list[tuple[float, float]] = []
+        self._squares: list[tuple[float, float, float]] = []
         self._seams: list[float] = []
         self._outside: list[float] = []
         self._inside: list[float] = []
@@ -90,7 +95,7 @@ class EditEvaluation:
             original, result = (functional.avg_pool2d(p, factor) for p in (original, result))
         points = landmarks[..., :2] / factor
         size = (original.shape[2], original.shape[3])
-        hulls, heads = face_hull(points, size), head_zone(points, size)
+        hulls, heads = face_hull(points, size), head_zone(points, size, _HAIR)
         for n in range(len(original)):
             self._frames += 1
             self._steadiness(original[n], result[n], hulls[n])
@@ -121,18 +126,19 @@ class EditEvaluation:
             distances: (m,) between the two faces of each.
             faces_lost: frames without a face in the result.
         """
-        squares = np.array(self._squares, np.float64).reshape(-1, 2)
+        squares = np.array(self._squares, np.float64).reshape(-1, 3)
         squares = squares[np.isfinite(squares).all(1)]
-        flicker = None
+        flicker, whole = None, None
         if len(squares):
-            added, own = np.sqrt(squares.mean(0))
-            flicker = float(added / max(own, _NOISE_FLOOR))
+            added, own, left = np.sqrt(squares.mean(0))
+            flicker, whole = (float(part / max(own, _NOISE_FLOOR)) for part in (added, left))
         return EditReport(
             frames=self._frames,
             tl_id=tl_id(edited, original, frames),
             tg_id=tg_id(edited, original),
             seam=_mean(self._seams),
             flicker=flicker,
+            flicker_result=whole,
             identity_original=float(distances.mean()) if len(distances) else None,
             outside_changed=_mean(self._outside),
             face_changed=_mean(self._inside),
@@ -140,16 +146,23 @@ class EditEvaluation:
         )
 
     def _steadiness(self, original: Tensor, result: Tensor, hull: Bools) -> None:
-        now = (original, result - original)
+        now = (original, result)
         if self._before is not None and hull.any():
-            back, forth = flow(original, self._before[0]), flow(self._before[0], original)
+            real, edited = self._before
+            back, forth = flow(original, real), flow(real, original)
             seen = visible(back, forth) & hull
             if seen.any():
-                both = torch.stack([now[1], now[0]])
-                past = warp(torch.stack([self._before[1], self._before[0]]), back)
-                squares = (both - past).square().mean(1).numpy()[:, seen].mean(-1)
-                self._squares.append((float(squares[0]), float(squares[1])))
+                own = _unexplained(original, real, back, seen)
+                added = _unexplained(result - original, edited - real, back, seen)
+                left = _unexplained(result, edited, flow(result, edited), seen)
+                self._squares.append((added, own, left))
         self._before = now
+
+
+def _unexplained(now: Tensor, before: Tensor, back: Floats, seen: Bools) -> float:
+    """Mean square, where it is seen, of a picture less the one before moved along a flow."""
+    past = warp(before[None], back)[0]
+    return float((now - past).square().mean(0).numpy()[seen].mean())
 
 
 def _steps(change: Floats, hull: Bools) -> float | None:

@@ -58,19 +58,24 @@ def mouth_mask(landmarks: Floats, size: tuple[int, int]) -> Bools:
     return _masks(landmarks, size, [OUTER_LIPS], MARGIN)
 
 
-def head_zone(landmarks: Floats, size: tuple[int, int]) -> Bools:
+def head_zone(landmarks: Floats, size: tuple[int, int], above: float = 1 / 3) -> Bools:
     """Cover generously what moves with the head: hair, neck and shoulders down to the lower edge.
 
+    Args:
+        landmarks: (n,478,>=2) pixels; NaN where there is no face.
+        size: (h, w) of the picture.
+        above: how far the zone reaches above the face, in face heights.
+
     Returns:
-        (n,h,w) rectangles: the face's box with a quarter of its width added to both sides, a third
-        of its height above, and all below; nothing where there is no face.
+        (n,h,w) rectangles: the face's box with a quarter of its width added to both sides, what
+        lies above by `above`, and all below; nothing where there is no face.
     """
     masks = np.zeros((len(landmarks), *size), np.bool_)
     for mask, points in zip(masks, landmarks[:, FACE_OVAL, :2], strict=True):
         if np.isfinite(points).all():
             (left, top), (right, bottom) = points.min(0), points.max(0)
-            side, above = (right - left) / 4, (bottom - top) / 3
-            left, top, right = left - side, top - above, right + side
+            side = (right - left) / 4
+            left, top, right = left - side, top - above * (bottom - top), right + side
             mask[max(0, int(top)) :, max(0, int(left)) : max(0, int(np.ceil(right)))] = True
     return masks
 

@@ -19,10 +19,11 @@ from likeness.methods.edit.surface import (
     surface_bundle,
     surface_directions,
 )
-from likeness.methods.edit.surface_directions import DIRECTIONS
+from likeness.methods.edit.surface_directions import DIRECTIONS, Material
 from likeness.methods.edit.surface_face import EditedFace
 from likeness.methods.edit.surface_folds import GROUPS, activations, fold_textures
 from likeness.methods.edit.surface_move import SLIM, pulled
+from likeness.methods.edit.surface_view import NOWHERE, Box, FrameView, boxed, drawn
 from likeness.methods.edit.surface_warp import backward_flow, warped
 from likeness.metrics.regions import face_hull
 from likeness.painting import paint
@@ -107,6 +108,38 @@ def test_older_has_more_detail_and_younger_less(actor_shot: Shot, frames: torch.
     levels = [of(strength) for strength in ("-1", "0", "1", "2")]
     assert levels == sorted(levels)
     assert levels[2] > 1.03 * levels[1]
+
+
+class WholeView(FrameView):
+    """A frame that is looked at everywhere, whether the face is there or not."""
+
+    @property
+    def box(self) -> Box:
+        return slice(0, self.luma.shape[0]), slice(0, self.luma.shape[1])
+
+
+@pytest.mark.parametrize(("name", "strength"), [("age", 1.0), ("age", -1.0), ("smile", 1.0)])
+def test_looking_at_the_face_alone_changes_nothing(
+    actor_shot: Shot, frames: torch.Tensor, name: str, strength: float
+) -> None:
+    face = EditedFace.of(actor_shot, load_face_model(actor_shot.params.model))
+    direction = DIRECTIONS[name].make(Material.of(face, 0))
+    pixels = drawn(face.cut(0, frames[0]), face.size)
+    shades = [
+        direction.shade(kind(face.pose(0), pixels), strength) for kind in (FrameView, WholeView)
+    ]
+    assert shades[0] is not None
+    assert shades[1] is not None
+    assert np.abs(shades[1]).max() > 0.05
+    assert np.abs(shades[0] - shades[1]).max() < 3e-3
+
+
+def test_a_box_holds_what_is_there_in_whole_blocks() -> None:
+    there = np.zeros((30, 22), bool)
+    assert boxed(there) == NOWHERE
+    there[9, 13] = there[10, 21] = True
+    assert boxed(there) == (slice(8, 12), slice(12, 22))
+    assert boxed(there, 3) == (slice(4, 16), slice(8, 22))
 
 
 def test_folds_deepen_where_the_face_folds() -> None:

@@ -20,7 +20,7 @@ from likeness.errors import BundleError, ConfigError
 from likeness.methods.edit.occluders import Occluders
 from likeness.methods.edit.surface_directions import DIRECTIONS, Direction, Material
 from likeness.methods.edit.surface_face import EditedFace
-from likeness.methods.edit.surface_view import FrameView, drawn
+from likeness.methods.edit.surface_view import FrameView, boxed, drawn
 from likeness.methods.edit.surface_warp import around, backward_flow, warped
 from likeness.plan.plan import Plan
 from likeness.store import load_face_model
@@ -84,15 +84,17 @@ class SurfaceEdit:
             if gain is None and flow is None:
                 drawn.append(pixels)
                 continue
-            picture = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+            picture = np.array(pixels.permute(1, 2, 0).numpy(), np.float32, order="C")
             if gain is not None:
-                picture = picture * np.exp(gain)
+                near = boxed(gain != 0)
+                picture[near] *= np.exp(gain[near])
             if flow is not None:
                 picture = warped(picture, flow)
             clipped = np.clip(picture, 0, 1).transpose(2, 0, 1)
             drawn.append(torch.from_numpy(np.ascontiguousarray(clipped)))
         rgb = torch.stack(drawn)
-        return Layer(told.crop, rgb, (rgb != told.pixels).any(1, keepdim=True).to(rgb))
+        apart = (rgb != told.pixels).unbind(1)
+        return Layer(told.crop, rgb, (apart[0] | apart[1] | apart[2])[:, None].to(rgb))
 
     def _active(self, index: int) -> dict[str, float]:
         """The directions that do something in a frame, and how strongly."""

@@ -15,8 +15,12 @@ import numpy as np
 from likeness.methods.edit.surface_head import Glimpses, around_head
 from likeness.methods.edit.surface_view import (
     LUMA,
+    NOWHERE,
+    WHOLE,
+    Box,
     FrameView,
     blurred,
+    boxed,
     falling,
     level_and_tint,
 )
@@ -68,19 +72,22 @@ class Hair:
 
     def seen(self, view: FrameView) -> Floats:
         """(h,w) where the frame shows hair."""
-        return np.asarray(around_head(self.prior, view) * self._alike(view), np.float32)
+        likely = around_head(self.prior, view)
+        near = boxed(likely > 0)
+        likely[near] *= self._alike(view, near)
+        return likely
 
-    def _alike(self, view: FrameView) -> Floats:
-        """(h,w) 1 where a pixel has hair's color, and not the skin's."""
-        apart = view.colors - self.color
+    def _alike(self, view: FrameView, near: Box = WHOLE) -> Floats:
+        """(h,w) of a part of the picture: 1 where a pixel has hair's color, and not the skin's."""
+        apart = view.colors[near] - self.color
         level, tint = level_and_tint(apart)
         luma, chroma = float(self.spread[0]), float(self.spread[1])
         low, high = min(1.2 * luma, 0.45), min(2.8 * luma + 0.3, 0.95)
         like = falling(level, low, high) * falling(tint, chroma + 0.12, 3 * chroma + 0.3)
         # Before the face, hair is what is darker than the skin around it, shaded as that may be.
-        darker = np.clip((-(view.apart @ LUMA) - 0.32) / 0.3, 0, 1)
-        like *= 1 - view.posed.inside * (1 - darker)
-        return np.asarray(like * (1 - skinlike(view)), np.float32)
+        darker = np.clip((-(view.apart[near] @ LUMA) - 0.32) / 0.3, 0, 1)
+        like *= 1 - view.posed.inside[near] * (1 - darker)
+        return np.asarray(like * (1 - skinlike(view, near)), np.float32)
 
 
 def grayed(view: FrameView, hair: Floats, strength: float) -> Floats:
@@ -94,18 +101,24 @@ def grayed(view: FrameView, hair: Floats, strength: float) -> Floats:
     Returns:
         (h,w,3) logarithm of the factor.
     """
-    around = blurred(view.luma, max(_STRANDS * view.width, 0.8))
-    strand = np.clip(0.5 + 2.2 * (view.luma - around), 0.15, 1.0)
-    share = hair * min(strength, 1.6)
-    room = np.clip(np.log(_LIGHTEST) - view.luma, 0, 1.2)
+    sigma = max(_STRANDS * view.width, 0.8)
+    change = np.zeros((*hair.shape, 3), np.float32)
+    near = boxed(hair > 0, 4 * sigma)
+    if near == NOWHERE:
+        return change
+    luma = view.luma[near]
+    strand = np.clip(0.5 + 2.2 * (luma - blurred(luma, sigma)), 0.15, 1.0)
+    share = hair[near] * min(strength, 1.6)
+    room = np.clip(np.log(_LIGHTEST) - luma, 0, 1.2)
     rise = share * strand * np.minimum(_LIFT, 0.6 * room)
-    loss = (np.minimum(share, 1) * _PALE)[..., None] * (view.luma[..., None] - view.colors)
-    return np.asarray(rise[..., None] + loss, np.float32)
+    loss = (np.minimum(share, 1) * _PALE)[..., None] * (luma[..., None] - view.colors[near])
+    change[near] = rise[..., None] + loss
+    return change
 
 
 def dark_hair(view: FrameView, area: Floats) -> Floats:
-    """(h,w) how much of each pixel is hair before the skin, where brows or a beard grow."""
-    darker = -(view.apart @ LUMA)
+    """(h,w) of the view's box: how much is hair before the skin, where brows or a beard grow."""
+    darker = -(view.apart[view.box] @ LUMA)
     return np.asarray(_BROWS * area * np.clip((darker - 0.12) / 0.45, 0, 1), np.float32)
 
 
@@ -120,12 +133,12 @@ def _outside(view: FrameView, matte: Floats) -> Floats:
     return np.asarray(np.clip(2 * matte - 1, 0, 1) * above * bare * ~inside, np.float32)
 
 
-def skinlike(view: FrameView) -> Floats:
-    """(h,w) 1 where colors are those of this frame's skin."""
+def skinlike(view: FrameView, near: Box = WHOLE) -> Floats:
+    """(h,w) of a part of the picture: 1 where colors are those of this frame's skin."""
     bare = view.bare > 0.9
     if not bare.any():
-        return np.zeros(view.luma.shape, np.float32)
-    apart = view.colors - np.median(view.colors[bare][::7], 0)
+        return np.zeros_like(view.luma[near])
+    apart = view.colors[near] - np.median(view.colors[bare][::7], 0)
     level, tint = level_and_tint(apart)
     # Hair may be of the skin's tint, but hardly as light.
     like = falling(-level, 0.3, 0.5) * falling(level, 0.4, 0.7) * falling(tint, 0.16, 0.32)

@@ -11,7 +11,7 @@ from likeness.face3d.model import FaceModel
 from likeness.methods.edit.surface_folds import FoldTextures, activations
 from likeness.methods.edit.surface_relief import relief
 from likeness.methods.edit.surface_skin import SkinTextures
-from likeness.methods.edit.surface_view import FrameView
+from likeness.methods.edit.surface_view import NOWHERE, FrameView
 from likeness.types import Floats
 
 _FULL = 0.8
@@ -84,7 +84,7 @@ class Expression:
 
     def shade(self, view: FrameView, strength: float) -> Floats | None:
         """Draw the folds that the added expression makes."""
-        if not self.depth:
+        if not self.depth or view.box == NOWHERE:
             return None
         there = activations(view.expression)
         added = self._added(view, strength)
@@ -94,9 +94,9 @@ class Expression:
         change = {key: then[key] - there[key] for key in there}
         if not max(abs(value) for value in change.values()):
             return None
-        skin = view.fetch(self.skin.skin) * view.bare
+        skin = view.fetch(self.skin.skin) * view.bare[view.box]
         shaded = self.depth * relief(view, self.folds.total(change))
-        return np.asarray(shaded * skin[..., None], np.float32)
+        return view.whole(shaded * skin[..., None])
 
     def _added(self, view: FrameView, strength: float) -> dict[str, float]:
         added = {}

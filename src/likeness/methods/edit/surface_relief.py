@@ -31,7 +31,8 @@ def relief(view: FrameView, heights: Floats) -> Floats:
         heights: (h,w) millimetres, a texture of the unrolled face.
 
     Returns:
-        (h,w,3) logarithm of the factor: light that has been in the skin makes grooves warm.
+        (h,w,3) logarithm of the factor, in the view's box: light that has been in the skin makes
+        grooves warm.
     """
     import cv2
 
@@ -39,8 +40,8 @@ def relief(view: FrameView, heights: Floats) -> Floats:
     height = view.fetch(heights)
     across = cv2.Scharr(height, cv2.CV_32F, 1, 0) * (posed.scale / 32)
     along = cv2.Scharr(height, cv2.CV_32F, 0, 1) * (posed.scale / 32)
-    light = posed.slope_light
-    slopes = -(across * light[..., 0] + along * (light[..., 1] - _SKY)) * posed.facing
+    light = posed.slope_light[view.box]
+    slopes = -(across * light[..., 0] + along * (light[..., 1] - _SKY)) * posed.facing[view.box]
     inside = np.zeros_like(height)
     for reach, share in _HOLLOWS:
         hollow = blurred(height, reach * posed.scale) - height

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from likeness.methods.edit.surface_face import PosedFace
-from likeness.methods.edit.surface_folds import texels
-from likeness.types import Floats
+from likeness.methods.edit.surface_folds import SIZE, texels
+from likeness.types import Bools, Floats
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _DARKEST = 0.02
@@ -20,6 +20,8 @@ _AROUND = 0.09
 """Deviation of the neighborhood that tells the skin's color, in face widths."""
 _DARKER, _LIGHTER, _TINTED = (0.35, 0.75), (0.32, 0.65), (0.22, 0.5)
 """Departures of a color's logarithm from the skin around it that are skin still, and no more."""
+_BLOCK = 4
+"""Pixels; the coarsest step at which `blurred` works."""
 _EDGE = 0.004
 """Softness of the edge of what lies before the skin, in face widths."""
 
@@ -59,6 +61,43 @@ def blurred(picture: Floats, sigma: float) -> Floats:
     # Shrinking and enlarging blur, too.
     small = cv2.GaussianBlur(small, (0, 0), np.sqrt(sigma**2 / factor**2 - 0.3))
     return np.asarray(cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+Box = tuple[slice, slice]
+"""Rows and columns of a picture."""
+WHOLE: Box = (slice(None), slice(None))
+NOWHERE: Box = (slice(0, 0), slice(0, 0))
+
+
+def boxed(there: Bools, margin: float = 0.0) -> Box:
+    """Return the smallest box around what is True in (h,w) or (h,w,C), grown by pixels of margin.
+
+    It begins and ends on whole blocks, so that what is blurred at a lower resolution inside it is
+    what it would be in the whole picture. `NOWHERE` where nothing is True.
+    """
+    h, w = there.shape[:2]
+    flat = np.ascontiguousarray(there).reshape(h, -1)
+    columns = flat.any(0).reshape(w, -1).any(1)
+    sides = []
+    for some, size in ((flat.any(1), h), (columns, w)):
+        found = np.flatnonzero(some)
+        if not len(found):
+            return NOWHERE
+        first, last = int(found[0] - margin), int(np.ceil(found[-1] + 1 + margin))
+        sides.append(
+            slice(max(0, first) // _BLOCK * _BLOCK, min(size, -(-last // _BLOCK) * _BLOCK))
+        )
+    return sides[0], sides[1]
+
+
+def within(box: Box, outer: Box) -> Box:
+    """Return a box as it lies in a picture that was cut out by an outer one."""
+    rows, columns = box
+    above, left = outer[0].start, outer[1].start
+    return (
+        slice(rows.start - above, rows.stop - above),
+        slice(columns.start - left, columns.stop - left),
+    )
 
 
 def fetched(texture: Floats, x: Floats, y: Floats) -> Floats:
@@ -158,9 +197,36 @@ class FrameView:
         """
         return np.asarray(self.luma - (1 - self.bare) * (self.apart @ LUMA), np.float32)
 
+    @cached_property
+    def box(self) -> Box:
+        """The part of the picture that shows the unrolled face."""
+        x, y = self._texels
+        return boxed((x > -1) & (y > -1) & (x < SIZE[1]) & (y < SIZE[0]))
+
+    def around(self, margin: float) -> Box:
+        """The same with a margin in pixels, as far as the picture goes."""
+        rows, columns = self.box
+        h, w = self.luma.shape
+        more = -(-int(np.ceil(margin)) // _BLOCK) * _BLOCK
+        return (
+            slice(max(0, rows.start - more), min(h, rows.stop + more)),
+            slice(max(0, columns.start - more), min(w, columns.stop + more)),
+        )
+
     def fetch(self, texture: Floats) -> Floats:
-        """Draw a texture of the unrolled face, (h,w) or (h,w,3); 0 off the face."""
-        return fetched(texture, *self._texels)
+        """Draw a texture of the unrolled face, (h,w) or (h,w,3), into `box`."""
+        return fetched(texture, *self._boxed_texels)
+
+    def whole(self, part: Floats) -> Floats:
+        """Lay what was made for `box` into the whole picture; 0 outside."""
+        picture = np.zeros((*self.luma.shape, *part.shape[2:]), np.float32)
+        picture[self.box] = part
+        return picture
+
+    @cached_property
+    def _boxed_texels(self) -> tuple[Floats, Floats]:
+        x, y = self._texels
+        return np.ascontiguousarray(x[self.box]), np.ascontiguousarray(y[self.box])
 
     @cached_property
     def _texels(self) -> tuple[Floats, Floats]:

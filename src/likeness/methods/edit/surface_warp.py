@@ -12,6 +12,7 @@ import numpy as np
 from likeness.condition.mesh import EYES
 from likeness.geometry import rotation_matrix
 from likeness.methods.edit.surface_face import PosedFace
+from likeness.methods.edit.surface_view import NOWHERE, boxed
 from likeness.types import Floats
 
 _FADE = (0.45, 0.10, 0.0)
@@ -83,8 +84,11 @@ def warped(picture: Floats, flow: Floats) -> Floats:
     """Fetch every pixel of (h,w,3) from where (h,w,2) says it was."""
     import cv2
 
-    h, w = picture.shape[:2]
-    x = flow[..., 0] + np.arange(w, dtype=np.float32)[None]
-    y = flow[..., 1] + np.arange(h, dtype=np.float32)[:, None]
-    read = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(read, np.float32)
+    rows, columns = near = boxed(flow != 0)
+    moved = picture.copy()
+    if near == NOWHERE:
+        return moved
+    x = flow[near][..., 0] + np.arange(columns.start, columns.stop, dtype=np.float32)[None]
+    y = flow[near][..., 1] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+    moved[near] = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return moved
