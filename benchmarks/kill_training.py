@@ -44,7 +44,7 @@ from likeness.training.loop import LoopConfig
 from likeness.types import FaceTrack, Shot
 from likeness.verbs.train import train_portrait
 
-FRAMES, SIDE, STEPS = 24, 64, 8
+FRAMES, SIDE, STEPS = 48, 64, 8
 KILLED = -signal.SIGKILL
 
 
@@ -89,7 +89,7 @@ def film(folder: Path) -> Path:
 
 
 def _filmed(folder: Path) -> Shot:
-    actor, motion = Actor.from_seed(3), Motion.from_seed(5, FRAMES / 25)
+    actor, motion = Actor.from_seed(3), Motion.from_seed(5, FRAMES / 25, style="expressive")
     config = RenderConfig(size=(128, 128))
     clip = write_actor_clip(actor, motion, folder / "actor.mp4", config)
     known = truth(actor, motion, config)

@@ -78,6 +78,10 @@ class _Video:
         self._open = ExitStack()
         self._container: InputContainer
         self._stream: VideoStream
+        self._frames: Iterator[tuple[int, VideoFrame]]
+        self._held: VideoFrame | None
+        """The frame shown last: it fills in for damaged ones."""
+        self._ahead: tuple[int, VideoFrame] | None
         self._restart()
 
     def close(self) -> None:
@@ -95,9 +99,8 @@ class _Video:
         self._frames = self._numbered(-1)
         self._next = 0
         """The index that comes out of the decoder next."""
-        self._held: VideoFrame | None = None
-        """The frame shown last: it fills in for damaged ones."""
-        self._ahead: tuple[int, VideoFrame] | None = None
+        self._held = None
+        self._ahead = None
 
     def _numbered(self, before: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decode on and find each frame's index from its time stamp."""
