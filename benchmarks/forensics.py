@@ -1,13 +1,17 @@
 """Make and measure the trained detector of `likeness verify`, from faces to tables.
 
-Run: python benchmarks/forensics.py DATA WORK --driver CLIP [--only METHOD ...] [--write]
+Run: python benchmarks/forensics.py DATA WORK [--driver CLIP] [--portrait SPLIT=BUNDLE ...]
+                                    [--only METHOD ...] [--quick] [--write]
      python benchmarks/forensics.py DATA WORK --files CLIP.mp4 ...
 
-DATA is the folder of test data, WORK keeps faces, features and fakes between runs, CLIP moves the
-photos that are animated. The detector is fitted on self-blended faces of the training people and on
-what the methods of the table make of them. For each method one is fitted that never saw it, and
-measured on it, with people that it has not seen either. --write puts the network and its
-calibration into the package. --files prints what all signals say of finished files instead.
+DATA is the folder of test data, WORK keeps faces, features and fakes between runs, CLIP (one of
+DATA's where none is given) moves the photos that are animated, and a trained portrait of somebody
+in one part of the people (train, calibrate, test) is drawn over photos of that part. The detector
+is fitted on self-blended faces of the training people and on what the methods of the table make of
+them. For each method one is fitted that never saw it, and measured on it, with people that it has
+not seen either. --write puts the network and its calibration into the package. --quick takes three
+people of each part and two methods, to see that all of it runs; its numbers mean nothing and are
+not written. --files prints what all signals say of finished files instead.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import cv2
 import numpy as np
 import torch
 from forensics_blend import blend, coded, seen, small_map
-from forensics_faces import FIELD, SIDE, Faces, load_faces
+from forensics_faces import FIELD, PER_CLIP, SIDE, Faces, load_faces, some_people
 from forensics_fakes import load_fakes, measured_methods
 from forensics_numbers import Head, auc, equal_error, fit_head, interval, platt
 from forensics_train import Learned, learn, times_of
@@ -33,6 +37,8 @@ from likeness.types import Bundle, Weights
 from likeness.verify import verify_file
 from likeness.verify.learned import BUNDLE, Calibration
 
+DRIVER = "man_speech_dim_5s.mp4"
+QUICK = ("swap.warp", "swap.mesh")
 LEAST = 45.0
 """Pixels between the outer eye corners: two thirds of what the detector's crop has. At half of that
 it tells nothing."""
@@ -86,9 +92,17 @@ def main() -> None:
         report_files(asked.files)
         return
     torch.set_num_threads(1)
-    faces = load_faces(asked.data, asked.work / "faces.npz")
+    asked.work.mkdir(parents=True, exist_ok=True)
+    choose, per_clip = (some_people(3), 6) if asked.quick else (list, PER_CLIP)
+    faces = load_faces(asked.data, asked.work / "faces.npz", choose, per_clip)
     network = ForensicNet(ForensicConfig()).eval()
-    fakes = load_fakes(asked.data, asked.work, asked.driver, asked.only or measured_methods())
+    portraits: dict[str, list[Path]] = {}
+    for told in asked.portrait:
+        split, _, path = told.partition("=")
+        portraits.setdefault(split, []).append(Path(path))
+    driver = asked.driver or asked.data / "clips" / DRIVER
+    methods = asked.only or (QUICK if asked.quick else measured_methods())
+    fakes = load_fakes(asked.data, asked.work, driver, methods, portraits, choose)
     found = {
         name: learn(network, shown, asked.work / f"learned_{name}.npz", blended=name == "blended")
         for name, shown in {"real": faces, "blended": faces, **fakes}.items()
@@ -103,7 +117,7 @@ def main() -> None:
     reliability(look, head, known, faces, fakes)
     place = fit_place(found["real"], found["blended"])
     localization(network, place, faces)
-    if asked.write:
+    if asked.write and not asked.quick:
         write(network, head, place, known, sorted(fakes), faces)
 
 
@@ -318,6 +332,8 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--driver", type=Path)
+    parser.add_argument("--portrait", nargs="*", default=[])
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--files", type=Path, nargs="*", default=[])
     parser.add_argument("--write", action="store_true")

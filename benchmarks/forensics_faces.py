@@ -7,7 +7,7 @@ gets into the repository.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +69,31 @@ def split_of(person: str) -> str:
     return SPLITS[(chance >= 0.6) + (chance >= 0.8)]
 
 
-def load_faces(data: Path, kept: Path) -> Faces:
-    """Read the faces of a folder of test data, or what an earlier call found there."""
+Choice = Callable[[Sequence[str]], Container[str]]
+"""Which of all names."""
+
+
+def some_people(each: int) -> Choice:
+    """Return what chooses the first few names of each part."""
+
+    def choose(names: Sequence[str]) -> Container[str]:
+        parts = [[name for name in names if split_of(name) == split] for split in SPLITS]
+        return {name for part in parts for name in part[:each]}
+
+    return choose
+
+
+def load_faces(data: Path, kept: Path, choose: Choice = list, per_clip: int = PER_CLIP) -> Faces:
+    """Read the faces of a folder of test data, or what an earlier call found there.
+
+    Args:
+        data: the folder.
+        kept: file of what was found.
+        choose: whose pictures are read, of each kind.
+        per_clip: faces of each clip, and of each actor up to 8.
+    """
     if not kept.is_file():
-        found = list(_look(data))
+        found = list(_look(data, choose, per_clip))
         check(bool(found), f"no faces were found in {data}")
         columns = list(zip(*found, strict=True))
         np.savez(kept, pictures=np.stack(columns[0]), landmarks=np.stack(columns[1]),
@@ -92,7 +113,7 @@ def cut_face(frame: torch.Tensor, landmarks: np.ndarray) -> tuple[np.ndarray, np
 Found = tuple[np.ndarray, np.ndarray, str, str]
 
 
-def _look(data: Path) -> Iterator[Found]:
+def _look(data: Path, choose: Choice, per_clip: int) -> Iterator[Found]:
     reader = open_reader(TrackConfig(max_faces=1, even=False))
 
     def read(path: Path, indices: np.ndarray, person: str, kind: str) -> Iterator[Found]:
@@ -107,16 +128,23 @@ def _look(data: Path) -> Iterator[Found]:
 
     still = np.zeros(0, int)
     for folder, kind in (("identities_lfw", "gray"), ("identities_colour", "photo")):
-        for path in sorted((data / folder).glob("*/*.jpg")):
-            yield from _forgiving(read(path, still, f"{folder}/{path.parent.name}", kind))
-    for path in sorted((data / "portraits").glob("*.jpg")):
-        yield from _forgiving(read(path, still, path.stem, "photo"))
+        paths = sorted((data / folder).glob("*/*.jpg"))
+        names = [f"{folder}/{path.parent.name}" for path in paths]
+        chosen = choose(list(dict.fromkeys(names)))
+        for path, name in zip(paths, names, strict=True):
+            if name in chosen:
+                yield from _forgiving(read(path, still, name, kind))
+    paths = sorted((data / "portraits").glob("*.jpg"))
+    chosen = choose([path.stem for path in paths])
+    for path in paths:
+        if path.stem in chosen:
+            yield from _forgiving(read(path, still, path.stem, "photo"))
     for name in _CLIPS:
         path = data / "clips" / f"{name}.mp4"
-        chosen = np.linspace(0, len(open_clip(path)) - 1, PER_CLIP).round().astype(int)
-        yield from read(path, chosen, name, "clip")
+        rows = np.linspace(0, len(open_clip(path)) - 1, per_clip).round().astype(int)
+        yield from read(path, rows, name, "clip")
     reader.close()
-    yield from _actors()
+    yield from _actors(choose, min(per_clip, 8))
 
 
 def _forgiving(found: Iterator[Found]) -> Iterator[Found]:
@@ -126,10 +154,13 @@ def _forgiving(found: Iterator[Found]) -> Iterator[Found]:
         print(f"left out: {error}", flush=True)
 
 
-def _actors() -> Iterator[Found]:
+def _actors(choose: Choice, count: int) -> Iterator[Found]:
     camera = RenderConfig((320, 320), noise=0.008)
+    chosen = choose([f"actor{seed}" for seed in _ACTORS])
     for seed in _ACTORS:
-        actor, motion = Actor.from_seed(seed), Motion.from_seed(seed, 8, 1, "expressive")
+        if f"actor{seed}" not in chosen:
+            continue
+        actor, motion = Actor.from_seed(seed), Motion.from_seed(seed, count, 1, "expressive")
         shot = torch.cat(list(frames(actor, motion, camera)))
         for frame, face in zip(shot, truth(actor, motion, camera).landmarks, strict=True):
             yield (*cut_face(frame[None], face[None]), f"actor{seed}", "actor")

@@ -8,17 +8,18 @@ here: three people on video would say nothing about others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from forensics_faces import SPLITS, Faces, cut_face, split_of
+from forensics_faces import SPLITS, Choice, Faces, cut_face, split_of
 
 from likeness.composite.finish import FinishConfig
-from likeness.decode import open_clip
+from likeness.decode import open_clip, stream
 from likeness.decode.reordered import stream_reordered
 from likeness.errors import LikenessError
+from likeness.methods.edit.surface import SurfaceConfig, surface_bundle
 from likeness.methods.photo.animation import AnimateConfig, Photo
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
@@ -27,11 +28,13 @@ from likeness.methods.swap.source import photos_bundle
 from likeness.methods.table import METHODS
 from likeness.painting import paint
 from likeness.people import find_people
+from likeness.plan.edit import plan_edit
 from likeness.plan.swap import plan_swap
+from likeness.store import load_bundle
 from likeness.track.config import TrackConfig
 from likeness.track.landmarks import read_largest
 from likeness.track.readers import open_reader
-from likeness.types import Clip, Window
+from likeness.types import Clip, Shot, Window
 
 PER_PHOTO = 3
 CPU = torch.device("cpu")
@@ -42,18 +45,34 @@ def measured_methods() -> tuple[str, ...]:
     """Name the methods of the table that need nothing but photos."""
     swaps = [key for key, recipe in METHODS.items()
              if recipe.action == "swap" and recipe.train is None and not recipe.parts]  # fmt: skip
-    return ("animate.photo", *swaps)
+    return ("animate.photo", "edit.surface", *swaps, "swap.portrait")
 
 
-def load_fakes(data: Path, work: Path, driver: Path, methods: Sequence[str]) -> dict[str, Faces]:
-    """Make what each method makes of people, or read what an earlier call made."""
+def load_fakes(
+    data: Path,
+    work: Path,
+    driver: Path,
+    methods: Sequence[str],
+    portraits: Mapping[str, Sequence[Path]],
+    choose: Choice = list,
+) -> dict[str, Faces]:
+    """Make what each method makes of people, or read what an earlier call made.
+
+    Args:
+        data: folder of test data.
+        work: where fakes are kept.
+        driver: clip that moves photos.
+        methods: keys of the table of methods.
+        portraits: bundles of `reenact` by the split that their person is in.
+        choose: whose photos are used, of everyone who has one in color.
+    """
     people: list[Known] = []
     made = {}
     for method in methods:
         kept = work / f"fakes_{method}.npz"
         if not kept.is_file():
-            people = people or list(_people(data))
-            found = list(_made(method, people, driver))
+            people = people or list(_people(data, choose))
+            found = list(_made(method, people, driver, portraits))
             if not found:
                 print(f"{method}: nothing was made", flush=True)
                 continue
@@ -68,13 +87,16 @@ def load_fakes(data: Path, work: Path, driver: Path, methods: Sequence[str]) -> 
     return made
 
 
-def _people(data: Path) -> Iterator[Known]:
+def _people(data: Path, choose: Choice = list) -> Iterator[Known]:
     """Find one photo of everyone who has one in color."""
     photos = [(path.stem, path) for path in sorted((data / "portraits").glob("*.jpg"))]
     for folder in sorted(path.parent for path in (data / "identities_colour").glob("*/*.jpg")):
         photos.append((f"identities_colour/{folder.name}", min(folder.glob("*.jpg"))))
     photos = sorted(dict(photos).items())
+    chosen = choose([person for person, _ in photos])
     for person, path in photos:
+        if person not in chosen:
+            continue
         try:
             clip = open_clip(path)
             yield person, clip, find_photo(clip, face="largest")
@@ -85,7 +107,9 @@ def _people(data: Path) -> Iterator[Known]:
 Made = tuple[np.ndarray, np.ndarray, str]
 
 
-def _made(method: str, people: list[Known], driver: Path) -> Iterator[Made]:
+def _made(
+    method: str, people: list[Known], driver: Path, portraits: Mapping[str, Sequence[Path]]
+) -> Iterator[Made]:
     reader = open_reader(TrackConfig(max_faces=1, even=False))
     for split in SPLITS:
         members = [known for known in people if split_of(known[0]) == split]
@@ -93,6 +117,10 @@ def _made(method: str, people: list[Known], driver: Path) -> Iterator[Made]:
             try:
                 if method == "animate.photo":
                     drawn = _animated(clip, photo, driver, number)
+                elif method == "edit.surface":
+                    drawn = _edited(clip)
+                elif method == "swap.portrait":
+                    drawn = _portrayed(clip, photo, portraits.get(split, ()))
                 else:
                     others = [members[(number + 1 + k) % len(members)] for k in range(2)]
                     drawn = _swapped(method, clip, photo, [other[2] for other in others])
@@ -124,14 +152,38 @@ def _frames(clip: Clip, chosen: np.ndarray) -> Iterator[torch.Tensor]:
         yield frames
 
 
+def _edited(clip: Clip) -> Iterator[torch.Tensor]:
+    """Make the person of a photo older, younger and smiling."""
+    shot = _largest(clip)
+    for course in ({"age": 1.0}, {"age": -1.0}, {"smile": 1.0}):
+        courses = {name: np.full(len(clip), strength) for name, strength in course.items()}
+        plan = plan_edit(shot, courses, {})
+        method = METHODS["edit.surface"].open(surface_bundle(shot, SurfaceConfig()), plan, CPU)
+        for window, frames in stream(clip, 1):
+            yield paint(frames, [method], window)
+
+
+def _portrayed(clip: Clip, target: Photo, portraits: Sequence[Path]) -> Iterator[torch.Tensor]:
+    """Put trained portraits on a photo."""
+    shot = _largest(clip)
+    for path in portraits:
+        plan = plan_swap(shot, (), FinishConfig(), sound=False)
+        method = METHODS["swap.portrait"].open(load_bundle(path), plan, CPU)
+        yield paint(target.picture[None], [method], Window(0, 1))
+
+
+def _largest(clip: Clip) -> Shot:
+    return max(
+        find_people(clip), key=lambda one: float(one.track.boxes[0, 2] - one.track.boxes[0, 0])
+    )
+
+
 def _swapped(
     name: str, clip: Clip, target: Photo, sources: Sequence[Photo]
 ) -> Iterator[torch.Tensor]:
     """Put others' faces on a photo."""
     # A photo's own fit knows nothing of light, which some methods take from the target.
-    shot = max(
-        find_people(clip), key=lambda one: float(one.track.boxes[0, 2] - one.track.boxes[0, 0])
-    )
+    shot = _largest(clip)
     for source in sources:
         bundle = photos_bundle(name, (source,))
         plan = plan_swap(shot, (), FinishConfig(), sound=False)

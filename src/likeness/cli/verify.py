@@ -92,7 +92,7 @@ def _show(found: Verification, facts: Mapping[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=False)
     console.print(Text(printable(facts["verdict"]), style="bold"))
     table = Table("signal", "finding", "score", "what was measured")
-    for signal in found.signals:
+    for signal in found.readings:
         score = "-" if signal.score is None else f"{signal.score:.2f}"
         table.add_row(signal.title, strength(signal.score), score, Text(printable(signal.finding)))
     for sentence in facts["reasons"]:

@@ -55,7 +55,7 @@ def write_report(found: Verification, path: Path) -> Path:
         "The p-value bounds the chance that frames without this program's mark score as high. "
         "Marks of other programs are not known here and not looked for."
     )
-    for signal in found.signals:
+    for signal in found.readings:
         _add_signal(report, signal)
     report.add_section("What this page cannot tell")
     for text in BLIND_SPOTS:
@@ -153,7 +153,7 @@ def _add_overview(report: Report, found: Verification) -> None:
             f"p = {found.watermark.p_value:.2g}",
         ),
     ]
-    scores = [(s.title, s.score) for s in found.signals]
+    scores = [(s.title, s.score) for s in found.readings]
     for title, score in [*scores, ("all signals together (the largest)", found.score)]:
         rows.append((title, strength(score), None if score is None else f"{score:.2f}"))
     report.add_table(("what", "finding", "value or score"), rows)

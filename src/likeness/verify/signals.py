@@ -29,8 +29,8 @@ WEAK, CLEAR = 0.25, 0.6
 BLIND_SPOTS = (
     "All scores rest on what a few recordings show and on the literature; how often they are wrong "
     "was not measured. The absence of signs proves nothing.",
-    "Only the face that takes most room over time is judged, in one shot; other people, other "
-    "scenes, the sound and what is said are not looked at.",
+    "Only the face that takes most room over time is judged by all signals, in one shot; the next "
+    "four by the trained detector alone. The sound and what is said are not looked at.",
     "The trained detector has seen few people and few methods, and finds few forgeries where it "
     "gives false alarms to one real picture in a hundred: a careful one passes all signals.",
 )

@@ -20,6 +20,7 @@ from likeness.provenance.signing import Content, detached_of
 from likeness.provenance.watermark import Detector, Stamp, WatermarkReading
 from likeness.track import TrackConfig, track
 from likeness.types import Clip, FaceTrack, Floats, Progress, Window, silent
+from likeness.verify.everyone import Judged, Others, room
 from likeness.verify.signal import Scene, SignalReading
 from likeness.verify.signals import BLIND_SPOTS, CALIBRATED, SIGNALS, combine, strength
 from likeness.verify.words import forensic_sentence, headline, mark_sentence, origin_sentence
@@ -52,11 +53,26 @@ class Verification:
     """How many runs of one person in one shot were found."""
     crops: tuple[tuple[float, torch.Tensor], ...]
     """Faces (3,h,w) in [0,1] with their time in seconds, spread over the track."""
+    others: tuple[Judged, ...] = ()
+    """Further large faces, which only the trained detector looked at."""
 
     @property
     def score(self) -> float | None:
-        """Largest score of all signals in [0,1], or None where none applied."""
-        return combine(self.signals)
+        """Largest score of all signals and faces in [0,1], or None where none applied."""
+        return combine(self.readings)
+
+    @property
+    def readings(self) -> tuple[SignalReading, ...]:
+        """What all signals say of the main face, then the trained detector of each other one."""
+        return (*self.signals, *(other.reading for other in self.others))
+
+    @property
+    def people(self) -> tuple[Judged, ...]:
+        """Every face that the trained detector looked at, the largest first."""
+        if self.track is None:
+            return ()
+        own = [signal for signal in self.signals if signal.name == "learned"]
+        return (*(Judged(self.track, signal) for signal in own), *self.others)
 
     @property
     def stamp(self) -> Stamp | None:
@@ -89,6 +105,7 @@ class Verification:
                 "calibrated": CALIBRATED,
                 "strength": strength(self.score),
                 "signals": {signal.name: _signal_json(signal) for signal in self.signals},
+                "people": [person.json() for person in self.people],
                 "blind_spots": list(self.blind_spots),
             },
         }
@@ -118,15 +135,16 @@ def verify_file(
     path = Path(path)
     clip = open_clip(path)
     manifest = _read_manifest(path, anchors)
-    found = _faces(clip, config, progress)
-    main = max(found, key=_room, default=None)
+    found = sorted(_faces(clip, config, progress), key=room, reverse=True)
+    main = found[0] if found else None
     scene = Scene(clip, main)
     signals = [make(scene) for make in SIGNALS]
-    detector, gallery = Detector(clip.size), _Gallery(scene)
+    detector, gallery, others = Detector(clip.size), _Gallery(scene), Others(clip, found)
     for window, frames in stream(clip, _WINDOW):
         detector.add(frames)
         for signal in signals:
             signal.look(window, frames)
+        others.look(window, frames)
         gallery.look(window, frames)
         progress("examine", window.stop, len(clip))
     return Verification(
@@ -137,6 +155,7 @@ def verify_file(
         main,
         len(found),
         tuple(gallery.crops),
+        others.read(),
     )
 
 
@@ -218,12 +237,6 @@ def _faces(clip: Clip, config: TrackConfig, progress: Progress) -> tuple[FaceTra
     except TrackError:
         # Nobody in the picture: the manifest and the watermark can still be read.
         return ()
-
-
-def _room(face: FaceTrack) -> float:
-    """Area of the face summed over the frames in which it was seen."""
-    sides = face.boxes[face.observed, 2:] - face.boxes[face.observed, :2]
-    return float(np.maximum(sides, 0).prod(1).sum())
 
 
 def _manifest_json(found: ManifestReading) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def headline(found: Verification) -> str:
     if score is None:
         return f"Nothing could be judged beyond its marks, and no mark was found. {NO_PROOF}"
     if score >= WEAK:
-        names = [s.title.lower() for s in found.signals if s.score is not None and s.score >= WEAK]
+        names = [s.title.lower() for s in found.readings if s.score is not None and s.score >= WEAK]
         kind = "Clear" if score >= CLEAR else "Weak"
         return f"{kind} sign of manipulation ({', '.join(names)}). Look at what it was found in."
     return f"No sign found. {NO_PROOF}"
@@ -89,10 +89,10 @@ def forensic_sentence(found: Verification) -> str:
     """Say what the signals come to."""
     score = found.score
     if score is None:
-        reasons = {s.finding for s in found.signals}
+        reasons = {s.finding for s in found.readings}
         return f"No forensic signal applied. {' '.join(sorted(reasons))}"
-    judged = [s for s in found.signals if s.score is not None]
+    judged = [s for s in found.readings if s.score is not None]
     most = max(judged, key=lambda s: s.score or 0.0)
-    count = f"{len(judged)} of {len(found.signals)} signals applied"
+    count = f"{len(judged)} of {len(found.readings)} signals applied"
     said = f"{count}; the highest score is {score:.2f} (not calibrated): {strength(score)}"
     return f"{said}." if score < WEAK else f"{said} in {most.title.lower()}. {most.finding}"
