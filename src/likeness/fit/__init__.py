@@ -15,6 +15,7 @@ from likeness.fit.bridge import bridged
 from likeness.fit.config import FitConfig
 from likeness.fit.gaze import eye_openness, solve_gaze
 from likeness.fit.landmarks import fit_landmarks
+from likeness.fit.looks import Looks
 from likeness.fit.reproject import landmark_rms, reproject
 from likeness.geometry import axis_angle
 from likeness.types import Clip, FaceParams, FaceTrack, Progress, silent
@@ -78,14 +79,16 @@ def _fit(
         gaze=np.zeros((count, 2, 2), np.float32),
         focal=float(state.focal),
     )
-    surface = read_surface(clip, track, params, model, config, progress)
+    looks = Looks(model, clip.size, params)
+    keep = looks.keep if config.align_rounds else None
+    surface = read_surface(clip, track, params, model, config, progress, keep)
     seen = track.observed
     albedo = known.albedo if known else solve_albedo(surface, model, seen)
     light = solve_light(surface, model, albedo, observed=seen)
     params = replace(params, albedo=albedo, light=light)
     params = refine_pose(surface, params, model, track, config.photometric_weight)
     del surface  # the largest thing held, and of no more use
-    params = bridged(align(clip, track, params, model, config, progress), seen)
+    params = bridged(align(clip, track, params, model, config, progress, looks), seen)
     gaze = solve_gaze(track.landmarks, params, model, clip.size, seen)
     return replace(params, gaze=gaze)
 

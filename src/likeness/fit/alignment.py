@@ -12,29 +12,24 @@ mean error of its neighbors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from likeness.decode import Decoder, stream
+from likeness.decode import stream
 from likeness.face3d.camera import project
 from likeness.face3d.model import FaceModel
 from likeness.face3d.raster import interpolate, rasterize
 from likeness.fit.config import FitConfig
+from likeness.fit.energy import Values
 from likeness.fit.landmarks import set_up
+from likeness.fit.looks import SIDE, Look, Looks, Luma
 from likeness.fit.solve import Problem, State, follow_flow, spread_subset
 from likeness.geometry import axis_angle, rotation_matrix
-from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress, Window
+from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress
 
-Luma = NDArray[np.uint8]
-
-_SIDE = 192
-"""Side of the square that a face is looked at in, pixels: lashes and lip lines are still seen."""
-_MARGIN = 1.25
-"""Side of that square in units of the face."""
 _BATCH = 256
 """Frames whose meshes are held at once."""
 _REFERENCES = 48
@@ -44,24 +39,6 @@ _NEIGHBORS = 6
 """The same among the references themselves, whose errors all others inherit."""
 _STAY, _STAY_LIDS = 0.3, 0.08
 """How far flow may usually move expression weights; a lid that opens has no flow to follow."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Look:
-    """N faces as squares of luma."""
-
-    luma: Luma
-    """(N,s,s)."""
-    corner: Floats
-    """(N,2) frame pixels of the square's upper left corner."""
-    scale: Floats
-    """(N,) pixels of the square per pixel of the frame."""
-
-    def place(self, mesh: Floats) -> Floats:
-        """Move a mesh (N,V,3) from frame pixels into the squares."""
-        xy = (mesh[..., :2] - self.corner[:, None]) * self.scale[:, None, None]
-        return np.concatenate([xy, mesh[..., 2:]], -1, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,6 +59,7 @@ def align(
     model: FaceModel,
     config: FitConfig,
     progress: Progress,
+    looks: Looks | None = None,
 ) -> FaceParams:
     """Refine pose and expression of every frame against the clip's own pixels.
 
@@ -90,6 +68,7 @@ def align(
         model: the face model of params.
         config: `align_rounds` of 0 leaves params as they are; `window` frames are held at once.
         progress: called as ("align", done, total).
+        looks: squares of the faces, kept from an earlier pass; otherwise they are cut by params.
 
     Returns:
         The same params with other rotation, translation and expression.
@@ -102,11 +81,11 @@ def align(
     with ThreadPoolExecutor(2) as pool:
         aligner = Aligner(model, clip.size, params, problem, pool)
         chosen = observed[spread_subset(aligner.describe(observed), _REFERENCES)]
-        references = _settle(aligner, clip, track, chosen, config.align_rounds)
-        for window, pixels in stream(clip, config.window, track.window, reuse=True):
-            frames = np.arange(window.start, window.stop) - track.start
+        looks = looks or Looks(model, clip.size, params)
+        look = looks.read(clip, track, chosen)
+        references = _settle(aligner, look, chosen, config.align_rounds)
+        for frames, look in _stream_looks(clip, track, looks, config.window):
             state = aligner.state.part(frames)
-            look = aligner.look(pixels.numpy(), state)
             for _ in range(config.align_rounds):
                 state = aligner.step(state, look, frames, references, _OTHERS)
             parts.append(state)
@@ -119,23 +98,23 @@ def align(
     )
 
 
-def _settle(
-    aligner: Aligner, clip: Clip, track: FaceTrack, chosen: Ints, rounds: int
-) -> References:
-    """Read the reference frames and lay them onto each other."""
+def _stream_looks(
+    clip: Clip, track: FaceTrack, looks: Looks, window: int
+) -> Iterator[tuple[Ints, Look]]:
+    """Yield numbers (n,) of frames of the track and their squares, decoding unless all are kept."""
+    if looks.known(np.arange(len(track))) is not None:
+        for begin in range(0, len(track), window):
+            frames = np.arange(begin, min(begin + window, len(track)))
+            yield frames, looks.read(clip, track, frames)
+        return
+    for piece, pixels in stream(clip, window, track.window, reuse=True):
+        frames = np.arange(piece.start, piece.stop) - track.start
+        yield frames, looks.cut(pixels.numpy(), frames)
+
+
+def _settle(aligner: Aligner, look: Look, chosen: Ints, rounds: int) -> References:
+    """Lay the reference frames onto each other."""
     state = aligner.state.part(chosen)
-    looks = []
-    # One frame at a time, in one place: at 8K it takes 400 MB.
-    room = torch.empty((1, 3, *clip.size))
-    with Decoder(clip) as decoder:
-        for n, frame in enumerate(chosen + track.start):
-            pixels = decoder.read(Window(int(frame), int(frame) + 1), room)
-            looks.append(aligner.look(pixels.numpy(), state.part(np.array([n]))))
-    look = Look(
-        np.concatenate([one.luma for one in looks]),
-        np.concatenate([one.corner for one in looks]),
-        np.concatenate([one.scale for one in looks]),
-    )
     for _ in range(rounds):
         references = References(look, look.place(aligner.mesh(state)), chosen)
         state = aligner.step(state, look, chosen, references, _NEIGHBORS)
@@ -185,39 +164,14 @@ class Aligner:
         _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 300)], full_matrices=False)
         return np.asarray(flat @ axes[:12].T, np.float32)
 
-    def look(self, frames: Floats, state: State) -> Look:
-        """Cut (n,3,H,W) RGB in [0,1] to squares around the faces."""
-        import cv2
-
-        mesh = self.mesh(state)[..., :2]
-        low, high = mesh.min(1), mesh.max(1)
-        sides = np.ceil(_MARGIN * (high - low).max(-1)).clip(8, 4 * max(self.size)).astype(int)
-        corners = np.round((low + high) / 2 - sides[:, None] / 2).astype(int)
-        # A face that left the frame still gets a square, of the frame's edge.
-        corners = corners.clip(1 - sides[:, None], np.array(self.size[::-1]) - 1)
-        height, width = self.size
-        squares = np.empty((len(frames), _SIDE, _SIDE), np.uint8)
-        for n, (frame, side, (x, y)) in enumerate(zip(frames, sides, corners, strict=True)):
-            x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
-            # One sum, one product at a time: at 8K each of them takes 100 MB.
-            inside = _LUMA[0] * frame[0, y0:y1, x0:x1]
-            for c in (1, 2):
-                inside += _LUMA[c] * frame[c, y0:y1, x0:x1]
-            around = ((y0 - y, y + side - y1), (x0 - x, x + side - x1))
-            luma = np.pad(inside, around, mode="edge") if np.any(around) else inside
-            way = cv2.INTER_AREA if side > _SIDE else cv2.INTER_LINEAR
-            small = cv2.resize(luma, (_SIDE, _SIDE), interpolation=way)
-            squares[n] = np.clip(small * 255 + 0.5, 0, 255)
-        scale = (_SIDE / sides).astype(np.float32)
-        return Look(squares, corners.astype(np.float32), scale)
-
     def step(
         self, state: State, look: Look, frames: Ints, references: References, count: int
     ) -> State:
         """Move pose and expression of n frames so that the nearest references fall onto them."""
         mesh = look.place(self.mesh(state))
-        apart = mesh[:, None, self.vertices, :2] - references.mesh[None, :, self.vertices, :2]
-        distance = np.square(apart - apart.mean(2, keepdims=True)).sum((2, 3))
+        ours, theirs = self._centered(mesh), self._centered(references.mesh)
+        # |a - b|^2 as a product; |a|^2 is the same for all references and tells nothing.
+        distance = (theirs**2).sum(1) - 2 * ours @ theirs.T
         distance[frames[:, None] == references.frames] = np.inf
         nearest = np.argsort(distance, 1)[:, :count]
 
@@ -229,6 +183,11 @@ class Aligner:
         seen = np.stack([seen for _, seen in found])
         return follow_flow(self.problem.part(frames), state, flow, seen, self.stay)
 
+    def _centered(self, mesh: Floats) -> Values:
+        """(n,2P) places of the landmark vertices about their middle."""
+        xy = mesh[:, self.vertices, :2].astype(np.float64)
+        return np.asarray((xy - xy.mean(1, keepdims=True)).reshape(len(xy), -1))
+
     def _flow(
         self, luma: Luma, mesh: Floats, references: References, chosen: Ints
     ) -> tuple[Floats, Bools]:
@@ -236,7 +195,7 @@ class Aligner:
         import cv2
 
         triangles = self.model.triangles
-        ids, weights = rasterize(mesh, triangles, (_SIDE, _SIDE))
+        ids, weights = rasterize(mesh, triangles, (SIDE, SIDE))
         ways = np.concatenate([references.mesh[r, :, :2] for r in chosen], 1)
         ways = interpolate(ids, weights, ways, triangles) - 0.5
         drawn = np.zeros(luma.shape, np.float32)
@@ -254,7 +213,7 @@ class Aligner:
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         flow = cv2.blur(search.calc(luma, drawn, None), (3, 3))  # type: ignore[call-overload]
         at = mesh[self.vertices, :2]
-        column = np.floor(at[:, 0]).astype(int).clip(0, _SIDE - 1)
-        row = np.floor(at[:, 1]).astype(int).clip(0, _SIDE - 1)
+        column = np.floor(at[:, 0]).astype(int).clip(0, SIDE - 1)
+        row = np.floor(at[:, 1]).astype(int).clip(0, SIDE - 1)
         # frame(p) = drawn(p + flow): what the mesh expects at p stands at p - flow.
         return -flow[row, column], ids[row, column] >= 0

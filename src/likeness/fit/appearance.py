@@ -6,6 +6,7 @@ over the clip; a few kilobytes a frame are kept, no pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +69,7 @@ def read_surface(
     model: FaceModel,
     config: FitConfig,
     progress: Progress,
+    also: Callable[[Floats, slice], None] | None = None,
 ) -> Surface:
     """Read colors, luma and luma gradients where the fitted surface is seen.
 
@@ -79,6 +81,7 @@ def read_surface(
         model: the face model.
         config: `window` frames are held at once.
         progress: called as ("light", done, total).
+        also: is shown the same frames (n,3,H,W), and which of the track they are.
     """
     window = track.window
     surface = Surface.empty(len(window), len(model.mean), len(model.triangles))
@@ -93,6 +96,8 @@ def read_surface(
         surface.colors[some] = np.clip(colors[:, : len(model.mean)] * 255 + 0.5, 0, 255)
         surface.luma[some] = colors @ _LUMA
         surface.gradient[some], surface.normals[some] = gradient, normals
+        if also is not None:
+            also(frames.numpy(), some)
         progress("light", some.stop, len(track))
     return surface
 

@@ -156,8 +156,9 @@ def solve_shared(problem: Problem, state: State, config: FitConfig, free_focal: 
         hs, gs, cross = np.zeros((shared, shared)), np.zeros(shared), np.zeros((*g.shape, shared))
         for row in rows:
             assert row.shared is not None  # noqa: S101 - asked for above
-            hs += np.einsum("nmi,nmj->ij", row.shared, row.shared, optimize=True)
-            gs += np.einsum("nmi,nm->i", row.shared, row.residual, optimize=True)
+            flat = row.shared.reshape(-1, shared)
+            hs += flat.T @ flat
+            gs += row.residual.reshape(-1) @ flat
             cross += np.swapaxes(row.frame, 1, 2) @ row.shared
         diagonal, gradient = shape_term(state.shape, config.shape_spread)
         # The prior speaks once per clip, the landmarks once per frame with errors that repeat.
