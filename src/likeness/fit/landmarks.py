@@ -48,6 +48,8 @@ _EASE = {
 _FOCAL_STARTS = (1.0, 1.6, 3.0)
 """Focal lengths that the search starts from, in multiples of the frame's longer side."""
 _FEW = 4
+_TRIED = 3
+"""Every how manyth of the shared frames all starts are tried on; 1 is all of them."""
 _INDEPENDENT = 2000.0
 """Landmarks err together with their neighbors; all of them count like this many free ones."""
 _BOUND = 4.0
@@ -131,13 +133,17 @@ def _shared(problem: Problem, track: FaceTrack, config: FitConfig) -> tuple[Floa
         state = solve_shared(few, state, config, free_focal=False)
         return state.shape, state.focal
     brief = replace(config, shared_rounds=_FEW)
+    # Which start is best is seen in fewer frames: they decide where to begin, not where to end.
+    tried = problem.part(chosen[::_TRIED])
     found: list[tuple[float, State]] = []
     for multiple in _FOCAL_STARTS:
         focal = multiple * problem.usual_focal / _FOCAL_STARTS[1]
-        state = solve_shared(few, start(few, rest, focal), brief, free_focal=True)
+        state = solve_shared(tried, start(tried, rest, focal), brief, free_focal=True)
         deviation = np.log(state.focal / problem.usual_focal) / config.focal_spread
-        found.append((landmark_energy(few, state) + deviation**2 / 4, state))
+        found.append((landmark_energy(tried, state) + deviation**2 / 4, state))
     best = min(found, key=lambda pair: pair[0])[1]
+    if len(tried.landmarks) < len(few.landmarks):
+        best = start(few, best.shape, best.focal)
     best = solve_shared(few, best, config, free_focal=True)
     return best.shape, best.focal
 
