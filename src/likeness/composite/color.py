@@ -39,9 +39,9 @@ ColorMode = Literal[
 _EPSILON = 0.02
 _GRID = 32
 """Side of the grid on which light is compared."""
-_DETAIL = 1.6
-"""How much more contrast details get than they had: a dark cheek that is to be a bright one has
-grain, and would have four times as much."""
+_DETAIL = 1.25
+"""How much more contrast details get than they had: in a dark cheek that is to be a bright one,
+grain would be four times as strong, and highlights would burn out."""
 _LEAST = 48.0
 """Pixels of a mask below which no statistic is taken."""
 _LAB_RANGE = np.array([[0, -127, -127], [100, 127, 127]], np.float32)
@@ -51,7 +51,7 @@ def low_pass(rgb: torch.Tensor, like: torch.Tensor, weight: torch.Tensor) -> tor
     """Multiply a picture by the ratio of two low passes, so that its light is the other's.
 
     answer = rgb r, r = (B(w like) + e) / (B(w rgb) + e), B a wide blur and w where both are known.
-    Where r is more than 1.6, the blur alone is brightened further: rgb 1.6 + B(rgb) (r - 1.6).
+    Where r is more than 1.25, only the blur is brightened further: 1.25 (rgb - B(rgb)) + B(like).
 
     Args:
         rgb: (N,3,h,w) in [0,1].
@@ -104,11 +104,11 @@ def _lit_alike(rgb: Floats, like: Floats, weight: Floats) -> Floats:
         sums = averaged(sums, 7)
     # Where nothing is known, both are black and the ratio is one.
     known = np.maximum(sums[..., 6:], 1e-4)
-    own = sums[..., :3] / known
-    ratio = np.clip((sums[..., 3:6] / known + _EPSILON) / (own + _EPSILON), 0.25, 4)
+    own, theirs = sums[..., :3] / known, sums[..., 3:6] / known
+    ratio = np.clip((theirs + _EPSILON) / (own + _EPSILON), 0.25, _DETAIL)
     size = (flat.shape[0], flat.shape[1])
-    answer = scaled(rgb, spread(np.minimum(ratio, _DETAIL), size))
-    beyond = own * np.maximum(ratio - _DETAIL, 0)
+    answer = scaled(rgb, spread(ratio, size))
+    beyond = np.maximum(theirs + _EPSILON - (own + _EPSILON) * _DETAIL, 0)
     if not beyond.any():
         return answer
     return np.asarray(np.clip(answer + spread(beyond, size), 0, 1), np.float32)

@@ -29,7 +29,7 @@ class TrackConfig:
     even: bool = True
     """Whether frames are read a second time in the mirror, which takes out the side that the
     landmark network favors and some of its jitter; off, tracking takes a third less work."""
-    mirror_every: int = 2
+    mirror_every: int = 1
     """Frames after which one is read in the mirror too; 1 is every frame."""
     look_every: int = 12
     """Frames of a shot after which somebody new is looked for, while known faces are followed
