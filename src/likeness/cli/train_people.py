@@ -37,7 +37,8 @@ def train_people(
         recognizer: NAME.bundle whose codes are learned from.
         resume: go on with an interrupted training.
     """
-    from likeness.verbs.swap_people import open_people, permit_people
+    from likeness.verbs.swap_consents import permit_people
+    from likeness.verbs.swap_people import open_people
     from likeness.verbs.train_any import SETTINGS, train_any
 
     table = f"train_{arch}"

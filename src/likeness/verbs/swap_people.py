@@ -15,8 +15,6 @@ from likeness.methods.photo.find import find_photo
 from likeness.methods.swap.simswap.people import PersonFaces
 from likeness.people import choose_person, find_people
 from likeness.pipeline import AnalyzeConfig
-from likeness.provenance.consent import Consent
-from likeness.provenance.permission import Permission, permit
 from likeness.store import load_shot
 from likeness.types import Clip, Progress, Shot, silent
 
@@ -58,21 +56,6 @@ def open_people(folders: Sequence[Path]) -> tuple[Member, ...]:
             "person"
         )
     return tuple(Member(name, one.clips, one.shots) for name, one in found.items())
-
-
-def permit_people(members: Sequence[Member], consents: Sequence[Consent]) -> Permission:
-    """Permit to learn from people's faces for swaps, or refuse; each person is named once.
-
-    Raises:
-        ConsentError: somebody did not agree.
-    """
-    clips = [clip for member in members for clip in member.clips]
-    whole = permit("swap", consents, sources=clips)
-    once = {
-        tuple(person.get(key) for key in ("role", "name", "consent", "actor")): person
-        for person in whole.people
-    }
-    return Permission(tuple(once.values()))
 
 
 def find_members(

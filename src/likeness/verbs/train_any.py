@@ -25,13 +25,13 @@ from likeness.store import has_state, load_bundle, remove_state, save_bundle
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned
 from likeness.types import Bundle, Progress, silent
+from likeness.verbs.swap_consents import permit_people
 from likeness.verbs.swap_people import (
     Member,
     digests,
     find_members,
     find_shots,
     open_people,
-    permit_people,
 )
 
 AnyTraining = SimSwapTraining | FaceShifterTraining | IPGANTraining | CompactTraining

@@ -150,6 +150,23 @@ def test_further_losses_reach_the_network(extra: dict[str, float]) -> None:
         assert all(p.grad is not None for p in task.judges.parameters())
 
 
+def test_the_recognizer_speaks_in_the_second_half_only() -> None:
+    torch.manual_seed(0)
+    pairs, asked = pairs_of_actors(toys(), mean_color()), []
+
+    def describe(rgb: torch.Tensor) -> torch.Tensor:
+        asked.append(len(rgb))
+        return mean_color().describe(rgb)
+
+    task = CompactTask(pairs, Describer(TEMPLATES["arcface_112"], describe), TINY, CPU)
+    sample = task.sample(np.random.default_rng(0))
+    early, half, last = (float(task.losses(sample, p).generator.detach()) for p in (0.0, 0.5, 1.0))
+    assert early == half
+    assert last != half
+    # And of some of a batch only.
+    assert asked == [TINY.judged]
+
+
 def test_codes_count_from_the_center() -> None:
     network = Compact(CompactConfig((8, 8), 1, 6)).eval()
     rgb, code = torch.rand(2, 3, 16, 16), torch.randn(2, 6)

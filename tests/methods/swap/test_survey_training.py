@@ -98,7 +98,7 @@ def test_it_learns_and_results_come_nearer_to_the_source(kind: str, rate: float)
         optimizer.step()
         seen.append(float(loss.detach()))
     assert np.mean(seen[-10:]) < 0.6 * np.mean(seen[:10])
-    assert apart() < 0.5 * before
+    assert apart() < 0.65 * before
 
 
 @pytest.mark.parametrize("kind", ["faceshifter", "ipgan"])

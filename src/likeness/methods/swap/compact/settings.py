@@ -31,8 +31,9 @@ class CompactTraining:
     """Pictures of each person that get another's face by the method `photo`, to be undone."""
     same: float = 0.2
     """Share of a batch in which the target's own face is wanted."""
-    identity: float = 0.5
-    """Weight of the identity loss."""
+    identity: float = 0.05
+    """Weight of the identity loss at the end; it grows from 0 over the second half. Earlier or
+    larger, the network learns colored patterns that please the recognizer and nobody else."""
     judged: int = 4
     """Faces of a batch of which the recognizer is asked: it costs more than the network."""
     edges: float = 1.0

@@ -107,8 +107,9 @@ class CompactTask:
         total = total + config.edges * losses.gradient(result, wanted, weight)
         alpha = answer[:, 3:].clamp(1e-4, 1 - 1e-4)
         total = total + config.cover * functional.binary_cross_entropy(alpha, cover)
-        if config.identity > 0:
-            total = total + config.identity * self._apart(result, sample, code)
+        identity = config.identity * max(0.0, 2 * progress - 1)
+        if identity > 0:
+            total = total + identity * self._apart(result, sample, code)
         if config.cycle > 0:
             back = laid(self._drawn(result, sample.own.to(device)), result)
             total = total + config.cycle * losses.l1(back, target)
