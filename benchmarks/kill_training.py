@@ -149,7 +149,7 @@ def run(kills: int, seconds: float, seed: int) -> Seen:
     with tempfile.TemporaryDirectory(prefix="likeness-kill-") as name:
         folder = Path(name)
         place, output, told = film(folder), folder / "x.bundle", folder / "told"
-        usual = 8.0
+        usual = 20.0
         while seen.counts["kills"] < kills and time.monotonic() < until:
             began = time.monotonic()
             child = begin(place, output, told)
@@ -172,7 +172,11 @@ def run(kills: int, seconds: float, seed: int) -> Seen:
             else:
                 why = told.read_text().strip().rsplit("\n", 1)[-1] if told.exists() else code
                 seen.fault("refused", why)
+            before = seen.step
             look(output, seen)
+            if code == KILLED and seen.step <= before:
+                # A busy machine got nowhere: kill later, up to the end of a training.
+                usual *= 1.2
     return seen
 
 
