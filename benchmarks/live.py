@@ -1,6 +1,6 @@
 """What a live frame costs: processor time by step, and delay and rate by the clock.
 
-    python benchmarks/live.py NAME.bundle|PHOTO CAMERA.mp4 [--consent FILE.toml]
+    python benchmarks/live.py NAME.bundle|PHOTO CAMERA.mp4 [--swap] [--consent FILE.toml]
 
 Processor time says what a machine with nothing else to do would need; the delay by the clock holds
 for this machine as it was.
@@ -25,10 +25,9 @@ from likeness.encode import EncodeConfig
 from likeness.encode.live import LiveFile
 from likeness.live import LiveConfig, Looker
 from likeness.machine import load_average
-from likeness.methods.table import recipe_of
 from likeness.pipeline import render_live
 from likeness.provenance.consent import load_consent
-from likeness.verbs.live_shown import LiveSettings, shown_by
+from likeness.verbs.live_shown import LiveSettings, shown_as, shown_by
 
 
 class Patient:
@@ -48,9 +47,9 @@ def steps(arguments: Any, consents: Any) -> dict[str, float]:
     """Return the median milliseconds of processor time that each step takes, one thread."""
     torch.set_num_threads(1)
     camera = open_camera(arguments.camera, Patient())
-    config = LiveSettings(live=LiveConfig(calibrate=1.0))
+    config = LiveSettings(arguments.swap, live=LiveConfig(calibrate=1.0))
     bundle, plan, _ = shown_by(arguments.shown, config, consents, camera)
-    follow = recipe_of(bundle, plan.action).follow
+    follow = shown_as(bundle, plan.action).follow
     assert follow is not None
     meeting = follow(bundle, torch.device("cpu"))
     looker = Looker(camera, config.live)
@@ -67,7 +66,7 @@ def steps(arguments: Any, consents: Any) -> dict[str, float]:
             marks.append(time.process_time())
             layer = method.synthesize(told)
             marks.append(time.process_time())
-            composite(plan.canvas[None], layer)
+            composite(found[0].frame if plan.canvas is None else plan.canvas[None], layer)
             marks.append(time.process_time())
             names = ("look", "condition", "draw", "composite")
             for name, span in zip(names, np.diff(marks), strict=True):
@@ -81,9 +80,9 @@ def by_the_clock(arguments: Any, consents: Any, output: Path) -> Any:
     """Run it live, into a file."""
     clock = WallClock()
     camera = open_camera(arguments.camera, clock)
-    config = LiveSettings(live=LiveConfig(calibrate=1.0))
+    config = LiveSettings(arguments.swap, live=LiveConfig(calibrate=1.0))
     bundle, plan, permission = shown_by(arguments.shown, config, consents, camera)
-    follow = recipe_of(bundle, plan.action).follow
+    follow = shown_as(bundle, plan.action).follow
     assert follow is not None
     meeting = follow(bundle, torch.device("cpu"))
     looker = Looker(camera, config.live)
@@ -100,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("shown", type=Path)
     parser.add_argument("camera")
+    parser.add_argument("--swap", action="store_true")
     parser.add_argument("--consent", type=Path, action="append", default=[])
     parser.add_argument("--to", type=Path, default=Path("live.mp4"))
     given = parser.parse_args()
