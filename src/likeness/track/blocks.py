@@ -6,9 +6,10 @@ that what is found block by block is the same whatever part it was found in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from likeness.track.detect import Image
+from likeness.track.landmarks import Face
 from likeness.types import Window
 
 Block = tuple[Window, list[Image], bool]
@@ -47,3 +48,27 @@ class Blocks:
             stop = self._start + len(self._images)
             yield Window(self._start, stop), self._images, self._begins
         self._images, self._begins = [], False
+
+
+def by_shots(
+    images: Sequence[Image],
+    cuts: Sequence[bool],
+    forget: Callable[[], None],
+    read: Callable[[Sequence[Image]], list[list[Face]]],
+) -> list[list[Face]]:
+    """Read frames shot by shot.
+
+    Args:
+        images: (H,W,3) uint8 RGB each, which follow each other.
+        cuts: whether a new shot begins there.
+        forget: called before a new shot.
+        read: reads frames of one shot.
+    """
+    found: list[list[Face]] = []
+    while len(found) < len(images):
+        at = len(found)
+        if cuts[at]:
+            forget()
+        stop = next((i for i in range(at + 1, len(images)) if cuts[i]), len(images))
+        found += read(images[at:stop])
+    return found

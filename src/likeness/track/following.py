@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from likeness.track.blocks import by_shots
 from likeness.track.config import TrackConfig
 from likeness.track.detect import Image, Lookout
 from likeness.track.landmarks import BundledReader, Face, Mesh
@@ -40,14 +41,7 @@ class FollowingReader(BundledReader):
 
     def read_run(self, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
         """Read frames that follow each other; at the end of the run newcomers are looked for."""
-        found: list[list[Face]] = []
-        while len(found) < len(images):
-            at = len(found)
-            if cuts[at]:
-                self.reset()
-            stop = next((i for i in range(at + 1, len(images)) if cuts[i]), len(images))
-            found += self._read_part(images[at:stop])
-        return found
+        return by_shots(images, cuts, self.reset, self._read_part)
 
     def reset(self) -> None:
         """Forget where faces were."""

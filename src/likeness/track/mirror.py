@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from likeness.track.blocks import by_shots
 from likeness.track.detect import Image, iou
 from likeness.track.landmarks import LANDMARKS, Face, Reader
 from likeness.types import Floats, Ints
@@ -61,14 +62,7 @@ class EvenReader(Reader):
 
     def read_run(self, images: Sequence[Image], cuts: Sequence[bool]) -> list[list[Face]]:
         """Read frames that follow each other, as every reader does, on two cores."""
-        found: list[list[Face]] = []
-        while len(found) < len(images):
-            at = len(found)
-            if cuts[at]:
-                self.reset()
-            stop = next((i for i in range(at + 1, len(images)) if cuts[i]), len(images))
-            found += self._read_part(images[at:stop])
-        return found
+        return by_shots(images, cuts, self.reset, self._read_part)
 
     def _read_part(self, images: Sequence[Image]) -> list[list[Face]]:
         """Read frames of one shot."""

@@ -21,7 +21,6 @@ from likeness.store import load_bundle, load_shot
 from likeness.types import Bundle, Clip
 
 PORTRAIT = "swap.portrait"
-_TRAINED = ".portrait.bundle"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The light on a face, from its own pixels: a swap takes it from one face and puts it on another.
 
-The ratio of two shadings is the ratio image of Liu, Shan and Zhang (SIGGRAPH 2001), from spherical
-harmonics on the fitted mesh.
+Spherical harmonics on the fitted mesh, as in the fit; swaps multiply by the ratio of two shadings.
 """
 
 from __future__ import annotations

@@ -116,10 +116,12 @@ def joined_pairs(parts: Sequence[Pairs]) -> Pairs:
         np.concatenate([part.faces.pictures for part in parts]),
         np.concatenate([part.faces.cover for part in parts]),
         torch.cat([part.faces.theta for part in parts]),
-        np.concatenate([p.faces.people + first for p, first in zip(parts, people, strict=False)]),
+        np.concatenate(
+            [p.faces.people + first for p, first in zip(parts, people[:-1], strict=True)]
+        ),
         np.concatenate([part.faces.real for part in parts]),
     )
-    both = list(zip(parts, rows, strict=False))
+    both = list(zip(parts, rows[:-1], strict=True))
     return Pairs(
         faces,
         np.concatenate([part.shown + first for part, first in both]),

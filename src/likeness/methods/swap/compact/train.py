@@ -15,13 +15,12 @@ from likeness.methods.swap.compact.pseudo import pairs_of_people
 from likeness.methods.swap.compact.settings import CompactTraining
 from likeness.methods.swap.compact.task import CompactTask
 from likeness.methods.swap.simswap.people import TEMPLATE
-from likeness.methods.swap.simswap.train import recognizer_of
+from likeness.methods.swap.simswap.train import recognizer_of, run_loop
 from likeness.networks import build
 from likeness.recognize.source import Describer, scaled
 from likeness.synthesize.compact import laid
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned, weights_of
-from likeness.training.loop import LoopConfig, train
 from likeness.types import Bundle, Progress, Shot, Weights
 
 _FIRST = 100_000
@@ -54,14 +53,7 @@ def learn_compact(
     space, describer, kept = recognizer_of(recognizer, budget.device)
     pairs = _pairs(people, describer, config, budget.progress)
     task = CompactTask(pairs, describer, config, budget.device)
-    loop = LoopConfig(
-        minutes=budget.minutes,
-        steps=budget.steps,
-        learning_rate=config.learning_rate,
-        average=config.average,
-        seed=budget.seed,
-    )
-    outcome = train(task, loop, budget.folder, budget.digest, budget.resume, budget.progress)
+    outcome = run_loop(task, config, budget)
     made = weights_of("compact", config.network(pairs.codes.shape[1]), outcome.weights)
     record = {
         "steps": outcome.steps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from likeness.networks import build, runner
 from likeness.recognize.source import Describer, parts_of
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned, weights_of
-from likeness.training.loop import LoopConfig, train
+from likeness.training.loop import LoopConfig, Outcome, Task, train
 from likeness.types import Bundle, Weights
 
 _SHEET = 5
@@ -60,7 +60,21 @@ def learn_simswap(
     return learn_any("simswap", people, recognizer, config, budget, make, finish)
 
 
-class AnyTraining(Protocol):
+class Paced(Protocol):
+    """Settings that say how fast is learned."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak of the schedule."""
+        ...
+
+    @property
+    def average(self) -> float:
+        """Decay of the moving average of the weights."""
+        ...
+
+
+class AnyTraining(Paced, Protocol):
     """Settings that all networks for any two people have."""
 
     @property
@@ -71,16 +85,6 @@ class AnyTraining(Protocol):
     @property
     def max_faces(self) -> int:
         """Faces of each person that are used at most."""
-        ...
-
-    @property
-    def learning_rate(self) -> float:
-        """Peak of the schedule."""
-        ...
-
-    @property
-    def average(self) -> float:
-        """Decay of the moving average of the weights."""
         ...
 
     @property
@@ -119,14 +123,7 @@ def learn_any(
     path = budget.folder / f"{budget.digest[:16]}.crops"
     found = collect(people, describer, config.size, config.max_faces, path, budget.progress)
     task = make(found, describer, kept)
-    loop = LoopConfig(
-        minutes=budget.minutes,
-        steps=budget.steps,
-        learning_rate=config.learning_rate,
-        average=config.average,
-        seed=budget.seed,
-    )
-    outcome = train(task, loop, budget.folder, budget.digest, budget.resume, budget.progress)
+    outcome = run_loop(task, config, budget)
     made = finish(task, {name: tensor.cpu() for name, tensor in outcome.weights.items()})
     record = {
         "steps": outcome.steps,
@@ -143,6 +140,18 @@ def learn_any(
         contract = replace(contract, center=center, spread=found.spread)
     learned = Learned({"generator": made, "identity": kept}, record)
     return learned, contract, sheet(made, found, contract, budget.device)
+
+
+def run_loop(task: Task[Any], config: Paced, budget: Budget) -> Outcome:
+    """Train a task at the pace of its settings."""
+    loop = LoopConfig(
+        minutes=budget.minutes,
+        steps=budget.steps,
+        learning_rate=config.learning_rate,
+        average=config.average,
+        seed=budget.seed,
+    )
+    return train(task, loop, budget.folder, budget.digest, budget.resume, budget.progress)
 
 
 def recognizer_of(bundle: Bundle, device: torch.device) -> tuple[str, Describer, Weights]:

@@ -19,16 +19,16 @@ import torch
 from torch import Tensor
 
 from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
-from likeness.methods.swap.simswap.judges import Judges, TwoScales
+from likeness.methods.swap.simswap.judges import Judges
 from likeness.methods.swap.simswap.people import People, PersonFaces
-from likeness.methods.swap.simswap.train import learn_any
+from likeness.methods.swap.survey.learn import learn_published
 from likeness.methods.swap.survey.settings import FaceShifterTraining
 from likeness.recognize.source import Describer
 from likeness.synthesize.faceshifter import AEINet
 from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned, weights_of
+from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle, Weights
+from likeness.types import Bundle
 
 
 class FaceShifterTask(AnyTask):
@@ -72,12 +72,4 @@ def learn_faceshifter(
     budget: Budget,
 ) -> tuple[Learned, SwapContract, Tensor]:
     """Train AEI-Net; arguments, answer and errors are those of `learn_simswap`."""
-
-    def make(found: People, describer: Describer, _: Weights) -> FaceShifterTask:
-        judges = TwoScales(config.judge_width, config.size)
-        return FaceShifterTask(found, describer, judges, config, budget.device)
-
-    def finish(task: AnyTask, state: dict[str, Tensor]) -> Weights:
-        return weights_of("faceshifter", config.network(task.people.codes.shape[1]), state)
-
-    return learn_any("faceshifter", people, recognizer, config, budget, make, finish, counted=True)
+    return learn_published("faceshifter", FaceShifterTask, people, recognizer, config, budget)

@@ -21,16 +21,16 @@ import torch
 from torch import Tensor
 
 from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
-from likeness.methods.swap.simswap.judges import Judges, TwoScales
+from likeness.methods.swap.simswap.judges import Judges
 from likeness.methods.swap.simswap.people import People, PersonFaces
-from likeness.methods.swap.simswap.train import learn_any
+from likeness.methods.swap.survey.learn import learn_published
 from likeness.methods.swap.survey.settings import IPGANTraining
 from likeness.recognize.source import Describer
 from likeness.synthesize.ipgan import IPGAN
 from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned, weights_of
+from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle, Weights
+from likeness.types import Bundle
 
 _MATCHED = 2
 """Last layers of each discriminator that are matched; the paper takes one."""
@@ -98,12 +98,4 @@ def learn_ipgan(
     budget: Budget,
 ) -> tuple[Learned, SwapContract, Tensor]:
     """Train IPGAN; arguments, answer and errors are those of `learn_simswap`."""
-
-    def make(found: People, describer: Describer, _: Weights) -> IPGANTask:
-        judges = TwoScales(config.judge_width, config.size)
-        return IPGANTask(found, describer, judges, config, budget.device)
-
-    def finish(task: AnyTask, state: dict[str, Tensor]) -> Weights:
-        return weights_of("ipgan", config.network(task.people.codes.shape[1]), state)
-
-    return learn_any("ipgan", people, recognizer, config, budget, make, finish, counted=True)
+    return learn_published("ipgan", IPGANTask, people, recognizer, config, budget)
