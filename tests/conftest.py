@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,10 +11,20 @@ import av
 import numpy as np
 import pytest
 
+from likeness.provenance import clock
 from likeness.types import Shot
 from tests.stage import film
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TODAY = date.today()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_day() -> Iterator[None]:
+    """Hold the day of consents still: tests may run over midnight."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "today", lambda: TODAY)
+        yield
 
 
 @pytest.fixture(scope="session")

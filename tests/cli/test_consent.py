@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import pytest
 from likeness.cli.app import run
 from likeness.provenance.consent import load_consent, signature_holds
 from likeness.provenance.revoked import revoked_numbers
+from tests.conftest import TODAY
 
-TODAY = date.today()
 GIVEN = ("--person", "Anna", "--statement", "I agree.", "--scope", "all", "--yes")
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,9 @@ from likeness.store.tables import read_table, write_table
 from likeness.types import Bundle, Clip, Shot, Window
 from likeness.verbs.reenact import ReenactConfig, reenact
 from likeness.verbs.train import train_portrait
-from tests.conftest import moving_frames, write_clip
+from tests.conftest import TODAY, moving_frames, write_clip
 from tests.stage import film
 
-TODAY = date.today()
 DAY = timedelta(days=1)
 FAST = FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8))
 SMALL = ReenactTraining(size=64, steps=2, method=FAST)

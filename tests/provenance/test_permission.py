@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import av
@@ -15,7 +15,7 @@ from likeness.decode import open_clip
 from likeness.errors import ConsentError
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.portrait.tasks import FastConfig
-from likeness.provenance import permission, read_manifest, trust_anchors
+from likeness.provenance import clock, read_manifest, trust_anchors
 from likeness.provenance.consent import Consent, Scope, revoke
 from likeness.provenance.permission import (
     NO_CONSENT,
@@ -29,8 +29,8 @@ from likeness.store import load_bundle, read_bundle_index
 from likeness.types import Clip, Shot
 from likeness.verbs.reenact import reenact
 from likeness.verbs.train import train_portrait
+from tests.conftest import TODAY
 
-TODAY = date.today()
 DAY = timedelta(days=1)
 FAST = FastConfig(batch=2, keyframes=8, apart=2, widths=(8, 8, 8, 8, 8))
 SMALL = ReenactTraining(size=64, steps=2, method=FAST)
@@ -70,12 +70,7 @@ def bundle(camera: Shot, record: Consent, tmp_path_factory: pytest.TempPathFacto
 
 
 def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
-    class Later(date):
-        @classmethod
-        def today(cls) -> date:
-            return TODAY + days * DAY
-
-    monkeypatch.setattr(permission, "date", Later)
+    monkeypatch.setattr(clock, "today", lambda: TODAY + days * DAY)
 
 
 def test_an_actor_is_known_by_its_signed_manifest_alone(

@@ -43,12 +43,13 @@ class Limits:
 
     def content(self) -> dict[str, Any]:
         """Return it as the record's scope has it."""
+        from likeness.provenance import clock
         from likeness.provenance.manifest import sha256_of
 
         return {
             "languages": self.language,
             "territory": self.territory,
-            "from": self.start or date.today(),
+            "from": self.start or clock.today(),
             "until": self.until,
             "project": self.project,
             "clips": tuple(sha256_of(path) for path in self.clip),
@@ -126,6 +127,7 @@ def check(
         method: Also ask whether it covers this method.
         on: Day to check for, YYYY-MM-DD. [default: today]
     """
+    from likeness.provenance import clock
     from likeness.provenance.consent import METHODS, load_consent, objections
     from likeness.provenance.revoked import revoked_numbers
 
@@ -134,7 +136,7 @@ def check(
     record = load_consent(file)
     asked = method or record.scope.methods[0]
     gone = record.id in revoked_numbers()
-    against = objections(record, asked, on or date.today(), gone=gone)
+    against = objections(record, asked, on or clock.today(), gone=gone)
     return {"healthy": not against, "holds": not against, "against": against, **_facts(record)}
 
 
@@ -154,11 +156,12 @@ def revoke(
         file: The record.
         reason: Why, in a few words.
     """
+    from likeness.provenance import clock
     from likeness.provenance.consent import load_consent, write_consent
     from likeness.provenance.consent import revoke as end
     from likeness.provenance.revoked import note_revoked
 
-    record = end(load_consent(file), date.today(), reason)
+    record = end(load_consent(file), clock.today(), reason)
     # The list first: if the file cannot be written, the consent is still over here.
     note_revoked(record)
     write_consent(record, file)

@@ -18,6 +18,7 @@ from datetime import date
 from typing import Any, Literal, TypeAlias
 
 from likeness.errors import ConsentError, MediaError
+from likeness.provenance import clock
 from likeness.provenance.consent import Consent, objections, parse_consent
 from likeness.provenance.credentials import local_anchors
 from likeness.provenance.digests import digest_of
@@ -109,7 +110,7 @@ def permit(
     Raises:
         ConsentError: Nobody agreed, or what was agreed to does not cover this (any more).
     """
-    asking = _Asking(method, consents, day or date.today())
+    asking = _Asking(method, consents, day or clock.today())
     shown = [asking.again(person) for person in people]
     shown += [asking.lender(person) for person in lenders]
     for role, files in (("target", targets), ("source", sources)):
