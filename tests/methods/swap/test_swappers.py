@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,8 @@ from likeness.methods.swap.method import Swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
 from likeness.methods.swap.photo import PhotoSwapConfig, performed, photo_swapper
 from likeness.methods.swap.photos import photos_in
+from likeness.methods.swap.portrait import around
+from likeness.methods.swap.skin import skin_likeness
 from likeness.methods.swap.source import photos_bundle, photos_of
 from likeness.methods.swap.view import Swapper, SwapTarget
 from likeness.metrics.image import psnr
@@ -130,6 +133,25 @@ def test_an_outline_becomes_the_targets_and_features_keep_their_places(actor_sho
     assert outline.share[tip] == 0
     expected = source @ matrix[:, :2].T + matrix[:, 2]
     assert np.abs(placed[tip] - expected[tip]).max() < 1e-3
+
+
+def test_skin_is_told_in_a_part_as_in_the_whole(actor_shot: Shot) -> None:
+    """What a swap by portrait is laid in holds the face, and what looks at its surroundings."""
+    model = load_face_model(actor_shot.params.model)
+    places = tracked_vertices(actor_shot.track.landmarks[12], model)
+    frame = read(actor_shot, Window(12, 13))[0].permute(1, 2, 0).numpy()
+    large = cv2.resize(frame, None, fx=3, fy=3)
+    size = (large.shape[0] // 8 * 8, large.shape[1] // 8 * 8)
+    large, places = np.ascontiguousarray(large[: size[0], : size[1]]), places * 3
+    rows, columns = box = around(places, size)
+    assert (rows.stop - rows.start) * (columns.stop - columns.start) < 0.6 * size[0] * size[1]
+    corner = np.array([columns.start, rows.start], np.float32)
+    whole = skin_likeness(large, places, model)
+    part = skin_likeness(np.ascontiguousarray(large[box]), places - corner, model)
+    assert whole[box].min() < 0.5
+    inner = np.s_[8:-8, 8:-8]
+    np.testing.assert_allclose(part[inner], whole[box][inner], atol=2e-3)
+    assert around(places + 10000, size) is None
 
 
 def test_photos_travel_as_a_bundle(actor_shot: Shot) -> None:

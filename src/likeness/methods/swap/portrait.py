@@ -36,6 +36,8 @@ _DARK = 0.25
 """Irradiance added to both sides of the ratio of shadings: what fits of deep shade don't know."""
 _BEYOND = 20.0
 """Degrees by which a drawn head may be turned on: farther, its far side was never drawn."""
+_BESIDE = 0.06
+"""Width of the border around a face that is laid, in face widths."""
 _MOST = (0.55, 1.8)
 """Least and greatest ratio of shadings that is believed."""
 
@@ -121,8 +123,16 @@ class PortraitSwapper:
         used = mesh.triangles[
             (mesh.triangles < mesh.head.stop).all(1) | _irises(mesh.triangles, shown)
         ]
-        height, width = view.crop.size
-        ids, weights = rasterize(shown, used, (height, width))
+        box = around(shown[used], view.crop.size)
+        whole = np.zeros((4, *view.crop.size), np.float32)
+        if box is None:
+            return whole[:3], whole[3:]
+        # Only where the face lies: a crop is twice as large.
+        corner = np.array([box[1].start, box[0].start], np.float32)
+        shown[:, :2] -= corner
+        placed, target = placed - corner, target - corner
+        size = (box[0].stop - box[0].start, box[1].stop - box[1].start)
+        ids, weights = rasterize(shown, used, size)
         lit = np.ones((len(shown), 4), np.float32)
         lit[:face, :3], lit[:face, 3], lit[-2:, 3] = gain, self.outline.share, 0
         values = interpolate(ids, weights, np.concatenate([source, lit], 1), used)
@@ -132,9 +142,31 @@ class PortraitSwapper:
         rgb = np.asarray(np.clip(found, 0, 1), np.float32)
         skin = skin_likeness(rgb, placed, model, values[..., 5])
         rgb, skin = without_brows(rgb, skin, target, model)
-        alpha = (ids >= 0) * skin
-        rgb = np.clip(rgb * values[..., 2:5], 0, 1)
-        return np.ascontiguousarray(rgb.transpose(2, 0, 1)), alpha[None].astype(np.float32)
+        laid = whole[:, box[0], box[1]]
+        laid[:3] = np.clip(rgb * values[..., 2:5], 0, 1).transpose(2, 0, 1)
+        laid[3] = (ids >= 0) * skin
+        return whole[:3], whole[3:]
+
+
+def around(points: Floats, size: tuple[int, int]) -> tuple[slice, slice] | None:
+    """Return what has to be looked at of a picture to lay a face at some places of it.
+
+    Args:
+        points: (...,>=2) in pixels.
+        size: (h, w) of the picture.
+
+    Returns:
+        Rows and columns with a border for what looks at a pixel's neighbors; None where no place
+        is in the picture. They are eights from an eighth place on, because skin is looked at at a
+        quarter of the size.
+    """
+    flat = points.reshape(-1, points.shape[-1])[:, :2]
+    beside = _BESIDE * np.ptp(flat[:, 0])
+    low = 8 * np.floor((flat.min(0) - beside) / 8).astype(int).clip(0)
+    high = np.minimum(8 * np.ceil((flat.max(0) + beside) / 8).astype(int), size[::-1])
+    if (high - low).min() < 2:
+        return None
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
 def _irises(triangles: Ints, shown: Floats) -> Bools:
