@@ -33,6 +33,8 @@ VARIANTS = {
     "with a patch discriminator": replace(FULL, method=FastConfig(adversarial=0.01)),
     "keyframes in one piece": replace(FULL, method=FastConfig(layers=False)),
     "keyframes never turned": replace(FULL, method=FastConfig(turned=0)),
+    "24, 48, 64, 96 channels": replace(FULL, method=FastConfig(widths=(24, 48, 64, 96))),
+    "48, 96, 128, 160 channels": replace(FULL, method=FastConfig(widths=(48, 96, 128, 160))),
     "paper": replace(FULL, preset="paper", method=None),
 }
 COLUMNS = (

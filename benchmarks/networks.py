@@ -79,13 +79,14 @@ def picture(side: int) -> tuple[int, ...]:
 
 
 _WIDE = (512, 512, 512, 512, 512, 256, 128, 64, 32)
-_PORTRAIT = ((1, 4, 3, 256, 256), (1, 21, 128, 128), (1, 96))
+_PORTRAIT = ((1, 5, 4, 256, 256), (1, 24, 128, 128), (1, 98))
 _SAEHD = {"size": 224, "normalized": True, "doubled": True, "inter": 256}
 CASES: Mapping[str, Case] = {
     "simswap_224": Case("simswap", {}, (picture(224), (1, 512)), "picture", first),
     "simswap_512": Case(
         "simswap", {"widths": [32, 64, 128, 256, 512]}, (picture(512), (1, 512)), "picture", first
     ),
+    "compact_128": Case("compact", {}, (picture(128), (1, 128)), "picture", first),
     "faceshifter_256": Case("faceshifter", {}, (picture(256), (1, 256)), "picture", first),
     "saehd_liae_ud_128": Case(
         "autoencoder", {**_SAEHD, "layout": "liae", "size": 128}, (picture(128),), "picture", first
@@ -96,7 +97,7 @@ CASES: Mapping[str, Case] = {
     "saehd_df_ud_224": Case(
         "autoencoder", {**_SAEHD, "layout": "df"}, (picture(224),), "picture", first
     ),
-    "portrait_256": Case("portrait", {}, _PORTRAIT, "picture", first),
+    "portrait_256": Case("portrait", {"keyframes": 5, "code": 98}, _PORTRAIT, "picture", first),
     "spacetime_256": Case("spacetime", {}, ((1, 99, 256, 256),), "picture", first),
     "stylegan2_256": Case("stylegan", {"widths": _WIDE[:7]}, ((1, 512),), "picture", draw),
     "stylegan2_1024": Case("stylegan", {"widths": _WIDE}, ((1, 512),), "picture", draw),
