@@ -102,6 +102,23 @@ def test_absolute_copies() -> None:
     np.testing.assert_allclose(moved.gaze, shifted.gaze, atol=1e-6)
 
 
+def test_eyes_that_are_measured_apart_stay_so() -> None:
+    """A fit's own squint is no motion: it is neither given to another face nor taken from it."""
+    shift = np.array([[0.15, 0.03], [-0.12, -0.02]], np.float32)
+    driver, target = _params(40, 3), _params(60, 7)
+    copied = TransferConfig(absolute=True, margin=10.0, smooth=0)
+    plain = transfer(driver, target, copied).params.gaze
+    common = shift.mean(0)
+    askew = transfer(replace(driver, gaze=driver.gaze + shift), target, copied).params.gaze
+    np.testing.assert_allclose(askew, plain + common, atol=1e-5)
+    other = replace(target, gaze=target.gaze + shift)
+    kept = transfer(driver, other, copied).params.gaze
+    np.testing.assert_allclose(kept, plain + shift - common, atol=1e-5)
+    # One's own gaze comes back as it was.
+    own = transfer(target, target, copied).params.gaze
+    np.testing.assert_allclose(own, target.gaze, atol=1e-6)
+
+
 def test_other_face_models_are_refused() -> None:
     driver = replace(_params(), expression_names=tuple("abcdefgh"))
     with pytest.raises(ContractError, match="face model"):

@@ -14,6 +14,7 @@ from likeness.decode import open_clip
 from likeness.errors import BackendError, TrackError
 from likeness.evaluate.evaluation import Evaluation
 from likeness.evaluate.source import Source, source_of
+from likeness.fit.transfer import vergence_of, with_vergence
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.metrics.aligned import common_size, match_frames, stream_pairs
 from likeness.metrics.exhibits import Exhibits
@@ -196,6 +197,9 @@ class _Comparison:
         models = (new.shot.params.model, old.shot.params.model)
         check(models[0] == models[1], f"fits of different models: {models[0]} and {models[1]}")
         self._both = (new, old)
+        self._apart = tuple(
+            vergence_of(one.shot.params, one.shot.track.observed) for one in (old, new)
+        )
         self._modes = load_face_model(models[0]).expression
 
     def __call__(self, pairs: Ints) -> dict[str, Floats]:
@@ -207,6 +211,6 @@ class _Comparison:
         found = {
             "pose_error_deg": np.degrees(np.linalg.norm(axis_angle(turned), axis=-1)),
             "expression_error": np.linalg.norm(moved, axis=-1).mean(-1),
-            "gaze": gaze_error_deg(new.gaze, old.gaze),
+            "gaze": gaze_error_deg(new.gaze, with_vergence(old.gaze, *self._apart)),
         }
         return {name: np.where(unseen, np.nan, values) for name, values in found.items()}

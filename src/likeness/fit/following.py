@@ -13,7 +13,16 @@ import numpy as np
 from likeness.controls import controls_of, with_controls
 from likeness.errors import ContractError
 from likeness.fit.seen_range import SeenRange, seen_rows
-from likeness.fit.transfer import Lids, Rest, TransferConfig, lids_of, relative, rest_of
+from likeness.fit.transfer import (
+    Lids,
+    Rest,
+    TransferConfig,
+    lids_of,
+    relative,
+    rest_of,
+    vergence_of,
+    with_vergence,
+)
 from likeness.fit.upright import quarters_of, turned, turned_place, turned_rotation
 from likeness.types import Bools, FaceParams, Floats
 
@@ -70,6 +79,7 @@ class Following:
         standing = turned(target, -self._theirs_turned)
         self._their = rest_of(standing, self._config.neutral_target, "target", observed)
         self._their_lids = lids_of(target, self._their, observed)
+        self._apart = vergence_of(driver), vergence_of(target, observed)
         self._known = driver = turned(driver, -self._turned)
         self._rest = rest_of(driver, None, "driver")
         self._lids: Lids = lids_of(driver, self._rest)
@@ -86,7 +96,8 @@ class Following:
         standing = turned(driver, -self._turned)
         self._learn(standing, seconds)
         if self._config.absolute:
-            moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
+            gaze = with_vergence(driver.gaze, *self._apart)
+            moved = (driver.expression, driver.rotation, driver.translation, gaze)
         else:
             moved = relative(standing, self._rest, self._their, self._lids, self._their_lids)
             turn = turned_rotation(moved[1], self._theirs_turned)

@@ -51,7 +51,7 @@ class TransferConfig:
     mode: Mode = "full"
     """What is taken from the driver; the rest stays the target's own performance."""
     absolute: bool = False
-    """Copy the driver's values instead of their change from rest."""
+    """Copy the driver's values instead of their change from rest; of gaze, what both eyes share."""
     smooth: float = 1.0
     """How much of the driver's jitter is smoothed away: a factor on its own noise level; 0 takes
     the driver as measured."""
@@ -211,7 +211,9 @@ def retarget(
     seen = seen or Seen()
     if config.absolute:
         driver = denoise(driver, config.smooth, seen.driver)
-        moved = (driver.expression, driver.rotation, driver.translation, driver.gaze)
+        apart = vergence_of(driver, seen.driver), vergence_of(target, seen.target)
+        gaze = with_vergence(driver.gaze, *apart)
+        moved = (driver.expression, driver.rotation, driver.translation, gaze)
     else:
         moved = _relative_upright(driver, target, config, seen)
     expression, rotation, translation, gaze = moved
@@ -324,6 +326,40 @@ def relative(
     rotation = geometry.axis_angle(turned @ first[0].T @ first[1])
     translation = driver.translation - d.translation + t.translation
     return expression, rotation, translation, driver.gaze - d.gaze + t.gaze
+
+
+def vergence_of(params: FaceParams, observed: Bools | None = None) -> Floats:
+    """Return (2,) how far apart a fit sees a person's eyes look while they look at one thing.
+
+    Where a fit places eyeballs decides how far their directions are apart: by up to 15 degrees,
+    through a whole clip. Eyes may cross and never look apart, so that of the horizontal difference
+    the tenth percentile counts; of the vertical one the median.
+
+    Args:
+        params: N frames.
+        observed: (N,) frames in which a face was seen; None is all.
+
+    Returns:
+        First eye less second eye, (yaw, pitch) in radians.
+    """
+    gaze = params.gaze[seen_rows(len(params), observed)]
+    apart = gaze[:, 0] - gaze[:, 1]
+    return np.array([np.percentile(apart[:, 0], 10), np.median(apart[:, 1])], np.float32)
+
+
+def with_vergence(gaze: Floats, own: Floats, wanted: Floats) -> Floats:
+    """Give one person's gaze to another's eyes, without what a fit says of either's alone.
+
+    g'_1 = g_1 + (w - v) / 2, g'_2 = g_2 - (w - v) / 2: what both eyes share stays, and so does
+    how far they cross.
+
+    Args:
+        gaze: (N,2,2) of one person, (yaw, pitch) of each eye in radians.
+        own: (2,) v, their vergence (`vergence_of`).
+        wanted: (2,) w, the other's.
+    """
+    half = (wanted - own) / 2
+    return np.asarray(gaze + np.stack([half, -half]), np.float32)
 
 
 def lids_of(params: FaceParams, rest: Rest, observed: Bools | None = None) -> Lids:

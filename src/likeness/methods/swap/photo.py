@@ -18,7 +18,7 @@ from likeness import config as settings
 from likeness.errors import ConfigError
 from likeness.face3d.camera import camera_points
 from likeness.face3d.light import irradiance, vertex_normals
-from likeness.fit.transfer import rest_frame
+from likeness.fit.transfer import rest_frame, vergence_of, with_vergence
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
 from likeness.methods.photo.mesh import Cover
@@ -163,12 +163,13 @@ def performed(
     for name in _BLINKS:
         expression[:, photo.expression_names.index(name)] = 0
     rest = rest_frame(theirs, target.track.observed) if rest is None else rest
+    apart = vergence_of(theirs, target.track.observed), vergence_of(photo)
     return Motion(
         expression=expression.astype(np.float32),
         rotation=axis_angle(rotation_matrix(bounded) @ own),
         translation=np.repeat(place[None], len(theirs), 0).astype(np.float32),
         lids=lid_openness(target, rest),
-        gaze=theirs.gaze,
+        gaze=with_vergence(theirs.gaze, *apart),
         held=(np.abs(change) > limits).any(1),
         rest=rest,
     )
