@@ -10,7 +10,7 @@ from likeness.errors import ConfigError, ContractError
 from likeness.fit.denoise import denoise
 from likeness.fit.parts import PARTS, belongs, part_of
 from likeness.fit.resample import positions, resample
-from likeness.fit.transfer import Mode, TransferConfig, rest_frame, taken, transfer
+from likeness.fit.transfer import Mode, TransferConfig, rest_frame, rest_of, taken, transfer
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.store import load_face_model
 from likeness.types import FaceParams
@@ -100,6 +100,23 @@ def test_absolute_copies() -> None:
     config = TransferConfig(absolute=True, margin=10.0, smooth=0)
     moved = transfer(shifted, target, config).params
     np.testing.assert_allclose(moved.gaze, shifted.gaze, atol=1e-6)
+
+
+def test_a_lively_face_that_never_rests_keeps_nothing_of_its_grimaces() -> None:
+    """Brows that are up in the calmest frame, and elsewhere are not, are not up at rest."""
+    params = _params(60)
+    expression = np.zeros_like(params.expression)
+    for i in range(60):
+        # In every frame another part of the face is busy, and so it is in the calmest one.
+        expression[i, i % 6] = 0.6
+    lively = replace(params, expression=expression.astype(np.float32))
+    calm = rest_frame(lively)
+    assert lively.expression[calm].max() == pytest.approx(0.6)
+    assert rest_of(lively, None, "driver").expression.max() <= 0.101
+    # A frame that somebody chose is taken as it is.
+    np.testing.assert_array_equal(
+        rest_of(lively, calm, "driver").expression, lively.expression[calm]
+    )
 
 
 def test_eyes_that_are_measured_apart_stay_so() -> None:

@@ -14,7 +14,7 @@ from likeness.decode import open_clip
 from likeness.errors import BackendError, TrackError
 from likeness.evaluate.evaluation import Evaluation
 from likeness.evaluate.source import Source, source_of
-from likeness.fit.transfer import vergence_of, with_vergence
+from likeness.fit.vergence import vergence_of, with_vergence
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.metrics.aligned import common_size, match_frames, stream_pairs
 from likeness.metrics.exhibits import Exhibits

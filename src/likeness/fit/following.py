@@ -20,10 +20,9 @@ from likeness.fit.transfer import (
     lids_of,
     relative,
     rest_of,
-    vergence_of,
-    with_vergence,
 )
 from likeness.fit.upright import quarters_of, turned, turned_place, turned_rotation
+from likeness.fit.vergence import vergence_of, with_vergence
 from likeness.types import Bools, FaceParams, Floats
 
 _APART = 0.2

@@ -24,6 +24,7 @@ from likeness.fit.parts import PARTS, Part, belongs, one_sided
 from likeness.fit.resample import resample
 from likeness.fit.seen_range import Seen, SeenRange, seen_rows, shares, warnings_of
 from likeness.fit.upright import quarters_of, turned, turned_place, turned_rotation
+from likeness.fit.vergence import vergence_of, with_vergence
 from likeness.types import Bools, FaceParams, Floats, check
 
 Mode = Literal["full", "expression", "pose", "gaze", "mouth"]
@@ -40,6 +41,8 @@ TAKES: Mapping[Mode, tuple[Part | Literal["pose"], ...]] = {
 _BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 Lids: TypeAlias = Mapping[str, float]
 """Weights at which lids are shut, by the name of the expression."""
+_LIVELY = 0.1
+"""How far above its tenth percentile a weight of the calmest face may be and still be its rest."""
 _PARTING = ("jawOpen", "mouthLowerDown", "mouthUpperUp")
 """Beginnings of what parts the lips."""
 
@@ -269,13 +272,16 @@ def rest_of(
     """Return the rest at a chosen frame, or the calmest face and the usual pose and gaze.
 
     The calmest face of a lively clip may belong to a head that is turned away, so that pose and
-    gaze are not taken from its frame.
+    gaze are not taken from its frame; and it may still raise its brows, so that no weight rests far
+    above what the clip shows of it at its least.
     """
     if chosen is None:
         calm, rows = rest_frame(params, observed), seen_rows(len(params), observed)
         values = (_alike(params.rotation[rows]), params.translation[rows], params.gaze[rows])
         usual = (np.median(v, 0) for v in values)
-        return Rest(params.expression[calm], *usual)
+        least = np.percentile(params.expression[rows], 10, axis=0) + _LIVELY
+        most = np.where(one_sided(params.expression_names), least, np.inf)
+        return Rest(np.minimum(params.expression[calm], most).astype(np.float32), *usual)
     if not 0 <= chosen < len(params):
         raise ConfigError(
             f"neutral_{who} is frame {chosen}; the {who} has frames 0 to {len(params) - 1}"
@@ -326,40 +332,6 @@ def relative(
     rotation = geometry.axis_angle(turned @ first[0].T @ first[1])
     translation = driver.translation - d.translation + t.translation
     return expression, rotation, translation, driver.gaze - d.gaze + t.gaze
-
-
-def vergence_of(params: FaceParams, observed: Bools | None = None) -> Floats:
-    """Return (2,) how far apart a fit sees a person's eyes look while they look at one thing.
-
-    Where a fit places eyeballs decides how far their directions are apart: by up to 15 degrees,
-    through a whole clip. Eyes may cross and never look apart, so that of the horizontal difference
-    the tenth percentile counts; of the vertical one the median.
-
-    Args:
-        params: N frames.
-        observed: (N,) frames in which a face was seen; None is all.
-
-    Returns:
-        First eye less second eye, (yaw, pitch) in radians.
-    """
-    gaze = params.gaze[seen_rows(len(params), observed)]
-    apart = gaze[:, 0] - gaze[:, 1]
-    return np.array([np.percentile(apart[:, 0], 10), np.median(apart[:, 1])], np.float32)
-
-
-def with_vergence(gaze: Floats, own: Floats, wanted: Floats) -> Floats:
-    """Give one person's gaze to another's eyes, without what a fit says of either's alone.
-
-    g'_1 = g_1 + (w - v) / 2, g'_2 = g_2 - (w - v) / 2: what both eyes share stays, and so does
-    how far they cross.
-
-    Args:
-        gaze: (N,2,2) of one person, (yaw, pitch) of each eye in radians.
-        own: (2,) v, their vergence (`vergence_of`).
-        wanted: (2,) w, the other's.
-    """
-    half = (wanted - own) / 2
-    return np.asarray(gaze + np.stack([half, -half]), np.float32)
 
 
 def lids_of(params: FaceParams, rest: Rest, observed: Bools | None = None) -> Lids:

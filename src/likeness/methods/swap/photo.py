@@ -18,7 +18,8 @@ from likeness import config as settings
 from likeness.errors import ConfigError
 from likeness.face3d.camera import camera_points
 from likeness.face3d.light import irradiance, vertex_normals
-from likeness.fit.transfer import rest_frame, vergence_of, with_vergence
+from likeness.fit.transfer import rest_frame
+from likeness.fit.vergence import vergence_of, with_vergence
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
 from likeness.methods.photo.mesh import Cover
