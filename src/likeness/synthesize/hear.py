@@ -5,7 +5,9 @@ before a face: glasses, hands, hair. Where it fails it shows by itself: put a fa
 it, and what then differs from the face is the heuristic error, X_t - AEI(X_t, X_t). A U-Net gets
 that and the swap, and refines the swap.
 Differs: the U-Net answers what to add to the swap, from 0 before training, instead of the picture,
-so that a short training starts from the first stage's result; a tanh bounds what is added.
+so that a short training starts from the first stage's result; a tanh bounds what is added. Norms
+count over one picture instead of a batch: batches are small here, and an error is nearly nothing in
+one picture and all there is in another.
 Input:  rgb (N,3,S,S) in [0,1], the target's aligned crop; code (N,2D), the source's code and after
 it the target's own.
 Output: rgb (N,3,S,S), unclipped near [0,1].
@@ -21,8 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.errors import ConfigError
-from likeness.synthesize.faceshifter import AEIConfig, AEINet, Resample
+from likeness.synthesize.faceshifter import AEIConfig, AEINet
 from likeness.types import check
+
+_SLOPE = 0.1
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,19 @@ class HearConfig:
             )
 
 
+class Step(nn.Module):
+    """A convolution (or transposed one) of 4x4 and stride 2, a norm, leaky ReLU."""
+
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = nn.GroupNorm(1, conv.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N,A,h,w) to (N,B,h/2,w/2), or twice the size."""
+        return functional.leaky_relu(self.norm(self.conv(x)), _SLOPE)
+
+
 class Hear(nn.Module):
     """Both stages; see the head of this file. The first one stands still, in training as well."""
 
@@ -53,11 +70,11 @@ class Hear(nn.Module):
         self.first = AEINet(config.first)
         widths = config.widths
         down = itertools.pairwise((6, *widths))
-        self.down = nn.ModuleList(Resample(nn.Conv2d(a, b, 4, 2, 1)) for a, b in down)
+        self.down = nn.ModuleList(Step(nn.Conv2d(a, b, 4, 2, 1)) for a, b in down)
         # From the second step up, what lies beside comes along.
         inside = [widths[-1], *(2 * width for width in reversed(widths[1:-1]))]
         ups = zip(inside, reversed(widths[:-1]), strict=True)
-        self.up = nn.ModuleList(Resample(nn.ConvTranspose2d(a, b, 4, 2, 1)) for a, b in ups)
+        self.up = nn.ModuleList(Step(nn.ConvTranspose2d(a, b, 4, 2, 1)) for a, b in ups)
         self.head = nn.Conv2d(2 * widths[0], 3, 3, padding=1, bias=False)
         nn.init.zeros_(self.head.weight)
 

