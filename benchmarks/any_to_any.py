@@ -7,13 +7,13 @@ FOLDER keeps what costs time: films of the actors (`train_*.npz`, `held_*.npz`; 
 is used as it is), the recognizer's codes, a bundle per network, the contact sheet `sheet.png`.
 Actors stand in a row and each is given the face of the next (`compact.actors`), so that every
 picture has its exact swap; those that are held out are seen by no training, but for one: a style
-transfer learns the pictures of its one source, who is the first that is held out.
+transfer learns the pictures of its one source, the second that is held out.
 
 Columns: distance to source and to target by the recognizer that was in the losses; frames nearer to
 the source; frames whose nearest picture among all people's is the source's; angle between fitted
 heads, distance of the fitted expressions and angle between the fitted gazes, result against truth;
-landmarks off the truth in pixels of a crop of 128, all of them in every second picture; PSNR against the truth where the faces are. All
-rows are measured at the side of the networks' pictures.
+landmarks off the truth in pixels of a crop of 128, all of them in every second picture; PSNR
+against the truth where the faces are. All rows are measured at the side of the networks' pictures.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class KorshunovaTask(AnyTask):
         content = (drawn[_CONTENT] - kept).square().mean() / kept.square().mean()
         styles = [
             unlike(one, known[sample.near.to(known.device)], config.reach)
-            for one, known in zip(drawn, self.styles, strict=False)
+            for one, known in zip(drawn[:_STYLES], self.styles, strict=True)
         ]
         total = (
             config.content * content
