@@ -71,27 +71,36 @@ COLUMNS = (
     *("pose deg", "expr. mm", "gaze deg", "points px", "PSNR"),
 )
 
+SHORT: Mapping[str, Any] = {"same": 0.15, "changed": 8.0, "judged": 2, "average": 0.98}
 CONFIGS: Mapping[str, Any] = {
     "faceshifter": FaceShifterTraining(
+        **SHORT,
         width=16,
         most=96,
-        same=0.25,
         attributes=1.0,
-        identity=0.1,
+        identity=0.2,
         reconstruction=40.0,
         adversarial=0.02,
-        judged=2,
         judge_width=16,
+        learning_rate=1.5e-3,
     ),
     "ipgan": IPGANTraining(
-        same=0.25, identity=0.05, reconstruction=40.0, feature=0.2, adversarial=0.02, judge_width=16
+        same=0.15, identity=0.05, reconstruction=40.0, feature=0.2, adversarial=0.02, judge_width=16
     ),
     "hear": HearTraining(
-        width=16, most=96, same=0.25, identity=0.1, reconstruction=40.0, change=0.2, judged=2
+        **SHORT,
+        width=16,
+        most=96,
+        identity=0.2,
+        reconstruction=40.0,
+        change=0.2,
+        learning_rate=1e-3,
     ),
     "korshunova": KorshunovaTraining(),
-    "megafs": MegaFSTraining(same=0.25, identity=0.1, judged=2, inversion=0.4),
-    "cihanet": CihaTraining(same=0.25, identity=0.1, judged=2, adversarial=0.02, attributes=0.5),
+    "megafs": MegaFSTraining(**SHORT, identity=0.2, inversion=0.3),
+    "cihanet": CihaTraining(
+        **SHORT, identity=0.3, attributes=0.5, adversarial=0.02, learning_rate=2e-3
+    ),
 }
 """Short trainings: where the answer is known, it counts most. A recognizer that is asked early and
 much is pleased by colored patterns that please nobody else."""

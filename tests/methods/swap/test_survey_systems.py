@@ -20,7 +20,7 @@ from likeness.methods.swap.photos import photos_in
 from likeness.methods.swap.published import PublishedConfig, published_swapper
 from likeness.methods.swap.simswap.people import PersonFaces
 from likeness.methods.swap.source import photos_bundle
-from likeness.methods.swap.survey.answers import SwappedPeople, people_of_pairs
+from likeness.methods.swap.survey.answers import SwappedPeople, counting, people_of_pairs
 from likeness.methods.swap.survey.cihanet import CIHANET, CihaTask, CihaTraining
 from likeness.methods.swap.survey.cover import cover
 from likeness.methods.swap.survey.hear import HEAR, HearTask, HearTraining
@@ -153,6 +153,16 @@ def test_batches_know_their_answers() -> None:
     assert float((middle - sample.source[2:, :, 16, 16]).abs().max()) < 0.01
     assert float((middle - sample.target[2:, :, 16, 16]).abs().mean()) > 0.1
     assert task.people.spread > 0
+
+
+def test_what_a_swap_changes_counts_more() -> None:
+    target, answer = torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.5)
+    answer[:, :, 6:10, 6:10] += 0.2
+    weight = counting(target, answer, 4.0)
+    assert weight.shape == (1, 1, 16, 16)
+    assert float(weight[0, 0, 8, 8]) == 5.0
+    assert float(weight[0, 0, 0, 0]) == 1.0
+    assert torch.equal(counting(target, answer, 0.0), torch.ones(1, 1, 16, 16))
 
 
 def test_the_first_stage_stands_still_and_its_error_is_seen() -> None:

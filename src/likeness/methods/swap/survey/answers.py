@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from likeness.methods.swap.compact.pairs import Pairs
 from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
@@ -20,6 +21,7 @@ from likeness.methods.swap.simswap.people import People
 from likeness.training.bank import CropBank
 from likeness.types import Crop, Ints
 
+_CHANGED = 20.0
 _NOBODY = -1
 """Index of the person in made pictures: nobody is told by them."""
 
@@ -79,6 +81,19 @@ def people_of_pairs(pairs: Pairs, size: int) -> SwappedPeople:
         np.stack([pairs.shown, pairs.wanted], 1),
         faces.people[pairs.wanted],
     )
+
+
+def counting(target: Tensor, answer: Tensor, more: float) -> Tensor:
+    """(N,1,S,S) how much pixels count: 1, and up to `more` above that where an answer changes them.
+
+    A swap changes little of a picture; a network that changes nothing is nearly right everywhere.
+
+    Args:
+        target, answer: (N,3,S,S).
+        more: above 1, where they differ by a twentieth of white or more around a pixel.
+    """
+    change = functional.avg_pool2d((answer - target).abs().mean(1, keepdim=True), 5, 1, 2)
+    return 1 + more * (change * _CHANGED).clamp(max=1)
 
 
 class AnsweredTask(AnyTask):

@@ -19,7 +19,7 @@ import torch
 
 from likeness.errors import ConfigError
 from likeness.methods.swap.simswap.judges import TwoScales
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask
+from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
 from likeness.methods.swap.survey.bounds import prove
 from likeness.methods.swap.survey.learn import Given, System
 from likeness.synthesize.cihanet import CihaConfig, CihaNet
@@ -55,6 +55,8 @@ class CihaTraining:
     adversarial: float = 0.05
     area: float = 0.05
     """Weight of the maps' mean."""
+    changed: float = 0.0
+    """How much more than others pixels count that a known swap changes (`answers.counting`)."""
     judged: int = 4
     """Faces of a batch, the last, of which the recognizer is asked."""
     judge_width: int = 16
@@ -95,7 +97,7 @@ class CihaTask(AnsweredTask):
         wanted, theta = sample.code.to(device), sample.theta.to(device)
         result, maps = self.network.hallucinate(target, wanted)
         weight = 1 - maps[-1].detach()
-        weight[: sample.known] = 1
+        weight[: sample.known] = counting(target, answer, config.changed)[: sample.known]
         with torch.no_grad():
             real = self.judges.matched(answer, _MATCHED)
         fake = self.judges.matched(result, _MATCHED)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from likeness.methods.swap.simswap.judges import Judges
 from likeness.methods.swap.simswap.people import People, PersonFaces
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask
+from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
 from likeness.methods.swap.survey.learn import learn_published
 from likeness.methods.swap.survey.settings import FaceShifterTraining
 from likeness.recognize.source import Describer
@@ -57,7 +57,8 @@ class FaceShifterTask(AnsweredTask):
         pairs = zip(seen, kept, strict=True)
         attributes = torch.stack([(a - b).square().mean() for a, b in pairs]).sum() / 2
         known, answer = sample.known, sample.answer.to(self.device)
-        again = (result[:known] - answer[:known]).square().mean() / 2
+        weight = counting(target, answer, config.changed)[:known]
+        again = (weight * (result[:known] - answer[:known]).square()).mean() / 2
         asked = slice(-config.judged, None)
         total = (
             config.adversarial * self.fooled(result)

@@ -21,7 +21,7 @@ from torch import nn
 from likeness import config as settings
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.swap.simswap.judges import Nobody
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask
+from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
 from likeness.methods.swap.survey.bounds import prove
 from likeness.methods.swap.survey.cover import cover
 from likeness.methods.swap.survey.learn import Given, System
@@ -61,6 +61,8 @@ class HearTraining:
     change: float = 1.0
     """Weight of the difference to the first stage's swap."""
     reconstruction: float = 1.0
+    changed: float = 0.0
+    """How much more than others pixels count that a known swap changes (`answers.counting`)."""
     judged: int = 4
     """Faces of a batch of which the recognizer is asked: it costs more than the network."""
     learning_rate: float = 4e-4
@@ -115,7 +117,8 @@ class HearTask(AnsweredTask):
             swapped, error = self.network.begun(target, torch.cat([wanted, own], 1))
         result = self.network.refine(swapped, error)
         known, asked = sample.known, slice(-config.judged, None)
-        again = (result[:known] - answer[:known]).square().mean() / 2
+        weight = counting(target, answer, config.changed)[:known]
+        again = (weight * (result[:known] - answer[:known]).square()).mean() / 2
         total = (
             config.change * losses.l1(result, swapped)
             + config.reconstruction * again

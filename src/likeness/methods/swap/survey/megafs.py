@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.swap.simswap.judges import Nobody
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask
+from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
 from likeness.methods.swap.survey.bounds import prove
 from likeness.methods.swap.survey.learn import Given, System
 from likeness.nets.inversion import Inversion
@@ -63,6 +63,8 @@ class MegaFSTraining:
     """Weight of what an eighth of the size shows of the target, where no answer is known."""
     codes: float = 0.01
     """Weight of the squared distance of the transferred codes from the target's."""
+    changed: float = 0.0
+    """How much more than others pixels count that a known swap changes (`answers.counting`)."""
     judged: int = 4
     """Faces of a batch, the last, of which the recognizer is asked."""
     learning_rate: float = 1e-3
@@ -105,8 +107,9 @@ class MegaFSTask(AnsweredTask):
         result = network.draw(moved, begin)
         known, asked = sample.known, slice(-config.judged, None)
         wanted, theta = sample.code.to(device), sample.theta.to(device)
+        weight = counting(target, answer, config.changed)[:known]
         total = (
-            config.reconstruction * band_error(result[:known] - answer[:known])
+            config.reconstruction * band_error(weight * (result[:known] - answer[:known]))
             + config.identity * self.identity(result[asked], theta[asked], wanted[asked])
             + config.codes * (moved - codes).square().mean()
         )

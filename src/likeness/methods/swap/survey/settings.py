@@ -36,6 +36,8 @@ class FaceShifterTraining:
     attributes: float = 10.0
     """Weight of the difference of attribute maps."""
     identity: float = 5.0
+    changed: float = 0.0
+    """How much more than others pixels count that a known swap changes (`answers.counting`)."""
     judged: int = 256
     """Faces of a batch, the last, of which the recognizer is asked."""
     reconstruction: float = 10.0
