@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from likeness import config as settings
-from likeness.errors import BundleError
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.portrait.model import CPU
 from likeness.methods.swap.compact.settings import CompactTraining
@@ -24,7 +23,7 @@ from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTrai
 from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS, SurveyTraining
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
-from likeness.store import has_state, load_bundle, remove_state, save_bundle
+from likeness.store import load_bundle, remove_state, save_bundle
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned
 from likeness.types import Bundle, Progress, silent
@@ -36,6 +35,7 @@ from likeness.verbs.swap_people import (
     find_shots,
     open_people,
 )
+from likeness.verbs.swap_training import state_of
 
 AnyTraining = (
     SimSwapTraining | FaceShifterTraining | IPGANTraining | CompactTraining | SurveyTraining
@@ -86,16 +86,19 @@ def train_any(
     Raises:
         ConsentError: somebody did not agree that their face be used in a swap.
         BundleError: the output is taken by an interrupted training that is not to be resumed, the
-            state belongs to another training, or the recognizer has no gradients.
+            state belongs to another training, the recognizer has no gradients, or what the
+            training builds on is missing.
         TrackError: fewer than two people are seen.
         MediaError, FitError: an input is not usable.
     """
     members = open_people(folders)
     begun = None if start is None else load_bundle(start)
+    if (system := SYSTEMS.get(type(config))) is not None:
+        system.prove_start(begun)
     one = isinstance(config, KorshunovaTraining)
     permission = permit_people(members, consents, begun.people if begun else (), one)
     who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
-    folder = _state(output, resume)
+    folder = state_of(output, resume)
     digest = settings.digest(config, digests(members), who.training, begun and begun.training)
     limits = (config.minutes, config.steps, config.seed)
     budget = Budget(*limits, folder, digest, resume, device, None, progress)
@@ -134,14 +137,3 @@ def _learned(
     if isinstance(config, SimSwapTraining):
         return learn_simswap(people, who, config, budget)
     return learn_system(SYSTEMS[type(config)], people, who, config, budget, begun)
-
-
-def _state(output: Path, resume: bool) -> Path:
-    """Return where the training's state lies."""
-    folder = output / "resume"
-    if has_state(folder) and not resume:
-        raise BundleError(
-            f"{output} holds an interrupted training; expected a new name. Go on with the training "
-            f"by --resume, or remove {folder} to begin anew"
-        )
-    return folder

@@ -49,6 +49,8 @@ from likeness.synthesize.stylegan import Stylegan, StyleganConfig
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, weights_of
 from likeness.types import Bundle, Shot, Weights, Window
+from likeness.verbs.swap_consents import permit_people
+from likeness.verbs.swap_people import Member
 from tests.methods.swap.test_compact_training import mean_color, toys
 
 CPU = torch.device("cpu")
@@ -298,6 +300,7 @@ def test_a_training_answers_how_its_network_is_called(
         "faceshifter", SIDE, "simswap_224", form="raw", center=(0.5,) * 128, spread=2.0
     )
     start = started(system, counted)
+    start = start if system.builds_on else None
     answer = learn_system(system, found, recognizer_bundle(), config, budget, start)
     learned, contract, sheet = answer
     assert (contract.family, contract.size) == (system.family, SIDE)
@@ -325,7 +328,13 @@ def test_a_training_answers_how_its_network_is_called(
 
 
 def test_what_a_training_builds_on_is_asked_for() -> None:
-    with pytest.raises(BundleError, match="--start"):
+    for system in SYSTEMS.values():
+        start = None if system in (HEAR, MEGAFS) else generator()
+        with pytest.raises(BundleError, match="--start"):
+            system.prove_start(start)
+    HEAR.prove_start(generator())
+    CIHANET.prove_start(None)
+    with pytest.raises(BundleError, match="holds no generator"):
         HEAR.make(given(), HEARING)
     lacking = replace(generator(), networks={"generator": generator().networks["generator"]})
     with pytest.raises(BundleError, match="holds no encoder"):
@@ -338,6 +347,15 @@ def test_what_a_training_builds_on_is_asked_for() -> None:
     one = replace(given(), people=replace(actors(), bank=alone))
     with pytest.raises(TrackError, match="the source first"):
         KORSHUNOVA.make(one, STYLE)
+
+
+def test_only_the_source_of_a_style_transfer_lends_a_face(actor_shot: Shot) -> None:
+    members = [Member(name, (actor_shot.clip,), ()) for name in ("anna", "ben")]
+    all_lend, one_lends = (permit_people(members, (), (), first) for first in (False, True))
+    assert [person["role"] for person in all_lend.people] == ["source"]
+    assert sorted(person["role"] for person in one_lends.people) == ["source", "target"]
+    more = permit_people(members, (), ({"role": "source", "actor": 5, "name": "actor 5"},))
+    assert len(more.people) == 2
 
 
 def test_shapes_that_cannot_be_are_refused() -> None:

@@ -32,6 +32,8 @@ from likeness.synthesize.swap_contract import SwapContract
 from likeness.training import losses
 from likeness.training.loop import Losses
 
+_FIRST = "a bundle of likeness train swap --arch faceshifter"
+
 
 @dataclass(frozen=True)
 class HearTraining:
@@ -129,7 +131,7 @@ class HearTask(AnsweredTask):
 
 
 def _make(given: Given, config: HearTraining) -> HearTask:
-    first = given.part("generator", "a bundle of likeness train swap --arch faceshifter")
+    first = given.part("generator", _FIRST)
     network: nn.Module = build(first)
     if isinstance(network, Hear):
         network = network.first
@@ -162,4 +164,4 @@ def counted_by(given: Given) -> SwapContract | None:
     return None if told is None else settings.resolve(SwapContract, told)
 
 
-HEAR = System("hear", _make, _told)
+HEAR = System("hear", _make, _told, builds_on=_FIRST)

@@ -89,13 +89,13 @@ class Given:
         Raises:
             BundleError: nothing was given, or it holds none of that name.
         """
-        if self.start is None:
-            raise BundleError(f"this training builds on {expected}; give it with --start")
-        if name not in self.start.networks:
+        found = None if self.start is None else self.start.networks.get(name)
+        if self.start is None or found is None:
+            method = "none" if self.start is None else repr(self.start.method)
             raise BundleError(
-                f"the bundle of method {self.start.method!r} holds no {name}; expected {expected}"
+                f"the bundle that is built on ({method}) holds no {name}; expected {expected}"
             )
-        return self.start.networks[name]
+        return found
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,21 @@ class System:
     """Say how its network is called: change the contract of one that takes counted codes."""
     laid: str = TEMPLATE
     """Key of `condition.align.TEMPLATES`, how its crops lie."""
+    builds_on: str = ""
+    """What has to be trained before, in words; empty where nothing has."""
+
+    def prove_start(self, start: Bundle | None) -> None:
+        """Refuse a training that lacks what it builds on, or is given what it does not need.
+
+        Raises:
+            BundleError: as it says.
+        """
+        if self.builds_on and start is None:
+            raise BundleError(
+                f"{self.family} builds on {self.builds_on}; give it with --start NAME.bundle"
+            )
+        if start is not None and not self.builds_on:
+            raise BundleError(f"{self.family} builds on nothing; leave --start out")
 
 
 def learn_system(
@@ -135,6 +150,7 @@ def learn_system(
         BundleError: the recognizer has no gradients, what the system builds on is missing, or the
             resume state is of another training.
     """
+    system.prove_start(start)
     torch.manual_seed(config.seed)
     space, describer, kept = recognizer_of(recognizer, budget.device)
     faces: Mapping[str, Sequence[PersonFaces]] = {}

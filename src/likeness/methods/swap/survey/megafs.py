@@ -158,4 +158,4 @@ def _told(contract: SwapContract, given: Given, config: MegaFSTraining) -> SwapC
     return replace(plain, source_size=config.size, source_template=contract.template)
 
 
-MEGAFS = System("megafs", _make, _told, _LAID)
+MEGAFS = System("megafs", _make, _told, _LAID, _WHERE)
