@@ -13,7 +13,7 @@ import torch
 
 from likeness import config as settings
 from likeness.decode import Decoder
-from likeness.errors import BundleError, ConfigError, ContractError, TrackError
+from likeness.errors import BundleError, ConfigError, ConsentError, ContractError, TrackError
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.swap.compact.pairs import pairs_of_actors
 from likeness.methods.swap.photos import photos_in
@@ -354,8 +354,10 @@ def test_only_the_source_of_a_style_transfer_lends_a_face(actor_shot: Shot) -> N
     all_lend, one_lends = (permit_people(members, (), (), first) for first in (False, True))
     assert [person["role"] for person in all_lend.people] == ["source"]
     assert sorted(person["role"] for person in one_lends.people) == ["source", "target"]
-    more = permit_people(members, (), ({"role": "source", "actor": 5, "name": "actor 5"},))
-    assert len(more.people) == 2
+    # Whoever the first stage was learned from agrees as well.
+    assert len(permit_people(members, (), all_lend.people).people) == 1
+    with pytest.raises(ConsentError):
+        permit_people(members, (), ({"role": "source", "name": "carl"},))
 
 
 def test_shapes_that_cannot_be_are_refused() -> None:
