@@ -1,7 +1,8 @@
 """Train every network for any two people on the same procedural actors, and measure all in a table.
 
 Run: python benchmarks/any_to_any.py FOLDER [--actors 70] [--held 10] [--moments 8] [--seed 1000]
-         [--train faceshifter hear cihanet ...] [--minutes 5] [--table] [--only NAME ...]
+         [--train faceshifter hear cihanet ...] [--minutes 5 | --steps N] [--table]
+         [--only NAME ...]
 
 FOLDER keeps what costs time: films of the actors (`train_*.npz`, `held_*.npz`; whatever lies there
 is used as it is), the recognizer's codes, a bundle per network, the contact sheet `sheet.png`.
@@ -171,7 +172,7 @@ def train(name: str, known: Pairs, held: Pairs, asked: argparse.Namespace) -> No
     """Train one network and keep its bundle."""
     people = people_of_pairs(known, SIDE)
     folder = asked.folder / f"{name}.bundle"
-    limit = Budget(asked.minutes, None, 0, asked.folder / name, "a" * 64, False, CPU)
+    limit = Budget(asked.minutes, asked.steps, 0, asked.folder / name, "a" * 64, False, CPU)
     if name == "gan":
         faces = known.faces
         rows = np.flatnonzero(faces.real)
@@ -381,6 +382,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--train", nargs="*", default=[], choices=["gan", *CONFIGS])
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--no-photo", action="store_true")

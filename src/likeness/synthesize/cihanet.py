@@ -117,6 +117,8 @@ class CihaNet(nn.Module):
         )
         expected = (len(rgb), self.config.code)
         check(code.shape == expected, f"the codes are {tuple(code.shape)}, expected {expected}")
+        # Of about length 1, a code would begin as next to nothing beside what AdaIN starts with.
+        code = code * self.config.code**0.5
         contexts = [functional.leaky_relu(self.stem(rgb * 2 - 1), _SLOPE)]
         for step in self.down:
             contexts.append(functional.leaky_relu(step(contexts[-1]), _SLOPE))

@@ -30,6 +30,7 @@ from likeness.methods.swap.survey.korshunova import (
     KorshunovaTraining,
     _nearest,
     light_apart,
+    seen_in,
     unlike,
 )
 from likeness.methods.swap.survey.learn import Given, System, learn_system
@@ -229,6 +230,14 @@ def test_patches_are_looked_for_near_their_place_and_pictures_by_their_landmarks
     near = _nearest(points, np.array([3]), np.array([0, 1, 2]), 2)
     assert near.shape == (1, 2)
     assert near[0, 0] == 1
+
+
+def test_what_the_features_do_not_see_is_known() -> None:
+    theta = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, -0.25]]])
+    seen = seen_in(torch.zeros(1, 3, 16, 16), theta)[0, 0]
+    expected = torch.zeros(16, 16)
+    expected[2:10, 6:14] = 1
+    assert torch.equal(seen, expected)
 
 
 def test_light_is_where_it_falls_from_and_not_how_bright() -> None:

@@ -5,10 +5,11 @@ L = L_content + a L_light + b L_style + c L_tv. Content: squared difference of f
 target's, over their square. Style: every patch of features shall be near one of the source's
 pictures about the same place, by cosine, among the `nearest` pictures whose landmarks lie most
 alike. Light: what a network that was trained to tell light apart sees. Smoothness: total variation.
-Differs: features are the recognizer's (`perceptual`) instead of VGG's, weights are for them; light
-is compared without a network of its own: by the coarse map of the logarithm of luminance, counted
-from its mean, as only where it falls from shall stay and not how bright the skin is. Landmarks are
-compared with their center and size taken off.
+Differs: features are the recognizer's (`perceptual`) instead of VGG's, and weights are for them.
+They look at the recognizer's crop alone, so that what lies around it is kept by a term of its own.
+Light is compared without a network of its own: by the coarse map of the logarithm of luminance,
+counted from its mean, as only where it falls from shall stay and not how bright the skin is.
+Landmarks are compared with their center and size taken off.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from likeness.methods.swap.survey.learn import Given, System
 from likeness.methods.swap.survey.perceptual import Features
 from likeness.synthesize.korshunova import Korshunova, KorshunovaConfig
 from likeness.synthesize.swap_contract import SwapContract
+from likeness.training import losses
 from likeness.training.bank import CropBank
 from likeness.training.loop import Losses
 from likeness.types import Floats, Ints
@@ -69,6 +71,8 @@ class KorshunovaTraining:
     light: float = 1.0
     smooth: float = 0.3
     """Weight of the total variation."""
+    outside: float = 10.0
+    """Weight of what changes where the features do not look."""
     learning_rate: float = 1e-3
     average: float = 0.99
     max_faces: int = 60
@@ -151,6 +155,7 @@ class KorshunovaTask(AnyTask):
             + config.style * torch.stack(styles).mean()
             + config.light * light_apart(result, target)
             + config.smooth * variation(result)
+            + config.outside * losses.l1(result, target, 1 - seen_in(target, sample.theta))
         )
         return Losses(total)
 
@@ -159,6 +164,15 @@ class _Alone:
     """Batches that nobody draws: see `KorshunovaTask.sample`."""
 
     batch, same = 2, 0.5
+
+
+def seen_in(pictures: Tensor, theta: Tensor) -> Tensor:
+    """(N,1,S,S) 1 where crops at theta (N,2,3) of the pictures lie, 0 around them."""
+    n, _, h, w = pictures.shape
+    back = torch.linalg.inv(theta[:, :, :2].to(pictures))
+    move = torch.cat([back, -back @ theta[:, :, 2:].to(pictures)], 2)
+    grid = functional.affine_grid(move, [n, 1, h, w], align_corners=False)
+    return (grid.abs().amax(3) <= 1).float()[:, None]
 
 
 def unlike(seen: Tensor, known: Tensor, reach: int) -> Tensor:
