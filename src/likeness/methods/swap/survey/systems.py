@@ -21,7 +21,7 @@ SURVEY: Mapping[str, type[SurveyTraining]] = {
 }
 """Classes of their settings by name."""
 
-SYSTEMS: Mapping[type[SurveyTraining], System] = {
+SYSTEMS: Mapping[type, System] = {
     HearTraining: HEAR,
     KorshunovaTraining: KORSHUNOVA,
     MegaFSTraining: MEGAFS,
