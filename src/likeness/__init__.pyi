@@ -42,6 +42,10 @@ from likeness.methods.swap.compact.settings import CompactTraining as CompactTra
 from likeness.methods.swap.photo import PhotoSwapConfig as PhotoSwapConfig
 from likeness.methods.swap.published import PublishedConfig as PublishedConfig
 from likeness.methods.swap.simswap.settings import SimSwapTraining as SimSwapTraining
+from likeness.methods.swap.survey.cihanet import CihaTraining as CihaTraining
+from likeness.methods.swap.survey.hear import HearTraining as HearTraining
+from likeness.methods.swap.survey.korshunova import KorshunovaTraining as KorshunovaTraining
+from likeness.methods.swap.survey.megafs import MegaFSTraining as MegaFSTraining
 from likeness.methods.swap.survey.settings import FaceShifterTraining as FaceShifterTraining
 from likeness.methods.swap.survey.settings import IPGANTraining as IPGANTraining
 from likeness.methods.table import METHODS as METHODS

@@ -31,11 +31,15 @@ from likeness.nets.regions import RegionNet, RegionsConfig
 from likeness.nets.speech import Speech, SpeechConfig
 from likeness.store.declared import check_settings, check_tensors
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig, Face
+from likeness.synthesize.cihanet import CihaConfig, CihaNet
 from likeness.synthesize.comb import Comb, CombConfig
 from likeness.synthesize.compact import Compact, CompactConfig
 from likeness.synthesize.eigenfaces import Eigenfaces, EigenfacesConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
+from likeness.synthesize.hear import Hear, HearConfig
 from likeness.synthesize.ipgan import IPGAN, IPGANConfig
+from likeness.synthesize.korshunova import Korshunova, KorshunovaConfig
+from likeness.synthesize.megafs import MegaFS, MegaFSConfig
 from likeness.synthesize.onnx_swap import (
     OnnxOneToOne,
     OnnxOneToOneConfig,
@@ -62,17 +66,21 @@ class Foldable(Protocol):
 
 NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
+    "cihanet": (CihaNet, CihaConfig),
     "comb": (Comb, CombConfig),
     "compact": (Compact, CompactConfig),
     "eigenfaces": (Eigenfaces, EigenfacesConfig),
     "faceshifter": (AEINet, AEIConfig),
     "forensic": (ForensicNet, ForensicConfig),
+    "hear": (Hear, HearConfig),
     "identity_dlib": (DlibIdentity, DlibIdentityConfig),
     "identity_faceshifter": (FaceShifterIdentity, FaceShifterIdentityConfig),
     "identity_iresnet": (IResNet, IResNetConfig),
     "identity_simswap": (SimSwapIdentity, SimSwapIdentityConfig),
     "inversion": (Inversion, InversionConfig),
     "ipgan": (IPGAN, IPGANConfig),
+    "korshunova": (Korshunova, KorshunovaConfig),
+    "megafs": (MegaFS, MegaFSConfig),
     "onnx_converter": (OnnxConverter, OnnxConverterConfig),
     "onnx_identity": (OnnxIdentity, OnnxIdentityConfig),
     "onnx_one_to_one": (OnnxOneToOne, OnnxOneToOneConfig),

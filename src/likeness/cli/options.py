@@ -25,6 +25,7 @@ COMMON = Group("Options of every command", sort_key=9)
 TABLES = (
     *("track", "fit", "train", "train_swap", "train_simswap", "train_compact", "transfer"),
     *("edits", "speech", "train_faceshifter", "train_ipgan"),
+    *("train_hear", "train_korshunova", "train_megafs", "train_cihanet"),
     *(
         "animate",
         "edit",

@@ -10,7 +10,10 @@ from likeness.cli.answer import trained
 from likeness.cli.options import LongOptions, analysis, consents, device, foreseen, settings
 from likeness.cli.progress import show_progress
 
-ANY_TO_ANY = ("simswap", "faceshifter", "ipgan", "compact")
+ANY_TO_ANY = (
+    *("simswap", "faceshifter", "ipgan", "compact"),
+    *("hear", "korshunova", "megafs", "cihanet"),
+)
 """Networks that learn many people for any two; the settings of each stand in [train_NAME]."""
 
 
@@ -23,6 +26,7 @@ def train_people(
     options: LongOptions,
     *,
     recognizer: Path | None = None,
+    start: Path | None = None,
     resume: bool = False,
 ) -> Mapping[str, Any]:
     """Train a network for any two people, or tell what that would do.
@@ -35,6 +39,7 @@ def train_people(
         consent: records of everybody shown.
         options: of every command.
         recognizer: NAME.bundle whose codes are learned from.
+        start: NAME.bundle of what was trained before, for networks that build on it.
         resume: go on with an interrupted training.
     """
     from likeness.verbs.swap_consents import permit_people
@@ -62,6 +67,7 @@ def train_people(
             config,
             progress,
             recognizer=recognizer,
+            start=start,
             analysis=looking,
             consents=records,
             resume=resume,

@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from likeness.methods.swap.autoencoder.settings import SwapTraining
 
 Architecture = Literal[
-    "df", "liae", "original", "comb", "simswap", "faceshifter", "ipgan", "compact"
+    "df",
+    "liae",
+    "original",
+    "comb",
+    "simswap",
+    "faceshifter",
+    "ipgan",
+    "compact",
+    "hear",
+    "korshunova",
+    "megafs",
+    "cihanet",
 ]
 
 EXAMPLE = "Example: likeness train swap anna.mp4 ben.mp4 -o anna_on_ben.bundle --minutes 30"
@@ -41,8 +52,9 @@ class Flags:
 
     arch: Architecture | None = None
     """df keeps the target's face shape, liae is freer with it and with light; original is the first
-    autoencoder; comb grows from small pictures and takes more people; simswap, faceshifter, ipgan
-    and compact are one network for any two people, learned from many. [default: df]"""
+    autoencoder; comb grows from small pictures and takes more people; simswap, faceshifter, hear,
+    ipgan, megafs, cihanet and compact are one network for any two people, learned from many;
+    korshunova draws the first person over anybody. [default: df]"""
     minutes: float | None = None
     """Time budget of the training itself. [default: 30]"""
     size: int | None = None
@@ -55,6 +67,8 @@ class Flags:
     """How much of the head is drawn. [default: full]"""
     recognizer: Path | None = None
     """For networks for any two people: a NAME.bundle of kind arcface whose codes are learned."""
+    start: Path | None = None
+    """What was trained before: a NAME.bundle of faceshifter for hear, of train gan for megafs."""
 
 
 def swap(
@@ -97,7 +111,7 @@ def swap(
             "TARGET -o NAME.bundle; or a folder of people with --arch simswap"
         )
     chosen = {**asdict(flags), "seed": options.seed}
-    del chosen["recognizer"]
+    del chosen["recognizer"], chosen["start"]
     config = settings(SwapTraining, "train_swap", options, chosen)
     if options.dry_run:
         return _plan(given, output, config, consent, options)
@@ -128,7 +142,10 @@ def _people(
     few["seed"] = options.seed
     arch = str(flags.arch)
     return train_people(
-        arch, given, output, few, consent, options, recognizer=flags.recognizer, resume=resume
+        *(arch, given, output, few, consent, options),
+        recognizer=flags.recognizer,
+        start=flags.start,
+        resume=resume,
     )
 
 

@@ -165,7 +165,11 @@ class Inversion(nn.Module):
             tuple(rgb.shape[1:]) == (3, side, side),
             f"pictures have shape {tuple(rgb.shape)}, expected (N, 3, {side}, {side})",
         )
-        coarse, middle, fine = self.maps(rgb)
+        return self.read(self.maps(rgb))
+
+    def read(self, maps: tuple[Tensor, Tensor, Tensor]) -> WPlus:
+        """Read the codes from what `maps` returned."""
+        coarse, middle, fine = maps
         codes = []
         for layer, head in enumerate(self.heads):
             codes.append(head(coarse if layer < COARSE else middle if layer < MIDDLE else fine))

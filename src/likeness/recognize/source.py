@@ -119,7 +119,7 @@ def tell_source(contract: SwapContract, parts: SourceParts, faces: Sequence[Sour
 
 def missing(contract: SwapContract, parts: SourceParts) -> str:
     """Say which recognizer a network lacks; empty where it has all it needs."""
-    if contract.source == "picture":
+    if contract.source != "code":
         return ""
     wanted = [contract.space, *([contract.adapter] if contract.adapter else [])]
     lacking = [space for space in wanted if space not in parts.describers]

@@ -176,12 +176,13 @@ class Synthesis(nn.Module):
             for layer in block.convolutions()
         )
 
-    def forward(self, styles: Styles, noise: Noise) -> Tensor:
+    def forward(self, styles: Styles, noise: Noise, begin: Tensor | None = None) -> Tensor:
         """Draw N pictures.
 
         Args:
             styles: S.
             noise: from `fixed_noise`, `random_noise`, or None.
+            begin: (N,C,4,4) features in the constant's place.
 
         Returns:
             (N,3,S,S) float32, unclipped near [0,1].
@@ -199,7 +200,7 @@ class Synthesis(nn.Module):
         pictures = iter(noise if noise is not None else [None] * convolutions)
         clamp, count = self.config.clamp, len(styles.vectors[0])
         rgb = styles.vectors[0].new_zeros(count, 3, 2, 2)
-        x = self.constant.expand(count, -1, -1, -1)
+        x = self.constant.expand(count, -1, -1, -1) if begin is None else begin
         # Pixels first, channels last: what processors without tensor cores convolve fastest.
         x = x.contiguous(memory_format=torch.channels_last)
         for block in self.levels():

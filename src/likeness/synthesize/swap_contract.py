@@ -39,8 +39,10 @@ class SwapContract:
     """What it answers."""
     channels: Literal["rgb", "bgr"] = "rgb"
     """Their order, in and out."""
-    source: Literal["code", "picture"] = "code"
-    """What it is told of the source by."""
+    source: Literal["code", "picture", "none"] = "code"
+    """What it is told of the source by; none: it draws one person alone, who is in its weights."""
+    own: bool = False
+    """Whether the target's own code comes after the source's."""
     form: Form = "unit"
     """What becomes of the recognizer's code. raw: nothing. unit: length 1. mapped: length 1, times
     the file's map, length 1 again. sum: length 1, plus that of the `adapter`."""

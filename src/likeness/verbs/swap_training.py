@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from likeness.errors import BundleError
 from likeness.machine import cores
 from likeness.methods.swap.autoencoder.settings import (
     SwapTraining,
@@ -16,7 +18,23 @@ from likeness.methods.swap.autoencoder.settings import (
 )
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import Permission, permit
+from likeness.store import has_state
 from likeness.verbs.swap_faces import Material
+
+
+def state_of(output: Path, resume: bool) -> Path:
+    """Return where a training keeps its state: in the bundle that it makes.
+
+    Raises:
+        BundleError: an interrupted training is there that is not to be resumed.
+    """
+    folder = output / "resume"
+    if has_state(folder) and not resume:
+        raise BundleError(
+            f"{output} holds an interrupted training; expected a new name. Go on with the training "
+            f"by --resume, or remove {folder} to begin anew"
+        )
+    return folder
 
 
 def permit_pair(materials: Sequence[Material], consents: Sequence[Consent]) -> Permission:

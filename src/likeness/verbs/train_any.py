@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from likeness import config as settings
-from likeness.errors import BundleError
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.portrait.model import CPU
 from likeness.methods.swap.compact.settings import CompactTraining
@@ -18,10 +17,13 @@ from likeness.methods.swap.simswap.settings import SimSwapTraining
 from likeness.methods.swap.simswap.train import learn_simswap
 from likeness.methods.swap.survey.faceshifter import learn_faceshifter
 from likeness.methods.swap.survey.ipgan import learn_ipgan
+from likeness.methods.swap.survey.korshunova import KorshunovaTraining
+from likeness.methods.swap.survey.learn import learn_system
 from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTraining
+from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS, SurveyTraining
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
-from likeness.store import has_state, load_bundle, remove_state, save_bundle
+from likeness.store import load_bundle, remove_state, save_bundle
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned
 from likeness.types import Bundle, Progress, silent
@@ -33,8 +35,11 @@ from likeness.verbs.swap_people import (
     find_shots,
     open_people,
 )
+from likeness.verbs.swap_training import state_of
 
-AnyTraining = SimSwapTraining | FaceShifterTraining | IPGANTraining | CompactTraining
+AnyTraining = (
+    SimSwapTraining | FaceShifterTraining | IPGANTraining | CompactTraining | SurveyTraining
+)
 """Settings of every network that learns many people for any two."""
 
 SETTINGS: Mapping[str, type[AnyTraining]] = {
@@ -42,6 +47,7 @@ SETTINGS: Mapping[str, type[AnyTraining]] = {
     "faceshifter": FaceShifterTraining,
     "ipgan": IPGANTraining,
     "compact": CompactTraining,
+    **SURVEY,
 }
 """Their classes by the name of the network."""
 
@@ -55,6 +61,7 @@ def train_any(
     progress: Progress = silent,
     *,
     recognizer: Path | None = None,
+    start: Path | None = None,
     analysis: AnalyzeConfig | None = None,
     consents: Sequence[Consent] = (),
     resume: bool = False,
@@ -69,6 +76,8 @@ def train_any(
         progress: called as ("track" | "fit" | "photo" | "frames" | "codes" | "actors" | "pairs" |
             "train", done, total).
         recognizer: NAME.bundle of kind arcface whose codes it learns from; dlib's by default.
+        start: NAME.bundle of what was trained before: FaceShifter's for hear, a face generator's
+            for megafs.
         analysis: settings of tracking and fitting.
         consents: records of everybody shown, as source.
         resume: continue an interrupted training of the same settings.
@@ -77,18 +86,23 @@ def train_any(
     Raises:
         ConsentError: somebody did not agree that their face be used in a swap.
         BundleError: the output is taken by an interrupted training that is not to be resumed, the
-            state belongs to another training, or the recognizer has no gradients.
+            state belongs to another training, the recognizer has no gradients, or what the
+            training builds on is missing.
         TrackError: fewer than two people are seen.
         MediaError, FitError: an input is not usable.
     """
     members = open_people(folders)
-    permission = permit_people(members, consents)
+    begun = None if start is None else load_bundle(start)
+    if (system := SYSTEMS.get(type(config))) is not None:
+        system.prove_start(begun)
+    one = isinstance(config, KorshunovaTraining)
+    permission = permit_people(members, consents, begun.people if begun else (), one)
     who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
-    folder = _state(output, resume)
-    digest = settings.digest(config, digests(members), who.training)
+    folder = state_of(output, resume)
+    digest = settings.digest(config, digests(members), who.training, begun and begun.training)
     limits = (config.minutes, config.steps, config.seed)
     budget = Budget(*limits, folder, digest, resume, device, None, progress)
-    learned, contract, preview = _learned(members, who, config, budget, analysis)
+    learned, contract, preview = _learned(members, who, config, budget, analysis, begun)
     told = {"trained_with": settings.to_json(config), "seed": config.seed}
     bundle = Bundle(
         method=f"swap.{contract.family}",
@@ -110,6 +124,7 @@ def _learned(
     config: AnyTraining,
     budget: Budget,
     analysis: AnalyzeConfig | None,
+    begun: Bundle | None,
 ) -> Answer:
     """Train the network whose settings these are."""
     if isinstance(config, CompactTraining):
@@ -119,15 +134,6 @@ def _learned(
         return learn_faceshifter(people, who, config, budget)
     if isinstance(config, IPGANTraining):
         return learn_ipgan(people, who, config, budget)
-    return learn_simswap(people, who, config, budget)
-
-
-def _state(output: Path, resume: bool) -> Path:
-    """Return where the training's state lies."""
-    folder = output / "resume"
-    if has_state(folder) and not resume:
-        raise BundleError(
-            f"{output} holds an interrupted training; expected a new name. Go on with the training "
-            f"by --resume, or remove {folder} to begin anew"
-        )
-    return folder
+    if isinstance(config, SimSwapTraining):
+        return learn_simswap(people, who, config, budget)
+    return learn_system(SYSTEMS[type(config)], people, who, config, budget, begun)

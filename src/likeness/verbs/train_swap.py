@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from likeness import config as settings
-from likeness.errors import BundleError
 from likeness.methods.portrait.model import CPU
 from likeness.methods.swap.autoencoder.data import Faces
 from likeness.methods.swap.autoencoder.preview import preview_of
@@ -18,11 +17,11 @@ from likeness.people import check_face
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import Permission
-from likeness.store import has_state, remove_state, save_bundle
+from likeness.store import remove_state, save_bundle
 from likeness.training.footage import Budget, Learned
 from likeness.types import Bundle, Progress, silent
 from likeness.verbs.swap_faces import Material, digests, find_faces, open_material
-from likeness.verbs.swap_training import permit_pair, planned
+from likeness.verbs.swap_training import permit_pair, planned, state_of
 
 
 def train_swap(
@@ -114,12 +113,7 @@ def _budget(
     device: torch.device,
 ) -> Budget:
     """Find out where the training keeps its state, and whether it goes on from it."""
-    folder = output / "resume"
-    if has_state(folder) and not resume:
-        raise BundleError(
-            f"{output} holds an interrupted training; expected a new name. Go on with the training "
-            f"by --resume, or remove {folder} to begin anew"
-        )
+    folder = state_of(output, resume)
     digest = settings.digest(config, digests(materials))
     limits = (config.minutes, config.steps, config.seed)
     return Budget(*limits, folder, digest, resume, device, None, progress)

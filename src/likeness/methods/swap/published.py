@@ -26,14 +26,21 @@ from likeness.methods.swap.source import photos_of
 from likeness.methods.swap.view import SwapFace, TargetView, moved
 from likeness.networks import build, runner
 from likeness.plan.plan import Plan
-from likeness.recognize.source import SourceFace, missing, parts_of, scaled, tell_source
+from likeness.recognize.source import (
+    SourceFace,
+    SourceParts,
+    missing,
+    parts_of,
+    scaled,
+    tell_source,
+)
 from likeness.synthesize import simswap
 from likeness.synthesize.compact import Compact
 from likeness.synthesize.faceshifter import AEINet
 from likeness.synthesize.onnx_swap import OnnxSwap
 from likeness.synthesize.simswap import SimSwap
 from likeness.synthesize.swap_contract import SwapContract
-from likeness.types import Bundle, FaceTrack, Shot, Weights
+from likeness.types import Bundle, FaceTrack, Floats, Shot, Weights
 
 GENERATOR = "generator"
 _PHOTO = "photo"
@@ -67,6 +74,9 @@ class PublishedSwapper:
     contract: SwapContract
     run: Draw
     boost: int = 1
+    knowing: Callable[[Tensor, Floats], Draw] | None = None
+    """For a network that is told of the target as well: `run` of one frame (1,3,H,W) and the face
+    (1,478,2) in it."""
 
     def suited(self, track: FaceTrack) -> PublishedSwapper:
         """Return it with the boost that suits a face."""
@@ -84,7 +94,12 @@ class PublishedSwapper:
         frame_from_crop = geometry.invert(view.crop.crop_from_frame)
         landmarks = geometry.apply(frame_from_crop, view.landmarks[..., :2])
         crop = aligned_to_best(landmarks, self.templates)
-        drawn = [self._changed(picture) for picture in cut(view.frames, crop).split(1)]
+        pictures = cut(view.frames, crop).split(1)
+        runs = [self.run] * len(pictures)
+        if self.knowing is not None:
+            one_by_one = zip(view.frames.split(1), landmarks[:, None], strict=True)
+            runs = [self.knowing(frame, points) for frame, points in one_by_one]
+        drawn = [self._changed(run, picture) for run, picture in zip(runs, pictures, strict=True)]
         if not drawn:
             return SwapFace(view.pixels, view.pixels[:, :1])
         both = moved(torch.cat(drawn), crop, view.crop)
@@ -93,9 +108,9 @@ class PublishedSwapper:
         rgb = torch.where(alpha > 0, rgb / alpha.clamp(min=1e-4), rgb).clamp(0, 1)
         return SwapFace(rgb, alpha.clamp(0, 1))
 
-    def _changed(self, picture: Tensor) -> Tensor:
+    def _changed(self, run: Draw, picture: Tensor) -> Tensor:
         """Return (1,4,S,S): premultiplied RGB and coverage."""
-        face, mask = self.run(apart(picture, self.boost))
+        face, mask = run(apart(picture, self.boost))
         face = joined(face, self.boost)
         cover = _faded(face)
         if mask is not None:
@@ -136,9 +151,16 @@ def published_swapper(
             f"{contract.family} needs {lacking}; found: {', '.join(parts.describers) or 'none'}. "
             "Import its file with likeness models import, and give that bundle with --recognizer"
         )
-    faces = [SourceFace(p.picture, p.track.landmarks[0]) for p in photos_of(bundle)]
-    told = tell_source(contract, parts, faces)
-    swapper = PublishedSwapper(contract, _drawer(network, told, device), config.boost or 1)
+    knowing = None
+    if contract.source == "none":
+        run = _alone(network, bundle, device)
+    else:
+        faces = [SourceFace(p.picture, p.track.landmarks[0]) for p in photos_of(bundle)]
+        told = tell_source(contract, parts, faces)
+        run = _drawer(network, told, device)
+        if contract.own:
+            knowing = _knowing(contract, parts, network, told, device)
+    swapper = PublishedSwapper(contract, run, config.boost or 1, knowing)
     return swapper if target is None or config.boost else swapper.suited(target.track)
 
 
@@ -211,7 +233,40 @@ def _drawer(network: nn.Module, told: Tensor, device: torch.device) -> Draw:
     run = runner(network, device)
     if isinstance(network, Compact):
         return lambda rgb: _parted(run(rgb, told.expand(len(rgb), -1)))
-    return lambda rgb: (run(rgb, told.expand(len(rgb), -1)), None)
+    return lambda rgb: (run(rgb, told.expand(len(rgb), *told.shape[1:])), None)
+
+
+def _alone(network: nn.Module, bundle: Bundle, device: torch.device) -> Draw:
+    """Run a network that draws one person, whom it does not have to be told.
+
+    Raises:
+        BundleError: photos of a person were given, whom it cannot draw.
+    """
+    if any(weights.network == _PHOTO for weights in bundle.networks.values()):
+        raise BundleError(
+            f"the network of {bundle.method!r} draws the one person that it learned; give its "
+            "bundle as the source, without photos"
+        )
+    run = runner(network, device)
+    return lambda rgb: (run(rgb), None)
+
+
+def _knowing(
+    contract: SwapContract,
+    parts: SourceParts,
+    network: nn.Module,
+    told: Tensor,
+    device: torch.device,
+) -> Callable[[Tensor, Floats], Draw]:
+    """Tell a network who the target is in each frame, after who the source is."""
+    run = runner(network, device)
+
+    def knowing(frame: Tensor, landmarks: Floats) -> Draw:
+        own = tell_source(contract, parts, [SourceFace(frame[0], landmarks[0])])
+        both = torch.cat([told, own], 1)
+        return lambda rgb: (run(rgb, both.expand(len(rgb), -1)), None)
+
+    return knowing
 
 
 def _parted(answer: Tensor) -> tuple[Tensor, Tensor]:

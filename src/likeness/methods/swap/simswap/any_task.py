@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from likeness.methods.swap.simswap.judges import Judges
+from likeness.methods.swap.simswap.judges import Judges, Nobody
 from likeness.methods.swap.simswap.people import People, chips
 from likeness.recognize.source import Describer
 from likeness.training import losses
@@ -72,9 +72,9 @@ class AnyTask:
         self._rows = [np.flatnonzero(indices == p) for p in range(len(people.bank.people))]
 
     @property
-    def discriminator(self) -> nn.Module:
-        """What judges it."""
-        return self.judges
+    def discriminator(self) -> nn.Module | None:
+        """What judges it, if anything does."""
+        return None if isinstance(self.judges, Nobody) else self.judges
 
     def sample(self, random: np.random.Generator) -> SwapSample:
         """Draw people evenly, and their faces."""

@@ -42,6 +42,14 @@ class Judges(nn.Module):
         return [layer for seen in self.features(rgb) for layer in seen[-1 - layers : -1]]
 
 
+class Nobody(Judges):
+    """For systems without an adversary."""
+
+    def features(self, rgb: Tensor) -> list[tuple[Tensor, ...]]:
+        """See nothing."""
+        return []
+
+
 class TwoScales(Judges):
     """The paper's: the second sees the picture halved. Small pictures are halved less often."""
 

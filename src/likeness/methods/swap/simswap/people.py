@@ -85,6 +85,7 @@ def collect(
     most: int,
     path: Path,
     progress: Progress = silent,
+    laid: str = TEMPLATE,
 ) -> People:
     """Cut the faces of people and ask who they are.
 
@@ -95,6 +96,7 @@ def collect(
         most: faces of each person that are used.
         path: file for the crops.
         progress: called as ("frames" | "codes", done, total).
+        laid: key of `condition.align.TEMPLATES`, how the crops lie.
 
     Raises:
         TrackError: these are fewer than two people.
@@ -105,7 +107,7 @@ def collect(
             f"{len(people)} person has faces that can be used, expected at least {_PEOPLE}: a "
             "folder for each person, with photos and clips"
         )
-    template = scaled(TEMPLATES[TEMPLATE], size)
+    template = scaled(TEMPLATES[laid], size)
     excerpts, thetas = [], []
     for person, parts in people.items():
         share = max(1, most // len(parts))

@@ -22,7 +22,7 @@ from likeness.recognize.source import Describer, parts_of
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned, weights_of
 from likeness.training.loop import LoopConfig, Outcome, Task, train
-from likeness.types import Bundle, Weights
+from likeness.types import Bundle, Ints, Weights
 
 _SHEET = 5
 """People of the sample sheet."""
@@ -122,7 +122,27 @@ def learn_any(
     space, describer, kept = recognizer_of(recognizer, budget.device)
     path = budget.folder / f"{budget.digest[:16]}.crops"
     found = collect(people, describer, config.size, config.max_faces, path, budget.progress)
-    task = make(found, describer, kept)
+    contract = SwapContract(family, config.size, TEMPLATE, form="raw", space=space)
+    if counted:
+        contract = counted_from(contract, found)
+    return teach(make(found, describer, kept), finish, contract, kept, config, budget)
+
+
+def counted_from(contract: SwapContract, people: People) -> SwapContract:
+    """Leave it to a contract to count codes from the center of all people."""
+    return replace(contract, center=tuple(people.center.tolist()), spread=people.spread)
+
+
+def teach(
+    task: AnyTask,
+    finish: Callable[[AnyTask, dict[str, Tensor]], Weights],
+    contract: SwapContract,
+    recognizer: Weights,
+    config: Paced,
+    budget: Budget,
+) -> tuple[Learned, SwapContract, Tensor]:
+    """Train what a task says; see `learn_any`."""
+    found = task.people
     outcome = run_loop(task, config, budget)
     made = finish(task, {name: tensor.cpu() for name, tensor in outcome.weights.items()})
     record = {
@@ -134,11 +154,7 @@ def learn_any(
             for index, name in enumerate(found.bank.people)
         },
     }
-    contract = SwapContract(family, config.size, TEMPLATE, form="raw", space=space)
-    if counted:
-        center = tuple(found.center.tolist())
-        contract = replace(contract, center=center, spread=found.spread)
-    learned = Learned({"generator": made, "identity": kept}, record)
+    learned = Learned({"generator": made, "identity": recognizer}, record)
     return learned, contract, sheet(made, found, contract, budget.device)
 
 
@@ -181,9 +197,22 @@ def sheet(
     lines = [torch.cat([torch.ones_like(pictures[0]), *pictures], 2)]
     for number in range(len(chosen)):
         targets = pictures[number : number + 1].expand(len(chosen), -1, -1, -1)
-        drawn = run(targets, contract.counted(people.codes[chosen]))
+        drawn = run(targets, *_told(contract, people, chosen, chosen[number]))
         lines.append(torch.cat([pictures[number], *drawn], 2))
     return torch.cat(lines, 1)
+
+
+def _told(contract: SwapContract, people: People, sources: Ints, target: int) -> tuple[Tensor, ...]:
+    """What a network is told of sources, and of a target that it is the same for all."""
+    if contract.source == "none":
+        return ()
+    if contract.source == "picture":
+        return (people.bank.crops(sources),)
+    codes = contract.counted(people.codes[sources])
+    if not contract.own:
+        return (codes,)
+    own = contract.counted(people.codes[target : target + 1])
+    return (torch.cat([codes, own.expand_as(codes)], 1),)
 
 
 def judges_of(config: SimSwapTraining, recognizer: Weights) -> Judges:

@@ -8,7 +8,8 @@ Differs: squares are means, not sums, as in the ports, or weights would depend o
 takes another picture of the person for the source as well, not the target itself alone, because
 the code of one picture hardly differs from that of another. Two discriminators instead of three
 (SimSwap's, which are shared).
-The second stage, HEAR-Net, is not trained here.
+L_rec counts as well where the answer is known otherwise (`answers`).
+The second stage is `survey.hear`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
 from likeness.methods.swap.simswap.judges import Judges
 from likeness.methods.swap.simswap.people import People, PersonFaces
+from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
 from likeness.methods.swap.survey.learn import learn_published
 from likeness.methods.swap.survey.settings import FaceShifterTraining
 from likeness.recognize.source import Describer
@@ -31,7 +32,7 @@ from likeness.training.loop import Losses
 from likeness.types import Bundle
 
 
-class FaceShifterTask(AnyTask):
+class FaceShifterTask(AnsweredTask):
     """AEI-Net on many people."""
 
     def __init__(
@@ -46,7 +47,7 @@ class FaceShifterTask(AnyTask):
         super().__init__(people, recognizer, judges, self.network, config, device)
         self.config = config
 
-    def losses(self, sample: SwapSample, progress: float) -> Losses:
+    def losses(self, sample: AnsweredSample, progress: float) -> Losses:
         """Evaluate one batch."""
         config, target = self.config, sample.target.to(self.device)
         wanted, theta = sample.code.to(self.device), sample.theta.to(self.device)
@@ -55,11 +56,14 @@ class FaceShifterTask(AnyTask):
         seen = self.network.attributes(result)
         pairs = zip(seen, kept, strict=True)
         attributes = torch.stack([(a - b).square().mean() for a, b in pairs]).sum() / 2
-        again = (result[: sample.same] - target[: sample.same]).square().mean() / 2
+        known, answer = sample.known, sample.answer.to(self.device)
+        weight = counting(target, answer, config.changed)[:known]
+        again = (weight * (result[:known] - answer[:known]).square()).mean() / 2
+        asked = slice(-config.judged, None)
         total = (
             config.adversarial * self.fooled(result)
             + config.attributes * attributes
-            + config.identity * self.identity(result, theta, wanted)
+            + config.identity * self.identity(result[asked], theta[asked], wanted[asked])
             + config.reconstruction * again
         )
         return Losses(total, lambda: self.judged(target, result.detach()))

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
 from likeness.methods.swap.simswap.judges import Judges
 from likeness.methods.swap.simswap.people import People, PersonFaces
+from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask
 from likeness.methods.swap.survey.learn import learn_published
 from likeness.methods.swap.survey.settings import IPGANTraining
 from likeness.recognize.source import Describer
@@ -37,14 +37,14 @@ _MATCHED = 2
 
 
 @dataclass(frozen=True, eq=False)
-class IPGANSample(SwapSample):
+class IPGANSample(AnsweredSample):
     """A batch, and what f_A is drawn with."""
 
     noise: Tensor
     """(N,numbers) of a normal distribution."""
 
 
-class IPGANTask(AnyTask):
+class IPGANTask(AnsweredTask):
     """IPGAN on many people."""
 
     def __init__(
@@ -64,7 +64,14 @@ class IPGANTask(AnyTask):
         drawn = super().sample(random)
         shape = (self.config.batch, self.config.numbers)
         noise = torch.from_numpy(random.standard_normal(shape, np.float32))
-        return IPGANSample(drawn.target, drawn.theta, drawn.code, drawn.same, noise)
+        return IPGANSample(
+            *(drawn.target, drawn.theta, drawn.code, drawn.same),
+            source=drawn.source,
+            own=drawn.own,
+            answer=drawn.answer,
+            known=drawn.known,
+            noise=noise,
+        )
 
     def losses(self, sample: IPGANSample, progress: float) -> Losses:
         """Evaluate one batch."""
@@ -74,9 +81,9 @@ class IPGANTask(AnyTask):
         drawn = mean + sample.noise.to(self.device) * (spread / 2).exp()
         result = self.network.generate(drawn, wanted)
         divergence = (mean.square() + spread.exp() - 1 - spread).sum(1).mean() / 2
-        errors = (result - target).square().mean((1, 2, 3)) / 2
+        errors = (result - sample.answer.to(self.device)).square().mean((1, 2, 3)) / 2
         weights = torch.full_like(errors, config.asymmetric)
-        weights[: sample.same] = 1
+        weights[: sample.known] = 1
         with torch.no_grad():
             real = self.judges.matched(target, _MATCHED)
         fake = self.judges.matched(result, _MATCHED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.errors import ConfigError
+from likeness.methods.swap.survey.bounds import prove
 from likeness.synthesize.faceshifter import AEIConfig
 from likeness.synthesize.ipgan import IPGANConfig
 
@@ -35,6 +36,10 @@ class FaceShifterTraining:
     attributes: float = 10.0
     """Weight of the difference of attribute maps."""
     identity: float = 5.0
+    changed: float = 0.0
+    """How much more than others pixels count that a known swap changes (`answers.counting`)."""
+    judged: int = 256
+    """Faces of a batch, the last, of which the recognizer is asked."""
     reconstruction: float = 10.0
     judge_width: int = 32
     """Channels of a discriminator's first layer; 64 in the paper."""
@@ -45,7 +50,7 @@ class FaceShifterTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _prove(self.size, self.batch, self.same, self.max_faces)
+        prove(self.size, self.batch, self.same, self.max_faces)
         if min(self.width, self.most) < 1:
             raise ConfigError(f"width {self.width} and most {self.most}: expected 1 or more")
 
@@ -95,7 +100,7 @@ class IPGANTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _prove(self.size, self.batch, self.same, self.max_faces)
+        prove(self.size, self.batch, self.same, self.max_faces)
         if min(self.width, self.numbers) < 1:
             raise ConfigError(f"width {self.width} and numbers {self.numbers}: expected 1 or more")
 
@@ -104,13 +109,3 @@ class IPGANTraining:
         halvings = self.size.bit_length() - 3
         widths = tuple(min(self.width * 2**step, 256) for step in range(halvings))
         return IPGANConfig(self.size, widths, self.numbers, code)
-
-
-def _prove(size: int, batch: int, same: float, most: int) -> None:
-    if size & (size - 1) or not 16 <= size <= 256:
-        raise ConfigError(f"size is {size}, expected a power of two from 16 to 256")
-    if batch < 2 or not 0 < same < 1 or most < 2:
-        raise ConfigError(
-            f"batch is {batch}, same is {same} and max_faces is {most}; expected 2 or more, a "
-            "share between 0 and 1, and 2 or more"
-        )

@@ -1,0 +1,141 @@
+"""What faces in small pictures do, and what the method `photo` makes of actors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional
+
+from likeness.actor import Actor, Motion, RenderConfig, truth
+from likeness.actor_clip import write_actor_clip
+from likeness.condition.align import Template, aligned_crop
+from likeness.decode import Decoder
+from likeness.fit import FitConfig
+from likeness.fit.gaze import solve_gaze
+from likeness.fit.landmarks import fit_landmarks
+from likeness.geometry import axis_angle, rotation_matrix
+from likeness.methods.swap.compact.actors import _MOTION, _ROOM
+from likeness.methods.swap.compact.pseudo import with_face
+from likeness.methods.swap.photos import photos_in
+from likeness.metrics.motion import gaze_error_deg
+from likeness.store import load_face_model
+from likeness.track import TrackConfig
+from likeness.track.readers import open_reader
+from likeness.types import Crop, FaceParams, FaceTrack, Floats, Shot, Window
+
+LARGE, MARGIN = 320, 48
+"""Side at which faces are read, and what is mirrored around it: crops cut chin and forehead off."""
+CROP = 128
+_POINTS = 478
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """Faces of N pictures; NaN where none was found."""
+
+    landmarks: Floats
+    """(N,478,3) in pixels of a crop of 128."""
+    rotation: Floats
+    """(N,3,3)."""
+    expression: Floats
+    """(N,V,3) what the expression adds to the mean head, in millimetres."""
+    gaze: Floats
+    """(N,2,2)."""
+
+    def apart(self, other: Read) -> tuple[Floats, Floats, Floats, Floats]:
+        """(N,) degrees of pose, millimetres of expression, degrees of gaze, pixels of landmarks."""
+        turned = np.swapaxes(other.rotation, -1, -2) @ self.rotation
+        pose = np.degrees(np.linalg.norm(axis_angle(np.nan_to_num(turned)), axis=-1))
+        seen = np.isfinite(turned[:, 0, 0])
+        points = np.linalg.norm((self.landmarks - other.landmarks)[..., :2], axis=-1).mean(-1)
+        moved = np.linalg.norm(self.expression - other.expression, axis=-1).mean(-1)
+        gaze = gaze_error_deg(self.gaze, other.gaze)
+        return np.where(seen, pose, np.nan), moved, np.asarray(gaze), points
+
+
+def read_faces(pictures: Tensor) -> Read:
+    """Read and fit the face in each of (N,3,S,S) RGB in [0,1]."""
+    reader, model = open_reader(TrackConfig()), load_face_model()
+    side = LARGE + 2 * MARGIN
+    none = np.full((_POINTS, 3), np.nan, np.float32)
+    points, rotations, moved, gazes = [], [], [], []
+    for picture in pictures:
+        large = functional.interpolate(picture[None], size=(LARGE, LARGE), mode="bicubic")
+        padded = functional.pad(large, (MARGIN,) * 4, mode="reflect").clamp(0, 1)[0]
+        image = np.ascontiguousarray((padded * 255 + 0.5).byte().permute(1, 2, 0).numpy())
+        faces = reader.read(image)
+        if not faces:
+            points.append(none)
+            rotations.append(np.full((3, 3), np.nan))
+            moved.append(np.full((len(model.mean), 3), np.nan))
+            gazes.append(np.full((2, 2), np.nan))
+            continue
+        face = max(faces, key=lambda one: float(one.box[2] - one.box[0]))
+        found = FaceTrack(
+            0, face.box[None], face.landmarks[None], np.ones(1, np.float32), np.ones(1, bool)
+        )
+        params = _fitted(found, side)
+        points.append((face.landmarks - [MARGIN, MARGIN, 0]) * (CROP / LARGE))
+        rotations.append(rotation_matrix(params.rotation)[0])
+        moved.append(np.einsum("e,evc->vc", params.expression[0], model.expression))
+        gazes.append(params.gaze[0])
+    reader.close()
+    parts = (np.asarray(part, np.float32) for part in (points, rotations, moved, gazes))
+    return Read(*parts)
+
+
+def _fitted(track: FaceTrack, side: int) -> FaceParams:
+    model = load_face_model()
+    state = fit_landmarks(track, model, (side, side), FitConfig())
+    params = FaceParams(
+        model=model.name,
+        shape=state.shape,
+        albedo=np.zeros(len(model.albedo), np.float32),
+        expression=state.expression,
+        expression_names=model.expression_names,
+        rotation=axis_angle(state.rotation),
+        translation=state.translation,
+        light=np.zeros((1, 9, 3), np.float32),
+        gaze=np.zeros((1, 2, 2), np.float32),
+        focal=float(state.focal),
+    )
+    params.gaze[:] = solve_gaze(track.landmarks, params, model, (side, side))
+    return params
+
+
+def photos_of_actors(seeds: Sequence[int], moments: int, template: Template) -> Floats:
+    """Let the method `photo` give every actor the face of the next, from one photo.
+
+    Returns:
+        (A,moments,3,S,S), cut as the films of `compact.actors`.
+    """
+    side = round(_ROOM * template.size)
+    config, shots = RenderConfig(size=(side, side)), []
+    with TemporaryDirectory() as folder:
+        for seed in seeds:
+            actor = Actor.from_seed(seed)
+            motion = Motion.from_seed(seed * _MOTION, float(moments), 1.0, "expressive")
+            clip = write_actor_clip(actor, motion, Path(folder) / f"{seed}.mp4", config)
+            known = truth(actor, motion, config)
+            flat = known.landmarks[..., :2]
+            boxes = np.concatenate([flat.min(1), flat.max(1)], 1).astype(np.float32)
+            seen = np.ones(len(clip), bool)
+            track = FaceTrack(0, boxes, known.landmarks, seen.astype(np.float32), seen)
+            shots.append(Shot(clip, track, known.params))
+        photos = [photos_in(shot, 1)[0] for shot in shots]
+        answer = []
+        for number, shot in enumerate(shots):
+            crop = aligned_crop(shot.track.landmarks, template)
+            with Decoder(shot.clip) as decoder:
+                frames = decoder.read(Window(0, moments))
+            photo = photos[(number + 1) % len(photos)]
+            for at in range(moments):
+                one = Crop(crop.size, crop.crop_from_frame[at : at + 1])
+                answer.append(with_face(frames[at : at + 1], shot, at, photo, one)[0][0].numpy())
+    whole = np.stack(answer)
+    return whole.reshape(len(seeds), moments, *whole.shape[1:])

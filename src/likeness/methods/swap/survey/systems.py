@@ -1,0 +1,30 @@
+"""The systems of the survey that are learned by `learn_system`, by the class of their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from likeness.methods.swap.survey.cihanet import CIHANET, CihaTraining
+from likeness.methods.swap.survey.hear import HEAR, HearTraining
+from likeness.methods.swap.survey.korshunova import KORSHUNOVA, KorshunovaTraining
+from likeness.methods.swap.survey.learn import System
+from likeness.methods.swap.survey.megafs import MEGAFS, MegaFSTraining
+
+SurveyTraining = HearTraining | KorshunovaTraining | MegaFSTraining | CihaTraining
+"""Settings of any of them."""
+
+SURVEY: Mapping[str, type[SurveyTraining]] = {
+    "hear": HearTraining,
+    "korshunova": KorshunovaTraining,
+    "megafs": MegaFSTraining,
+    "cihanet": CihaTraining,
+}
+"""Classes of their settings by name."""
+
+SYSTEMS: Mapping[type, System] = {
+    HearTraining: HEAR,
+    KorshunovaTraining: KORSHUNOVA,
+    MegaFSTraining: MEGAFS,
+    CihaTraining: CIHANET,
+}
+"""What each is, by the class of its settings."""
