@@ -49,6 +49,7 @@ def train_people(
     table = f"train_{arch}"
     config = settings(SETTINGS[arch], table, options, flags)
     looking, records = analysis(options), consents(consent)
+    one = arch == "korshunova"  # who alone lends a face
     if options.dry_run:
         members = open_people(folders)
         plan = {
@@ -57,7 +58,7 @@ def train_people(
                 for one in members
             },
             "output": output,
-            "consent": foreseen(lambda: permit_people(members, records)),
+            "consent": foreseen(lambda: permit_people(members, records, first=one)),
         }
         return {"plan": plan, "settings": {table: config, "analyze": looking}}
     with show_progress(options.progress) as progress:
