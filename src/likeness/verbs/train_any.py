@@ -92,9 +92,7 @@ def train_any(
         MediaError, FitError: an input is not usable.
     """
     members = open_people(folders)
-    begun = None if start is None else load_bundle(start)
-    if (system := SYSTEMS.get(type(config))) is not None:
-        system.prove_start(begun)
+    begun = _begun(config, start)
     one = isinstance(config, KorshunovaTraining)
     permission = permit_people(members, consents, begun.people if begun else (), one)
     who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
@@ -116,6 +114,14 @@ def train_any(
     save_bundle(bundle, output, permission.sealed)
     remove_state(budget.folder)
     return bundle
+
+
+def _begun(config: AnyTraining, start: Path | None) -> Bundle | None:
+    """Open what a training builds on, where it builds on anything."""
+    begun = None if start is None else load_bundle(start)
+    if (system := SYSTEMS.get(type(config))) is not None:
+        system.prove_start(begun)
+    return begun
 
 
 def _learned(
