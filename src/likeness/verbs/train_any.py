@@ -20,7 +20,7 @@ from likeness.methods.swap.survey.ipgan import learn_ipgan
 from likeness.methods.swap.survey.korshunova import KorshunovaTraining
 from likeness.methods.swap.survey.learn import learn_system
 from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTraining
-from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS, SurveyTraining
+from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS, SurveyTraining, begun_by
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
 from likeness.store import load_bundle, remove_state, save_bundle
@@ -92,7 +92,7 @@ def train_any(
         MediaError, FitError: an input is not usable.
     """
     members = open_people(folders)
-    begun = _begun(config, start)
+    begun = begun_by(config, start)
     one = isinstance(config, KorshunovaTraining)
     permission = permit_people(members, consents, begun.people if begun else (), one)
     who = recognizer_bundle() if recognizer is None else load_bundle(recognizer)
@@ -114,14 +114,6 @@ def train_any(
     save_bundle(bundle, output, permission.sealed)
     remove_state(budget.folder)
     return bundle
-
-
-def _begun(config: AnyTraining, start: Path | None) -> Bundle | None:
-    """Open what a training builds on, where it builds on anything."""
-    begun = None if start is None else load_bundle(start)
-    if (system := SYSTEMS.get(type(config))) is not None:
-        system.prove_start(begun)
-    return begun
 
 
 def _learned(
