@@ -52,6 +52,12 @@ _HOMES = {
     "methods.swap.survey.hear": ("HearTraining",),
     "methods.swap.survey.korshunova": ("KorshunovaTraining",),
     "methods.swap.survey.megafs": ("MegaFSTraining",),
+    "methods.swap.survey.picture_settings": (
+        "FSGANTraining",
+        "FSNetTraining",
+        "RSGANTraining",
+        "UniFaceGANTraining",
+    ),
     "methods.swap.survey.settings": ("FaceShifterTraining", "IPGANTraining"),
     "methods.table": ("METHODS",),
     "metrics.edit": ("EditReport",),

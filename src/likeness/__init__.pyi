@@ -46,6 +46,10 @@ from likeness.methods.swap.survey.cihanet import CihaTraining as CihaTraining
 from likeness.methods.swap.survey.hear import HearTraining as HearTraining
 from likeness.methods.swap.survey.korshunova import KorshunovaTraining as KorshunovaTraining
 from likeness.methods.swap.survey.megafs import MegaFSTraining as MegaFSTraining
+from likeness.methods.swap.survey.picture_settings import FSGANTraining as FSGANTraining
+from likeness.methods.swap.survey.picture_settings import FSNetTraining as FSNetTraining
+from likeness.methods.swap.survey.picture_settings import RSGANTraining as RSGANTraining
+from likeness.methods.swap.survey.picture_settings import UniFaceGANTraining as UniFaceGANTraining
 from likeness.methods.swap.survey.settings import FaceShifterTraining as FaceShifterTraining
 from likeness.methods.swap.survey.settings import IPGANTraining as IPGANTraining
 from likeness.methods.table import METHODS as METHODS

@@ -36,6 +36,8 @@ from likeness.synthesize.comb import Comb, CombConfig
 from likeness.synthesize.compact import Compact, CompactConfig
 from likeness.synthesize.eigenfaces import Eigenfaces, EigenfacesConfig
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
+from likeness.synthesize.fsgan import FSGAN, FSGANConfig
+from likeness.synthesize.fsnet import FSNet, FSNetConfig
 from likeness.synthesize.hear import Hear, HearConfig
 from likeness.synthesize.ipgan import IPGAN, IPGANConfig
 from likeness.synthesize.korshunova import Korshunova, KorshunovaConfig
@@ -49,9 +51,11 @@ from likeness.synthesize.onnx_swap import (
 from likeness.synthesize.original import Original, OriginalConfig
 from likeness.synthesize.portrait import Portrait, PortraitConfig, outdated
 from likeness.synthesize.portrait_cpu import PortraitCPU
+from likeness.synthesize.rsgan import RSGAN, RSGANConfig
 from likeness.synthesize.simswap import SimSwap, SimSwapConfig
 from likeness.synthesize.spacetime import Spacetime, SpacetimeConfig
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
+from likeness.synthesize.unifacegan import UniFaceGAN, UniFaceGANConfig
 from likeness.types import Weights
 
 
@@ -73,6 +77,8 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "faceshifter": (AEINet, AEIConfig),
     "forensic": (ForensicNet, ForensicConfig),
     "hear": (Hear, HearConfig),
+    "fsgan": (FSGAN, FSGANConfig),
+    "fsnet": (FSNet, FSNetConfig),
     "identity_dlib": (DlibIdentity, DlibIdentityConfig),
     "identity_faceshifter": (FaceShifterIdentity, FaceShifterIdentityConfig),
     "identity_iresnet": (IResNet, IResNetConfig),
@@ -88,10 +94,12 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "original": (Original, OriginalConfig),
     "portrait": (Portrait, PortraitConfig),
     "regions": (RegionNet, RegionsConfig),
+    "rsgan": (RSGAN, RSGANConfig),
     "simswap": (SimSwap, SimSwapConfig),
     "spacetime": (Spacetime, SpacetimeConfig),
     "speech": (Speech, SpeechConfig),
     "stylegan": (Stylegan, StyleganConfig),
+    "unifacegan": (UniFaceGAN, UniFaceGANConfig),
 }
 """Class and settings class."""
 

@@ -26,6 +26,7 @@ TABLES = (
     *("track", "fit", "train", "train_swap", "train_simswap", "train_compact", "transfer"),
     *("edits", "speech", "train_faceshifter", "train_ipgan"),
     *("train_hear", "train_korshunova", "train_megafs", "train_cihanet"),
+    *("train_rsgan", "train_fsnet", "train_fsgan", "train_unifacegan"),
     *(
         "animate",
         "edit",

@@ -13,6 +13,7 @@ from likeness.cli.progress import show_progress
 ANY_TO_ANY = (
     *("simswap", "faceshifter", "ipgan", "compact"),
     *("hear", "korshunova", "megafs", "cihanet"),
+    *("rsgan", "fsnet", "fsgan", "unifacegan"),
 )
 """Networks that learn many people for any two; the settings of each stand in [train_NAME]."""
 

@@ -40,6 +40,10 @@ Architecture = Literal[
     "korshunova",
     "megafs",
     "cihanet",
+    "rsgan",
+    "fsnet",
+    "fsgan",
+    "unifacegan",
 ]
 
 EXAMPLE = "Example: likeness train swap anna.mp4 ben.mp4 -o anna_on_ben.bundle --minutes 30"
@@ -53,8 +57,8 @@ class Flags:
     arch: Architecture | None = None
     """df keeps the target's face shape, liae is freer with it and with light; original is the first
     autoencoder; comb grows from small pictures and takes more people; simswap, faceshifter, hear,
-    ipgan, megafs, cihanet and compact are one network for any two people, learned from many;
-    korshunova draws the first person over anybody. [default: df]"""
+    ipgan, megafs, cihanet, rsgan, fsnet, fsgan, unifacegan and compact are one network for any two
+    people, learned from many; korshunova draws the first person over anybody. [default: df]"""
     minutes: float | None = None
     """Time budget of the training itself. [default: 30]"""
     size: int | None = None

@@ -37,6 +37,7 @@ from likeness.methods.swap.mesh import MeshConfig, open_mesh
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
 from likeness.methods.swap.portrait import open_portrait_swap
 from likeness.methods.swap.published import PublishedConfig, open_published
+from likeness.methods.swap.survey.portrayed import open_portrayed
 from likeness.methods.swap.warp import WarpConfig, open_warp
 from likeness.types import Bundle
 
@@ -182,6 +183,37 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+    "swap.rsgan": Recipe(
+        about="RSGAN: face and hair as two latents, composed anew",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator",),
+        open=open_portrayed,
+    ),
+    "swap.fsnet": Recipe(
+        about="FSNet: a latent of the source's face, drawn into the rest of the target",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator",),
+        open=open_portrayed,
+    ),
+    "swap.fsgan": Recipe(
+        about="FSGAN: reenact the source, segment, inpaint, blend",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator",),
+        open=open_portrayed,
+    ),
+    "swap.unifacegan": Recipe(
+        about="UniFaceGAN: each part of a face in the source's own look, steady over time",
+        action="swap",
+        roles=("source", "target"),
+        settings=None,
+        parts=("generator",),
+        open=open_portrayed,
     ),
     "swap.compact": Recipe(
         about="a small network for any two people, learned from exact answers",

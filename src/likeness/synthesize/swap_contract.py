@@ -39,8 +39,9 @@ class SwapContract:
     """What it answers."""
     channels: Literal["rgb", "bgr"] = "rgb"
     """Their order, in and out."""
-    source: Literal["code", "picture", "none"] = "code"
-    """What it is told of the source by; none: it draws one person alone, who is in its weights."""
+    source: Literal["code", "picture", "faces", "none"] = "code"
+    """What it is told of the source by. faces: pictures of it, and the landmarks of both sides.
+    none: it draws one person alone, who is in its weights."""
     own: bool = False
     """Whether the target's own code comes after the source's."""
     form: Form = "unit"

@@ -15,10 +15,12 @@ from likeness.methods.swap.compact.settings import CompactTraining
 from likeness.methods.swap.compact.train import learn_compact
 from likeness.methods.swap.simswap.settings import SimSwapTraining
 from likeness.methods.swap.simswap.train import learn_simswap
+from likeness.methods.swap.survey.by_pictures import PICTURE_LEARNERS, PICTURE_SETTINGS
 from likeness.methods.swap.survey.faceshifter import learn_faceshifter
 from likeness.methods.swap.survey.ipgan import learn_ipgan
 from likeness.methods.swap.survey.korshunova import KorshunovaTraining
 from likeness.methods.swap.survey.learn import learn_system
+from likeness.methods.swap.survey.picture_settings import PictureTraining
 from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTraining
 from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS, SurveyTraining, begun_by
 from likeness.pipeline import AnalyzeConfig
@@ -38,7 +40,12 @@ from likeness.verbs.swap_people import (
 from likeness.verbs.swap_training import state_of
 
 AnyTraining = (
-    SimSwapTraining | FaceShifterTraining | IPGANTraining | CompactTraining | SurveyTraining
+    SimSwapTraining
+    | FaceShifterTraining
+    | IPGANTraining
+    | CompactTraining
+    | SurveyTraining
+    | PictureTraining
 )
 """Settings of every network that learns many people for any two."""
 
@@ -48,6 +55,7 @@ SETTINGS: Mapping[str, type[AnyTraining]] = {
     "ipgan": IPGANTraining,
     "compact": CompactTraining,
     **SURVEY,
+    **PICTURE_SETTINGS,
 }
 """Their classes by the name of the network."""
 
@@ -128,6 +136,9 @@ def _learned(
     if isinstance(config, CompactTraining):
         return learn_compact(find_shots(members, analysis, budget.progress), who, config, budget)
     people = find_members(members, analysis, budget.progress)
+    if isinstance(config, PictureTraining):
+        learned: Answer = PICTURE_LEARNERS[type(config)](people, who, config, budget)
+        return learned
     if isinstance(config, FaceShifterTraining):
         return learn_faceshifter(people, who, config, budget)
     if isinstance(config, IPGANTraining):
