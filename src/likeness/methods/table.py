@@ -183,6 +183,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=PublishedConfig(),
         parts=("generator",),
         open=open_published,
+    ),
     "swap.rsgan": Recipe(
         about="RSGAN: face and hair as two latents, composed anew",
         action="swap",
