@@ -148,9 +148,10 @@ def _priors(
     count, size = len(ways), ways.shape[2]
     guides = len(maps) - 3 * count
     for k in range(count):
-        doubled(maps[guides + 3 * k + 2], row, line, priors[k])
+        seen = priors[k]
+        doubled(maps[guides + 3 * k + 2], row, line, seen)
         for x in range(size):
-            priors[k, x] += np.float32(1e-3)
+            seen[x] += np.float32(1e-3)
     bare, body = priors[count], priors[count - 1]
     _shortest(ways, bare)
     least, most = np.float32(PLATE_LEAST), np.float32(PLATE_MOST - PLATE_LEAST)
@@ -160,6 +161,20 @@ def _priors(
         bare[x] = exp(least + most * still[x] * trust)
     for x in range(size):
         body[x] *= exp(np.float32(OUTLINE) * apart[x])
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _sharpen(apart: Floats, more: np.float32, sharp: Floats) -> None:  # pragma: no cover
+    """Write what the scores of a row count in the coarse band."""
+    for x in range(len(sharp)):
+        sharp[x] = np.float32(_SHARP) * (np.float32(1) + more * apart[x])
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _lay(color: Floats, bare: Floats, wall: Floats, out: Floats) -> None:  # pragma: no cover
+    """Write a row of one color over the plate, which weighs `bare`."""
+    for x in range(len(out)):
+        out[x] = color[x] + bare[x] * wall[x]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -208,8 +223,7 @@ def mix(
         for k in range(count + 1):
             _smoothed_down(planes[k], row, scores[k])
         _largest(scores, most)
-        for x in range(size):
-            sharp[x] = np.float32(_SHARP) * (1 + np.float32(decision - 1) * apart[row, x])
+        _sharpen(apart[row], np.float32(decision - 1), sharp)
         _softmax(scores, priors, sharp, most, total, soft)
         _softmax(scores, priors, keen, most, total, hard)
         blends[:, :3] = np.float32(0)
@@ -221,9 +235,8 @@ def mix(
             _add(layer, soft[k], blends[0])
             _add(layer, hard[k], blends[1])
         for c in range(3):
-            for x in range(size):
-                coarse[c, row, x] = blends[0, c, x] + blends[0, 3, x] * plate[row, c, x]
-                decided[c, row, x] = blends[1, c, x] + blends[1, 3, x] * plate[row, c, x]
+            _lay(blends[0, c], blends[0, 3], plate[row, c], coarse[c, row])
+            _lay(blends[1, c], blends[1, 3], plate[row, c], decided[c, row])
 
 
 @njit(cache=True, nogil=True, fastmath=True)

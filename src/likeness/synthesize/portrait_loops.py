@@ -114,11 +114,11 @@ def warped(
 def _over(planes: Floats, wall: Floats, color: Floats) -> None:  # pragma: no cover - compiled
     """Lay color times coverage over a plate, colors from -1 to 1, in one row."""
     step, one = np.float32(1 / 255), np.float32(1)
-    two = np.float32(2 / 255)
+    two, coverage = np.float32(2 / 255), planes[3]
     for c in range(3):
         own, behind, out = planes[c], wall[c], color[c]
         for column in range(len(own)):
-            through = one - step * planes[3, column]
+            through = one - step * coverage[column]
             out[column] = two * own[column] + (through * behind[column] - one)
 
 
@@ -199,8 +199,9 @@ def _tell_row(
         for c in range(3):
             _into_cells(colors, c, cells, _COLORS * k + 16 * c)
     for sub in range(4):
+        wide, low = apart[sub], least[sub]
         for column in range(size):
-            apart[sub, column] = np.float32(1 / 255) * (apart[sub, column] - least[sub, column])
+            wide[column] = np.float32(1 / 255) * (wide[column] - low[column])
     _into_cells(apart.reshape(4, 1, size), 0, cells, last + count + 4 * guides)
     _guide_cells(maps, row, count, last, cells)
 
