@@ -22,7 +22,7 @@ Halves = NDArray[np.uint16]
 Rows = NDArray[np.int32]
 
 _LOG2E = 1.4426950408889634
-_LEAST = -126.0
+_LEAST = -60.0
 """Exponents of two below this are taken for it: 1e-38 of a weight is none."""
 _COLUMNS = 4
 """Columns sampled at once."""
