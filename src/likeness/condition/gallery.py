@@ -61,7 +61,9 @@ class Gallery:
 
     def layers(self, chosen: Ints) -> torch.Tensor:
         """(N,K,4,h,w) uint8: the layers of (N,K) keyframes, a pixel's numbers together."""
-        return self.pictures.permute(0, 2, 3, 1)[torch.from_numpy(chosen)].permute(0, 1, 4, 2, 3)
+        # numpy copies whole pictures where torch looks each byte up.
+        kept = self.pictures.permute(0, 2, 3, 1).numpy()[chosen]
+        return torch.from_numpy(kept).permute(0, 1, 4, 2, 3)
 
 
 def compensated(pictures: torch.Tensor) -> torch.Tensor:
