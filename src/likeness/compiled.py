@@ -109,9 +109,19 @@ def _used_by(function: Callable[..., Any], known: set[Any]) -> tuple[Any, ...]:
             body = hashlib.sha256(inner.__code__.co_code).hexdigest()
             plain = [c for c in inner.__code__.co_consts if isinstance(c, bool | int | float)]
             used.append((name, body, repr(plain), *_used_by(inner, known)))
+        elif (written := getattr(value, "_defn", None)) is not None:
+            used.append((name, _written(written.__code__.co_filename)))
         elif isinstance(value, bool | int | float | tuple | np.generic):
             used.append((name, repr(value)))
     return tuple(used)
+
+
+def _written(file: str) -> str:
+    """Return what tells one state of a file that writes machine code itself from another."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _reason(error: BaseException) -> str:

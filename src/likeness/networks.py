@@ -172,7 +172,7 @@ def runner(network: nn.Module, device: torch.device) -> Runner:
     others run in torch as `prepared` makes them, the paper's network in bfloat16.
     """
     if isinstance(network, Portrait) and device.type == "cpu":
-        compiled = PortraitCPU(prepared_portrait(network))
+        compiled = PortraitCPU(network)
         return lambda *told: compiled(*told).clamp_(0, 1)
     narrow = isinstance(network, Spacetime)
     placed = prepared(network, torch.float32).to(device)
@@ -199,11 +199,3 @@ def face_runner(network: nn.Module, device: torch.device) -> Callable[[Tensor], 
         return Face(face.rgb.float().clamp(0, 1).cpu(), face.mask.float().clamp(0, 1).cpu())
 
     return run
-
-
-def prepared_portrait(network: Portrait) -> Portrait:
-    """Return a portrait with its norms merged into convolutions, in float32."""
-    folded = prepared(network, torch.float32)
-    if not isinstance(folded, Portrait):
-        raise TypeError(f"a portrait folds into {type(folded).__name__}, expected a Portrait")
-    return folded

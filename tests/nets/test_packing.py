@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from likeness.nets.packing import Narrow, Packed, can_pack
+from likeness.nets.packing import Narrow, Packed, Plain, can_pack, packed
 
 LAYERS: dict[str, nn.Module] = {
     "plain": nn.Conv2d(6, 16, 3, padding=1),
@@ -59,3 +59,17 @@ def test_layers_that_no_processor_packs_stay_as_they_are() -> None:
     assert answer.dtype == torch.float32
     exact = filled(nn.Linear(300, 8))(x)
     assert 0 < float((answer - exact).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("name", ["plain", "stride", "transposed"])
+def test_what_follows_a_packed_layer_is_done_with_it(name: str) -> None:
+    layer, x = filled(deepcopy(LAYERS[name])), drawn(2, 6, 16, 20)
+    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    x = x.contiguous(memory_format=torch.channels_last)
+    fast, slow = packed(layer, x, silu=True), Plain(layer, silu=True)
+    torch.testing.assert_close(fast(x), slow(x), atol=1e-5, rtol=1e-5)
+    if name == "transposed":
+        return
+    fast, slow = packed(layer, x), Plain(layer)
+    other = drawn(*slow(x).shape, seed=3).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(fast.plus(x, other), slow.plus(x, other), atol=1e-5, rtol=1e-5)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from likeness.compiled import njit
 from likeness.types import Floats, Ints, check
 
 _CELLS = 16
@@ -95,6 +96,25 @@ def switch_prices(apart: Floats) -> NDArray[np.float64]:
     return switch
 
 
+@njit(cache=True, nogil=True)
+def _run_forward(
+    unlike: Floats, switch: NDArray[np.float64], total: NDArray[np.float64], came: NDArray[np.int16]
+) -> None:  # pragma: no cover - compiled
+    """Write for each frame and body from which body one comes, and to (G,) what the ways cost."""
+    least = np.empty(len(total), np.float64)
+    for frame in range(1, len(unlike)):
+        least[:] = np.inf
+        for before in range(len(total)):
+            so_far, prices, origin = total[before], switch[before], came[frame]
+            for body in range(len(total)):
+                way = so_far + prices[body]
+                if way < least[body]:
+                    least[body], origin[body] = way, before
+        for body in range(len(total)):
+            total[body] = least[body] + unlike[frame, body]
+        total -= total.min()
+
+
 def choose_body_keyframes(unlike: Floats, apart: Floats) -> Ints:
     """Choose a body per frame: near in pose, seldom changed (Viterbi's algorithm).
 
@@ -107,16 +127,10 @@ def choose_body_keyframes(unlike: Floats, apart: Floats) -> Ints:
     Returns:
         (N,) keyframe per frame.
     """
-    count = unlike.shape[1]
     switch = switch_prices(apart)
     total = unlike[0].astype(np.float64)
     came: NDArray[np.int16] = np.zeros(unlike.shape, np.int16)
-    every = np.arange(count)
-    for frame in range(1, len(unlike)):
-        ways = total[:, None] + switch
-        came[frame] = ways.argmin(0)
-        total = ways[came[frame], every] + unlike[frame]
-        total -= total.min()
+    _run_forward(unlike.astype(np.float32), switch, total, came)
     chosen = np.zeros(len(unlike), np.int64)
     chosen[-1] = total.argmin()
     for frame in range(len(unlike) - 1, 0, -1):

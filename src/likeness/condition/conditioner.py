@@ -18,9 +18,11 @@ from likeness.condition.gallery import (
     compensated,
     distances,
     features,
+    levels,
     turned,
 )
-from likeness.condition.matte import Layers, layered
+from likeness.condition.lift import lifted
+from likeness.condition.matte import Layers
 from likeness.condition.mesh import PortraitMesh
 from likeness.condition.paint import GUIDE_NAMES, lit_colors, paint
 from likeness.condition.warp import displacements, facing
@@ -29,7 +31,7 @@ from likeness.types import Bools, Crop, FaceParams, Floats, Ints
 _CODE_LIMIT = 4.0
 """Codes beyond this many units say nothing that training has seen."""
 _KEPT_AT_ONCE = 16
-"""Pictures that are sharpened together."""
+"""Pictures that are described together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class KeyframeCondition:
     maps: torch.Tensor
     """(N,9+3K,h/2,w/2): guide images, then per keyframe flow x, flow y and validity."""
     keyframes: torch.Tensor
-    """(N,K,3,h,w) RGB in [0,1]: pictures of the target to draw from."""
+    """(N,K,4,h,w) uint8: layers of the target's frames to draw from."""
     code: torch.Tensor
     """(N,D) expression, pose and gaze."""
 
@@ -126,21 +128,14 @@ class PortraitConditioner:
         """
         posed = self.mesh.pose(params, self.crop_from_frame, self.frame_size)
         described = self.describe(params)
-        sharpened, around = [], []
+        around = []
         # A few at a time: as floats, the pictures of a large portrait would take a gigabyte.
         for begin in range(0, len(pictures), _KEPT_AT_ONCE):
             some = np.arange(begin, min(begin + _KEPT_AT_ONCE, len(pictures)))
             shown = pictures[begin : begin + len(some)].float() / 255
-            if layers is None:
-                kept = torch.cat([compensated(shown), torch.ones_like(shown[:, :1])], 1)
-            else:
-                kept = layered(
-                    compensated(shown), layers.mattes[torch.from_numpy(some)] / 255, layers.plate
-                )
-            sharpened.append((kept * 255 + 0.5).to(torch.uint8))
             around.append(self.bodies(select(params, some), shown))
         return Gallery(
-            torch.cat(sharpened),
+            lifted(pictures, layers),
             np.ascontiguousarray(posed.vertices[..., :2]),
             facing(self.mesh, posed),
             described.pose,
@@ -188,16 +183,18 @@ class PortraitConditioner:
         guides, coverages = paint(self.mesh, posed, colors, self.side, half)
         kept = None if isinstance(body_keyframes, Underlay) else body_keyframes
         chosen = choose_keyframes(gallery, self.describe(params), kept, banned)
-        pictures = gallery.floats(chosen)
+        pictures = gallery.layers(chosen)
         vertices, visibility = gallery.vertices[chosen], gallery.visibility[chosen]
         if isinstance(body_keyframes, Underlay):
             below = self.mesh.pose(body_keyframes.params, self.crop_from_frame, self.frame_size)
             # Nobody has cut the person out of these frames, nor need they move far.
-            pictures[:, -1, :3], pictures[:, -1, 3] = compensated(body_keyframes.pictures), 1
+            pictures[:, -1, :3] = levels(compensated(body_keyframes.pictures))
+            pictures[:, -1, 3] = 255
             vertices[:, -1] = below.vertices[..., :2]
             visibility[:, -1] = facing(self.mesh, below)
         if turns is not None:
-            pictures = turned(pictures.flatten(0, 1), turns.reshape(-1, 2, 3)).view_as(pictures)
+            moved = turned(pictures.flatten(0, 1).float() / 255, turns.reshape(-1, 2, 3))
+            pictures = levels(moved).view(pictures.shape)
             vertices = geometry.apply(turns, vertices)
         motion = np.empty((len(params), 3 * KEYFRAMES, half, half), np.float32)
         for n, coverage in enumerate(coverages):

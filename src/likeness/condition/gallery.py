@@ -30,7 +30,7 @@ first a blink must not outweigh a wrong mouth, because the fourth brings the eye
 KEYFRAMES = len(SLOTS) + 1
 """Keyframes that a generator is given: the last lends the body."""
 
-_TAPS = np.array([-0.24, 1.48, -0.24], np.float32)
+TAPS = np.array([-0.24, 1.48, -0.24], np.float32)
 """0.18 would be exact for the finest wave; blending several keyframes takes some more."""
 
 
@@ -40,7 +40,7 @@ class Gallery:
 
     pictures: torch.Tensor
     """(G,4,h,w) uint8 layers (`matte.layered`): color times coverage, sharpened as `compensated`
-    does, and coverage. A quarter of the memory of floats."""
+    does, and coverage; the four numbers of a pixel lie together, as they are read."""
     vertices: Floats
     """(G,V,2) portrait mesh in crop pixels."""
     visibility: Floats
@@ -59,12 +59,11 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.times)
 
-    def floats(self, chosen: Ints) -> torch.Tensor:
-        """(N,K,4,h,w) in [0,1]: the layers of (N,K) keyframes."""
-        pictures = torch.empty((*chosen.shape, *self.pictures.shape[1:]))
-        for place, keyframe in zip(pictures.flatten(0, 1), chosen.ravel(), strict=True):
-            torch.div(self.pictures[keyframe], 255, out=place)
-        return pictures
+    def layers(self, chosen: Ints) -> torch.Tensor:
+        """(N,K,4,h,w) uint8: the layers of (N,K) keyframes, a pixel's numbers together."""
+        # numpy copies whole pictures where torch looks each byte up.
+        kept = self.pictures.permute(0, 2, 3, 1).numpy()[chosen]
+        return torch.from_numpy(kept).permute(0, 1, 4, 2, 3)
 
 
 def compensated(pictures: torch.Tensor) -> torch.Tensor:
@@ -79,8 +78,13 @@ def compensated(pictures: torch.Tensor) -> torch.Tensor:
     edge = cv2.BORDER_REPLICATE
     planes = pictures.flatten(0, 1).numpy()
     for plane, out in zip(planes, sharp.reshape(planes.shape), strict=True):
-        cv2.sepFilter2D(plane, -1, _TAPS, _TAPS, out, borderType=edge)
+        cv2.sepFilter2D(plane, -1, TAPS, TAPS, out, borderType=edge)
     return torch.from_numpy(sharp.clip(0, 1, sharp))
+
+
+def levels(pictures: torch.Tensor) -> torch.Tensor:
+    """Round pictures in [0,1] to levels of uint8."""
+    return (pictures * 255 + 0.5).to(torch.uint8)
 
 
 def turned(pictures: torch.Tensor, turns: Floats) -> torch.Tensor:

@@ -57,6 +57,9 @@ class Recipe:
     """Name the directions along which it can edit a clip."""
     follow: Callable[[Bundle, torch.device], Meeting] | None = None
     """Make it ready for whoever comes before the camera; None where it has to look ahead."""
+    ready: Callable[[Bundle, torch.device], Callable[[Plan], Method[Any]]] | None = None
+    """Do what `open` does before it looks at the plan, and return the rest; None where that is
+    nothing. It may run beside whatever the plan is made from."""
     prepare: Callable[[Bundle, Plan, torch.device, Progress], None] = nothing_ahead
     """Do what takes long and is kept, so that `open` finds it done; it may be interrupted."""
 

@@ -15,7 +15,7 @@ from likeness.methods.edit.surface import SurfaceConfig, open_surface, surface_d
 from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.live import follow_photo
 from likeness.methods.photo.method import open_photo
-from likeness.methods.portrait.fast import open_fast
+from likeness.methods.portrait.fast import open_fast, ready_fast
 from likeness.methods.portrait.live import follow_fast
 from likeness.methods.portrait.spacetime import open_spacetime
 from likeness.methods.portrait.tasks import PIX2PIX, FastConfig, PaperConfig
@@ -49,6 +49,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=FastConfig(),
         parts=("generator", "gallery", "plate"),
         open=open_fast,
+        ready=ready_fast,
         train=train_fast,
         follow=follow_fast,
     ),

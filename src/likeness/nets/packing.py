@@ -42,9 +42,13 @@ class Narrow(nn.Module):
 class Packed(nn.Module):
     """A convolution whose weight lies as the processor's library wants it; it cannot be moved."""
 
-    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> None:
+    def __init__(
+        self, conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, *, silu: bool = False
+    ) -> None:
+        """Pack it for pictures like x; with `silu`, that follows without another way to memory."""
         super().__init__()
         ops = torch.ops.mkldnn
+        self.then = "swish" if silu else "none"
         self.bias = conv.bias
         self.edge = conv.padding_mode if conv.padding_mode != "zeros" else ""
         self.around = conv._reversed_padding_repeated_twice
@@ -65,12 +69,45 @@ class Packed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N,A,h,w), dtype and order of the weight, to (N,B,h',w')."""
         answer: Tensor = self.convolve(
-            self._padded(x), self.weight[0], self.bias, *self.shape, "none", [], ""
+            self._padded(x), self.weight[0], self.bias, *self.shape, self.then, [], ""
+        )
+        return answer
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """Add another answer to that for x, where nothing follows; not transposed."""
+        convolve = torch.ops.mkldnn._convolution_pointwise.binary
+        answer: Tensor = convolve(
+            self._padded(x), other, self.weight[0], self.bias, *self.shape, "add", 1.0, None, [], ""
         )
         return answer
 
     def _padded(self, x: Tensor) -> Tensor:
         return functional.pad(x, self.around, mode=self.edge) if self.edge else x
+
+
+class Plain(nn.Module):
+    """What `Packed` does, where weights cannot be packed."""
+
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, *, silu: bool = False) -> None:
+        super().__init__()
+        self.conv, self.silu = conv, silu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N,A,h,w) to (N,B,h',w')."""
+        answer: Tensor = self.conv(x)
+        return functional.silu(answer, inplace=True) if self.silu else answer
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """Add another answer to that for x."""
+        answer: Tensor = self.conv(x) + other
+        return answer
+
+
+def packed(
+    conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, *, silu: bool = False
+) -> Packed | Plain:
+    """Make a convolution fast for pictures of the shape and dtype of x, and those alone."""
+    return Packed(conv, x, silu=silu) if can_pack(conv) else Plain(conv, silu=silu)
 
 
 def can_pack(layer: nn.Module) -> TypeGuard[nn.Conv2d | nn.ConvTranspose2d]:

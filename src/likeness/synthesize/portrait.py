@@ -10,8 +10,9 @@ of the background plate to take and what to add, and per 4x4 pixels how to corre
 Keyframes are layers, color times coverage and coverage: what moves is the person alone, over a
 plate that stands still.
 
-Input: keyframes (N,K,4,S,S) in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per keyframe flow x, y
-and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S), unclipped near [0,1].
+Input: keyframes (N,K,4,S,S) uint8, or floats in [0,1]; maps (N,9+3K,S/2,S/2), guides, then per
+keyframe flow x, y and validity; code (N,D) expression, pose and gaze. Output: rgb (N,3,S,S),
+unclipped near [0,1].
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Portrait(nn.Module):
         size = self.config.size
         motion = maps[:, GUIDES:].unflatten(1, (k, 3))
         flow, valid = motion[:, :, :2].flatten(0, 1), motion[:, :, 2]
-        pictures = keyframes.flatten(0, 1)
+        pictures = _floats(keyframes).flatten(0, 1)
         full = functional.interpolate(flow, size=(size, size), mode="bilinear")
         if told is None:
             told = self.tell(keyframes, maps)
@@ -176,7 +177,7 @@ class Portrait(nn.Module):
             full = functional.interpolate(
                 motion[:, :, :2].flatten(0, 1), size=(size, size), mode="bilinear"
             )
-            layers = sample_layers(keyframes.flatten(0, 1), full)
+            layers = sample_layers(_floats(keyframes).flatten(0, 1), full)
             warped, coverage = self.over_plate(layers), layers[:, 3].unflatten(0, (n, k))
             apart = coverage.amax(1, keepdim=True) - coverage.amin(1, keepdim=True)
             return torch.cat(
@@ -281,6 +282,11 @@ def outdated(weights: Mapping[str, Tensor]) -> str | None:
         "resolution; expected one at a quarter of it. Train the portrait again with `likeness "
         "train reenact`"
     )
+
+
+def _floats(keyframes: Tensor) -> Tensor:
+    """Return keyframes in [0,1]: levels of eight bits become that, floats are."""
+    return keyframes.float() / 255 if keyframes.dtype is torch.uint8 else keyframes
 
 
 def _blur(pictures: Tensor) -> Tensor:

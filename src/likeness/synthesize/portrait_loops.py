@@ -1,301 +1,238 @@
-"""The compiled loops of the fast portrait on a CPU: what the network is told, and what it answers.
+"""The compiled loops of the fast portrait on a CPU, before its network: keyframes are warped.
 
-All in one file: a compiled function is kept on disk until its own file changes, and would go on
-calling what another file held before. Maps are enlarged bilinearly with pixel centers as everywhere
-else, edges repeated.
+A row of the picture is worked on at a time, and in it one step after the other over all columns, so
+that each step is one short loop over numbers that lie together, which the processor does eight or
+sixteen at once. Maps are enlarged bilinearly with pixel centers as everywhere else, edges repeated.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from likeness.compiled import njit
-from likeness.synthesize.portrait import FADE, OUTLINE, PLATE_LEAST, PLATE_MOST, REACH
-from likeness.types import Floats, Ints
+from likeness.synthesize.portrait_vectors import bits_of, float_of, sample_four
+from likeness.types import Floats
 
-_NEGLIGIBLE = 5e-4
-"""Candidates of less weight than this are not sampled: four of them are half a step of 8 bits."""
+Levels = NDArray[np.uint8]
+Halves = NDArray[np.uint16]
+"""bfloat16, which numpy does not know, by its bits."""
+Rows = NDArray[np.int32]
 
-
-@njit(cache=True, nogil=True, fastmath=True)
-def interleave(planes: Floats, pictures: Floats) -> None:  # pragma: no cover - compiled
-    """(K,4,S,S) to (K,S,S,4)."""
-    count, colors, height, width = planes.shape
-    for k in range(count):
-        for row in range(height):
-            for column in range(width):
-                for c in range(colors):
-                    pictures[k, row, column, c] = planes[k, c, row, column]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _taps_at(place: float, size: int) -> tuple[int, int, np.float32]:  # pragma: no cover - compiled
-    """Two pixels around a position (corner origin) and the weight of the second; edges repeat."""
-    centered = min(max(place - 0.5, 0.0), size - 1.0)
-    first = int(centered)
-    return first, min(first + 1, size - 1), np.float32(centered - first)
+_LOG2E = 1.4426950408889634
+_LEAST = -60.0
+"""Exponents of two below this are taken for it: 1e-38 of a weight is none."""
+_COLUMNS = 4
+"""Columns sampled at once."""
+_COLORS = 48
+"""Channels of a picture in a cell: three of each of its pixels."""
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _doubled(half: Floats, row: int, out: Floats) -> None:  # pragma: no cover - compiled
-    """Write row `row` of a (h,w) map at twice its size, bilinearly, to (2w,)."""
-    count, width = half.shape
+def exp(x: np.float32) -> np.float32:  # pragma: no cover - compiled
+    """e ** x up to 1e-7 of it."""
+    power = max(x * np.float32(_LOG2E), np.float32(_LEAST))
+    whole = np.floor(power)
+    f = power - whole
+    part = np.float32(0.00898934) + f * np.float32(0.00187758)
+    part = np.float32(0.24015362) + f * (np.float32(0.05582632) + f * part)
+    part = np.float32(0.99999993) + f * (np.float32(0.69315307) + f * part)
+    scale: Any = float_of((np.int32(whole) + np.int32(127)) << np.int32(23))
+    return np.float32(part * scale)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def doubled(half: Floats, row: int, line: Floats, out: Floats) -> None:  # pragma: no cover
+    """Write row `row` of a (h,w) map at twice its size, bilinearly, to (2w,); line (w+2,)."""
+    height, width = half.shape
     first = max((row - 1) >> 1, 0)
-    second = min(((row - 1) >> 1) + 1, count - 1)
+    second = min(((row - 1) >> 1) + 1, height - 1)
     down = np.float32(0.25 if row & 1 else 0.75)
-    quarter, most = np.float32(0.25), np.float32(0.75)
     above, below = half[first], half[second]
-    here = (1 - down) * above[0] + down * below[0]
-    before = here
     for x in range(width):
-        x1 = min(x + 1, width - 1)
-        after = (1 - down) * above[x1] + down * below[x1]
-        out[2 * x] = quarter * before + most * here
-        out[2 * x + 1] = most * here + quarter * after
-        before, here = here, after
+        line[x + 1] = above[x] + down * (below[x] - above[x])
+    line[0], line[width + 1] = line[1], line[width]
+    quarter, most = np.float32(0.25), np.float32(0.75)
+    for x in range(width):
+        out[2 * x] = quarter * line[x] + most * line[x + 1]
+        out[2 * x + 1] = most * line[x + 1] + quarter * line[x + 2]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _color(
-    picture: Floats, x: np.float32, y: np.float32
-) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # pragma: no cover - compiled
-    """Sample (S,S,4) as `portrait.sample_layers`, in pixels from the first pixel's center."""
-    last = len(picture) - 1
-    there = min(max(y + np.float32(1), np.float32(0)), np.float32(1))
-    x = min(max(x, np.float32(0)), np.float32(last))
-    y = min(max(y, np.float32(0)), np.float32(last))
-    # Clamped again as integers: what is not a number would become an index far outside.
-    x0, y0 = min(max(int(x), 0), last), min(max(int(y), 0), last)
-    right, down = x - np.float32(x0), y - np.float32(y0)
-    x1, y1 = min(x0 + 1, last), min(y0 + 1, last)
-    w11 = right * down
-    w01, w10 = right - w11, down - w11
-    w00 = np.float32(1) - right - w10
-    w00, w01, w10, w11 = there * w00, there * w01, there * w10, there * w11
-    p00, p01, p10, p11 = picture[y0, x0], picture[y0, x1], picture[y1, x0], picture[y1, x1]
-    return (
-        w00 * p00[0] + w01 * p01[0] + w10 * p10[0] + w11 * p11[0],
-        w00 * p00[1] + w01 * p01[1] + w10 * p10[1] + w11 * p11[1],
-        w00 * p00[2] + w01 * p01[2] + w10 * p10[2] + w11 * p11[2],
-        w00 * p00[3] + w01 * p01[3] + w10 * p10[3] + w11 * p11[3],
-    )
+def add_enlarged(small: Floats, row: int, line: Floats, out: Floats) -> None:  # pragma: no cover
+    """Add row `row` of a (q,q) map, bilinearly at four times its size, to (4q,); line (q+2,)."""
+    size = len(small)
+    place = min(max((row - 1.5) * 0.25, 0.0), size - 1.0)
+    first = int(place)
+    second, down = min(first + 1, size - 1), np.float32(place - first)
+    above, below = small[first], small[second]
+    for x in range(size):
+        line[x + 1] = above[x] + down * (below[x] - above[x])
+    line[0], line[size + 1] = line[1], line[size]
+    near, far = np.float32(0.125), np.float32(0.375)
+    for x in range(size):
+        before, here, after = line[x], line[x + 1], line[x + 2]
+        out[4 * x] += here + far * (before - here)
+        out[4 * x + 1] += here + near * (before - here)
+        out[4 * x + 2] += here + near * (after - here)
+        out[4 * x + 3] += here + far * (after - here)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _add_enlarged(
-    small: Floats, row: int, line: Floats, taps: tuple[Ints, Ints, Floats], out: Floats
+def _places(
+    row: int, dx: Floats, dy: Floats, at: Rows, weights: Floats
 ) -> None:  # pragma: no cover - compiled
-    """Add row `row` of a (q,q) map, bilinearly enlarged, to (S,); `line` (q,) is scratch."""
-    above, below, down = _taps_at((row + 0.5) * (len(small) / len(out)), len(small))
-    for x in range(len(line)):
-        line[x] = small[above, x] + down * (small[below, x] - small[above, x])
-    left, right, aside = taps
-    for column in range(len(out)):
-        first = line[left[column]]
-        out[column] += first + aside[column] * (line[right[column]] - first)
+    """Write for `sample_four` where the pixels of a row come from, as `portrait.sample_layers`."""
+    size = len(dx)
+    last, far = np.float32(size - 1), np.int32(size - 2)
+    zero, one = np.float32(0), np.float32(1)
+    right, down, there = weights[0], weights[1], weights[2]
+    for column in range(size):
+        x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
+        there[column] = min(max(y + one, zero), one)
+        x, y = min(max(x, zero), last), min(max(y, zero), last)
+        # Clamped again as integers: what is not a number would become an index far outside.
+        x0 = min(max(np.int32(x), np.int32(0)), far)
+        y0 = min(max(np.int32(y), np.int32(0)), far)
+        right[column], down[column] = x - np.float32(x0), y - np.float32(y0)
+        at[column] = np.int32(4) * (y0 * np.int32(size) + x0)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _shortest(dx: Floats, dy: Floats, length: Floats) -> None:  # pragma: no cover - compiled
-    """Write the length of the _shortest of K flows (K,S) at each of S pixels."""
-    for column in range(len(length)):
-        least = dx[0, column] ** 2 + dy[0, column] ** 2
-        for k in range(1, len(dx)):
-            least = min(least, dx[k, column] ** 2 + dy[k, column] ** 2)
-        length[column] = np.sqrt(least)
+def warped(
+    picture: Levels, row: int, way: Floats, at: Rows, weights: Floats, planes: Floats
+) -> None:  # pragma: no cover - compiled
+    """Sample row `row` of a keyframe (S,S,4) at its pixels plus `way` (2,S): planes (4,S)."""
+    _places(row, way[0], way[1], at, weights)
+    for column in range(0, len(at), _COLUMNS):
+        sample_four(picture, _COLUMNS * len(at), at, weights, column, planes)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def shuffle(scores: Floats, wanted: Floats) -> None:  # pragma: no cover - compiled
-    """(q,q,16C) to (4q,4q,C): what the pixels of a cell are told apart."""
-    for row in range(wanted.shape[0]):
-        for column in range(wanted.shape[1]):
-            sub = (row & 3) * 4 + (column & 3)
-            for c in range(wanted.shape[2]):
-                wanted[row, column, c] = scores[row >> 2, column >> 2, 16 * c + sub]
+def _over(planes: Floats, wall: Floats, color: Floats) -> None:  # pragma: no cover - compiled
+    """Lay color times coverage over a plate, colors from -1 to 1, in one row."""
+    step, one = np.float32(1 / 255), np.float32(1)
+    two, coverage = np.float32(2 / 255), planes[3]
+    for c in range(3):
+        own, behind, out = planes[c], wall[c], color[c]
+        for column in range(len(own)):
+            through = one - step * coverage[column]
+            out[column] = two * own[column] + (through * behind[column] - one)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _power(base: np.float32, exponent: float) -> np.float32:  # pragma: no cover - compiled
-    """base ** exponent, quickly where the exponent is a small whole number."""
-    answer = np.float32(1)
-    if exponent != np.floor(exponent):
-        return np.float32(base**exponent)
-    for _ in range(int(exponent)):
-        answer *= base
-    return answer
+def _into_cells(
+    rows: Floats, channel: int, cells: Floats, at: int
+) -> None:  # pragma: no cover - compiled
+    """Write a channel of four rows (4,C',4q) to places `at` to `at + 15` of (q,C) cells."""
+    for x in range(len(cells)):
+        cell = cells[x]
+        for sub in range(4):
+            row, to = rows[sub, channel], at + 4 * sub
+            # Read before any is written: four at once, whatever the two may share.
+            a, b, c, d = row[4 * x], row[4 * x + 1], row[4 * x + 2], row[4 * x + 3]
+            cell[to], cell[to + 1], cell[to + 2], cell[to + 3] = a, b, c, d
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _guide_cells(
+    maps: Floats, row: int, count: int, first: int, cells: Floats
+) -> None:  # pragma: no cover - compiled
+    """Write how well K keyframes see a row of cells, and its guides, from `first` on."""
+    quarter, two, one = np.float32(0.25), np.float32(2), np.float32(1)
+    guides = len(maps) - 3 * count
+    for k in range(count):
+        above, below = maps[guides + 3 * k + 2, 2 * row], maps[guides + 3 * k + 2, 2 * row + 1]
+        for x in range(len(cells)):
+            total = above[2 * x] + above[2 * x + 1] + below[2 * x] + below[2 * x + 1]
+            cells[x, first + k] = quarter * total
+    at = first + count
+    for c in range(guides):
+        for half in range(2):
+            line = maps[c, 2 * row + half]
+            for x in range(len(cells)):
+                cells[x, at + 4 * c + 2 * half] = two * line[2 * x] - one
+                cells[x, at + 4 * c + 2 * half + 1] = two * line[2 * x + 1] - one
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _spread(
+    coverage: Floats, first: bool, least: Floats, most: Floats
+) -> None:  # pragma: no cover - compiled
+    """Follow the least and the most coverage (S,) of a row."""
+    if first:
+        for column in range(len(coverage)):
+            least[column], most[column] = coverage[column], coverage[column]
+        return
+    for column in range(len(coverage)):
+        least[column] = min(least[column], coverage[column])
+        most[column] = max(most[column], coverage[column])
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _tell_row(
+    pictures: Levels,
+    maps: Floats,
+    walls: Floats,
+    row: int,
+    cells: Floats,
+    apart: Floats,
+) -> None:  # pragma: no cover - compiled
+    """Fill one row of cells (q,C) of what the network is told, and (4,S) of coverages apart."""
+    count, size = len(pictures), pictures.shape[1]
+    way, at = np.empty((2, size), np.float32), np.empty(size, np.int32)
+    weights, planes = np.empty((3, size), np.float32), np.empty((4, size), np.float32)
+    colors, line = np.empty((4, 3, size), np.float32), np.empty(size // 2 + 2, np.float32)
+    least = np.empty((4, size), np.float32)
+    guides, last = len(maps) - 3 * count, _COLORS * count
+    for k in range(count):
+        flow = maps[guides + 3 * k :]
+        for sub in range(4):
+            full = 4 * row + sub
+            doubled(flow[0], full, line, way[0])
+            doubled(flow[1], full, line, way[1])
+            warped(pictures[k], full, way, at, weights, planes)
+            _over(planes, walls[full], colors[sub])
+            _spread(planes[3], k == 0, least[sub], apart[sub])
+        for c in range(3):
+            _into_cells(colors, c, cells, _COLORS * k + 16 * c)
+    for sub in range(4):
+        wide, low = apart[sub], least[sub]
+        for column in range(size):
+            wide[column] = np.float32(1 / 255) * (wide[column] - low[column])
+    _into_cells(apart.reshape(4, 1, size), 0, cells, last + count + 4 * guides)
+    _guide_cells(maps, row, count, last, cells)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def tell(
-    pictures: Floats,
-    flow: Floats,
-    valid: Floats,
-    guides: Floats,
-    same: tuple[Floats, Floats],
-    told: Floats,
+    pictures: Levels, maps: Floats, walls: Floats, told: Floats, apart: Floats
 ) -> None:  # pragma: no cover - compiled
-    """Warp K keyframes (K,S,S,4) and lay out (q,q,C) what the network is told of each cell."""
-    plate, fixed = same
-    count, size = len(pictures), 2 * flow.shape[2]
-    dx, dy = np.empty(size, np.float32), np.empty(size, np.float32)
-    least, most = np.empty(size, np.float32), np.empty(size, np.float32)
-    two, one = np.float32(2), np.float32(1)
-    apart = told.shape[2] - (fixed.shape[2] - 48) - 16
-    for row in range(size):
-        least[:], most[:] = one, np.float32(0)
-        for k in range(count):
-            _doubled(flow[k, 0], row, dx)
-            _doubled(flow[k, 1], row, dy)
-            for column in range(size):
-                x, y = np.float32(column) + dx[column], np.float32(row) + dy[column]
-                red, green, blue, coverage = _color(pictures[k], x, y)
-                wall, through = plate[row, column], one - coverage
-                place = told[row >> 2, column >> 2]
-                at = 48 * k + (row & 3) * 4 + (column & 3)
-                place[at] = two * (red + through * wall[0]) - one
-                place[at + 16] = two * (green + through * wall[1]) - one
-                place[at + 32] = two * (blue + through * wall[2]) - one
-                least[column] = min(least[column], coverage)
-                most[column] = max(most[column], coverage)
-        for column in range(size):
-            at = apart + (row & 3) * 4 + (column & 3)
-            told[row >> 2, column >> 2, at] = most[column] - least[column]
-    channels = guides.shape[2]
-    first = 48 * count
-    behind = first + count
-    drawn = behind + 48
-    rest = apart + 16
-    for y in range(len(told)):
-        for x in range(len(told)):
-            place = told[y, x]
-            for k in range(count):
-                above = valid[k, 2 * y, 2 * x] + valid[k, 2 * y, 2 * x + 1]
-                below = valid[k, 2 * y + 1, 2 * x] + valid[k, 2 * y + 1, 2 * x + 1]
-                place[first + k] = np.float32(0.25) * (above + below)
-            for c in range(48):
-                place[behind + c] = fixed[y, x, c]
-            for sub in range(4):
-                guide = guides[2 * y + (sub >> 1), 2 * x + (sub & 1)]
-                for c in range(channels):
-                    place[drawn + 4 * c + sub] = two * guide[c] - one
-            for c in range(48, fixed.shape[2]):
-                place[rest + c - 48] = fixed[y, x, c]
+    """Warp K keyframes (K,S,S,4) and lay out what the network is told of each cell.
 
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _weigh(
-    scores: Floats,
-    priors: Floats,
-    apart: float,
-    decision: float,
-    soft: Floats,
-    hard: Floats,
-) -> None:  # pragma: no cover - compiled
-    """Write softmax(c 4 s + log p) and softmax(decision * 4 s + log p) of a pixel's candidates.
-
-    c grows from 1 to `decision` where coverages are `apart`. Priors are factors here:
-    softmax(s + log p) is p exp(s), brought to the sum one.
+    Args:
+        pictures: color times coverage, and coverage.
+        maps: (9+3K,S/2,S/2) guides, and per keyframe flow and validity.
+        walls: (S,3,S) twice the plate, row by row.
+        told: (q,q,C) is written: what differs from frame to frame, in the order of `Portrait.tell`.
+        apart: (S,S) is written: how far the coverages of a pixel are apart.
     """
-    most = scores[0]
-    for k in range(1, len(priors)):
-        most = max(most, scores[k])
-    sum_soft, sum_hard = np.float32(0), np.float32(0)
-    sharp = np.float32(1 + (decision - 1) * apart)
-    for k in range(len(priors)):
-        e = np.exp(np.float32(4) * (scores[k] - most))
-        soft[k], hard[k] = priors[k] * e, priors[k] * _power(e, decision)
-        if apart > 0:
-            soft[k] = priors[k] * np.exp(np.float32(4) * sharp * (scores[k] - most))
-        sum_soft += soft[k]
-        sum_hard += hard[k]
-    sum_soft, sum_hard = np.float32(1) / sum_soft, np.float32(1) / sum_hard
-    for k in range(len(priors)):
-        soft[k] *= sum_soft
-        hard[k] *= sum_hard
+    for row in range(len(told)):
+        _tell_row(pictures, maps, walls, row, told[row], apart[4 * row : 4 * row + 4])
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def mix(
-    pictures: Floats,
-    flow: Floats,
-    moves: Floats,
-    valid: Floats,
-    wanted: Floats,
-    fixed: tuple[Floats, Floats, Floats],
-    decision: float,
-    coarse: Floats,
-    decided: Floats,
+def tell_narrow(
+    pictures: Levels, maps: Floats, walls: Floats, told: Halves, apart: Floats
 ) -> None:  # pragma: no cover - compiled
-    """Blend K corrected warps and the plate, softly and decidedly, into two (S,S,3) pictures."""
-    plate, still, parting = fixed
-    count, size = len(pictures), pictures.shape[1]
-    dx, dy = np.empty((count, size), np.float32), np.empty((count, size), np.float32)
-    visibility, line = np.empty((count, size), np.float32), np.empty(moves.shape[2], np.float32)
-    left, right = np.empty(size, np.int64), np.empty(size, np.int64)
-    aside, nearest = np.empty(size, np.float32), np.empty(size, np.float32)
-    for column in range(size):
-        place = (column + 0.5) * (len(line) / size)
-        left[column], right[column], aside[column] = _taps_at(place, len(line))
-    taps = (left, right, aside)
-    priors = np.empty(count + 1, np.float32)
-    soft, hard = np.empty(count + 1, np.float32), np.empty(count + 1, np.float32)
-    for row in range(size):
-        for k in range(count):
-            _doubled(flow[k, 0], row, dx[k])
-            _doubled(flow[k, 1], row, dy[k])
-            _doubled(valid[k], row, visibility[k])
-        _shortest(dx, dy, nearest)
-        for k in range(count):
-            _add_enlarged(moves[k, 0], row, line, taps, dx[k])
-            _add_enlarged(moves[k, 1], row, line, taps, dy[k])
-        for column in range(size):
-            for k in range(count):
-                priors[k] = visibility[k, column] + np.float32(1e-3)
-            trust = max(np.float32(0), 1 - nearest[column] / (REACH * size))
-            bare = (PLATE_MOST - PLATE_LEAST) * still[row, column] * trust
-            priors[count] = np.exp(np.float32(PLATE_LEAST + bare))
-            apart = parting[row >> 2, column >> 2, (row & 3) * 4 + (column & 3)]
-            priors[count - 1] *= np.exp(np.float32(OUTLINE) * apart)
-            _weigh(wanted[row, column], priors, apart, decision, soft, hard)
-            wall = plate[row, column]
-            through, showing = soft[count], hard[count]
-            coarse_red, coarse_green = np.float32(0), np.float32(0)
-            coarse_blue, red = np.float32(0), np.float32(0)
-            green, blue = np.float32(0), np.float32(0)
-            for k in range(count):
-                a, b = soft[k], hard[k]
-                if a < _NEGLIGIBLE and b < _NEGLIGIBLE:
-                    continue
-                x, y = np.float32(column) + dx[k, column], np.float32(row) + dy[k, column]
-                one, two, three, coverage = _color(pictures[k], x, y)
-                through += a * (1 - coverage)
-                showing += b * (1 - coverage)
-                coarse_red += a * one
-                coarse_green += a * two
-                coarse_blue += a * three
-                red += b * one
-                green += b * two
-                blue += b * three
-            coarse[row, column, 0] = coarse_red + through * wall[0]
-            coarse[row, column, 1] = coarse_green + through * wall[1]
-            coarse[row, column, 2] = coarse_blue + through * wall[2]
-            decided[row, column, 0] = red + showing * wall[0]
-            decided[row, column, 1] = green + showing * wall[1]
-            decided[row, column, 2] = blue + showing * wall[2]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def complete(
-    decided: Floats, low: Floats, wanted: Floats, answer: Floats
-) -> None:  # pragma: no cover - compiled
-    """Add to the coarse band in `answer` the fine one times its gain, and the residual."""
-    first = wanted.shape[2] - 4
-    for row in range(len(answer)):
-        for column in range(answer.shape[1]):
-            last = wanted[row, column]
-            gain = last[first + 3]
-            gain = 1 + (gain if gain >= 0 else FADE * np.tanh(gain / np.float32(FADE)))
-            for c in range(3):
-                fine = decided[row, column, c] - low[row, column, c]
-                answer[row, column, c] += gain * fine + last[first + c]
+    """Tell the same in bfloat16, rounded to the nearest and to even."""
+    cells = np.zeros(told.shape[1:], np.float32)
+    flat, half, one = cells.reshape(-1), np.int32(0x7FFF), np.int32(1)
+    for row in range(len(told)):
+        _tell_row(pictures, maps, walls, row, cells, apart[4 * row : 4 * row + 4])
+        out = told[row].reshape(-1)
+        for place in range(len(flat)):
+            bits: Any = bits_of(flat[place])
+            out[place] = np.uint16((bits + half + ((bits >> np.int32(16)) & one)) >> np.int32(16))

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from likeness.errors import ConfigError
 from likeness.fit.edit import Curve, Edit, EditConfig, motions_of
 from likeness.fit.transfer import TransferConfig
 from likeness.importers.arkit import performance_of_capture, read_arkit
+from likeness.methods.ahead import opened_ahead
 from likeness.methods.portrait.model import CPU
 from likeness.methods.table import recipe_of
 from likeness.people import check_face, choose_person, find_people
@@ -95,6 +95,7 @@ def reenact(
     moved_by: tuple[Clip | Motion, ...] = motions_of(edits)
     permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     own, motion = performance_of(target.shot, "target"), None
+    opening = opened_ahead(recipe, loaded, device, engine)
     if driver is not None:
         motion, clip = _driver(driver, target, config, progress, engine)
         moved_by = (driven_by(driver, clip), *moved_by)
@@ -110,9 +111,8 @@ def reenact(
     )
     for warning in plan.warnings:
         _LOG.warning("%s", warning)
-    opening = partial(recipe.open, loaded, plan, device)
     sink = MarkedFile(output, config.encode, read)
-    report = render(plan, [opening], permission, sink, progress, engine=engine)
+    report = render(plan, [opening(plan)], permission, sink, progress, engine=engine)
     return replace(report, seconds=time.monotonic() - began)
 
 

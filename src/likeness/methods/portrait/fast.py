@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,13 +58,26 @@ class FastPortrait:
         return self.model.layer(self.model.draw(told.keyframes, told.maps, told.code))
 
 
-def open_fast(bundle: Bundle, plan: Plan, device: torch.device) -> Method[Any]:
-    """Open the portrait of a bundle for a plan.
+def ready_fast(bundle: Bundle, device: torch.device) -> Callable[[Plan], Method[Any]]:
+    """Make the portrait of a bundle ready for any plan.
 
     Raises:
         BundleError: network and weights do not fit.
     """
     model = open_model(bundle, "portrait", device)
     gallery = gallery_of(bundle, model)
-    method = FastPortrait(model, gallery, plan.wanted, plan.underlay)
-    return LowerFace(method, model.conditioner, plan) if plan.lower_face else method
+
+    def opened(plan: Plan) -> Method[Any]:
+        method = FastPortrait(model, gallery, plan.wanted, plan.underlay)
+        return LowerFace(method, model.conditioner, plan) if plan.lower_face else method
+
+    return opened
+
+
+def open_fast(bundle: Bundle, plan: Plan, device: torch.device) -> Method[Any]:
+    """Open the portrait of a bundle for a plan.
+
+    Raises:
+        BundleError: network and weights do not fit.
+    """
+    return ready_fast(bundle, device)(plan)
