@@ -13,7 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from forensics_faces import SPLITS, Choice, Faces, cut_face, split_of
+from forensics_faces import (
+    SPLITS,
+    Choice,
+    Face,
+    Faces,
+    cut_face,
+    photos_in,
+    read_faces,
+    save_faces,
+    split_of,
+)
 
 from likeness.composite.finish import FinishConfig
 from likeness.decode import open_clip, stream
@@ -32,11 +42,10 @@ from likeness.plan.edit import plan_edit
 from likeness.plan.swap import plan_swap
 from likeness.store import load_bundle
 from likeness.track.config import TrackConfig
-from likeness.track.landmarks import read_largest
 from likeness.track.readers import open_reader
 from likeness.types import Clip, Shot, Window
 
-PER_PHOTO = 3
+PER_PHOTO = 2
 CPU = torch.device("cpu")
 Known = tuple[str, Clip, Photo]
 
@@ -76,24 +85,17 @@ def load_fakes(
             if not found:
                 print(f"{method}: nothing was made", flush=True)
                 continue
-            pictures, landmarks, names = zip(*found, strict=True)
-            np.savez(kept, pictures=np.stack(pictures), landmarks=np.stack(landmarks),
-                     people=np.array(names))  # fmt: skip
-        with np.load(kept) as file:
-            names = file["people"]
-            made[method] = Faces(file["pictures"], file["landmarks"], names,
-                                 np.array([method] * len(names)))  # fmt: skip
+            save_faces(kept, found)
+        made[method] = read_faces(kept)
+        names = made[method].people
         print(f"{method}: {len(names)} faces of {len(set(names))} people", flush=True)
     return made
 
 
 def _people(data: Path, choose: Choice = list) -> Iterator[Known]:
-    """Find one photo of everyone who has one in color."""
-    photos = [(path.stem, path) for path in sorted((data / "portraits").glob("*.jpg"))]
-    for folder in sorted(path.parent for path in (data / "identities_colour").glob("*/*.jpg")):
-        photos.append((f"identities_colour/{folder.name}", min(folder.glob("*.jpg"))))
-    photos = sorted(dict(photos).items())
-    chosen = choose([person for person, _ in photos])
+    """Find everyone's photos in color."""
+    photos = photos_in(data)
+    chosen = choose(list(dict.fromkeys(person for person, _ in photos)))
     for person, path in photos:
         if person not in chosen:
             continue
@@ -104,12 +106,9 @@ def _people(data: Path, choose: Choice = list) -> Iterator[Known]:
             print(f"left out: {error}", flush=True)
 
 
-Made = tuple[np.ndarray, np.ndarray, str]
-
-
 def _made(
     method: str, people: list[Known], driver: Path, portraits: Mapping[str, Sequence[Path]]
-) -> Iterator[Made]:
+) -> Iterator[Face]:
     reader = open_reader(TrackConfig(max_faces=1, even=False))
     for split in SPLITS:
         members = [known for known in people if split_of(known[0]) == split]
@@ -122,13 +121,14 @@ def _made(
                 elif method == "swap.portrait":
                     drawn = _portrayed(clip, photo, portraits.get(split, ()))
                 else:
-                    others = [members[(number + 1 + k) % len(members)] for k in range(2)]
-                    drawn = _swapped(method, clip, photo, [other[2] for other in others])
+                    others = [other[2] for other in members if other[0] != person]
+                    rng = np.random.default_rng(number)
+                    some = rng.choice(len(others), min(2, len(others)), replace=False)
+                    drawn = _swapped(method, clip, photo, [others[i] for i in some])
                 for frame in drawn:
-                    reader.reset()
-                    face = read_largest(reader, frame)
-                    if np.isfinite(face).all():
-                        yield (*cut_face(frame, face), person)
+                    found = cut_face(frame, reader)
+                    if found:
+                        yield (*found, person, method)
             except LikenessError as error:
                 print(f"left out: {method} of {person}: {error}", flush=True)
     reader.close()
@@ -153,9 +153,9 @@ def _frames(clip: Clip, chosen: np.ndarray) -> Iterator[torch.Tensor]:
 
 
 def _edited(clip: Clip) -> Iterator[torch.Tensor]:
-    """Make the person of a photo older, younger and smiling."""
+    """Make the person of a photo older, and smiling."""
     shot = _largest(clip)
-    for course in ({"age": 1.0}, {"age": -1.0}, {"smile": 1.0}):
+    for course in ({"age": 1.0}, {"smile": 1.0}):
         courses = {name: np.full(len(clip), strength) for name, strength in course.items()}
         plan = plan_edit(shot, courses, {})
         method = METHODS["edit.surface"].open(surface_bundle(shot, SurfaceConfig()), plan, CPU)

@@ -1,88 +1,153 @@
-"""What the detector learns from: crops of real faces, of self-blended ones, and of made ones.
+"""Training of the detector's network on pairs, and what it makes of faces.
 
-Imported by `forensics.py`. Every face is worn in a few random ways; features are kept, pictures
-are not.
+Imported by `forensics.py`. The network learns from self-blended faces alone, so that every method
+is one that it never saw. Only the last layer, a linear function of what the network makes of a
+face, is fitted on methods too (`forensics_numbers.fit_head`), and left-out tables leave them out
+there.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from forensics_blend import Wear, blend, coded_anyhow, seen, small_map, view
-from forensics_faces import Faces
+from forensics_faces import Faces, seen
+from forensics_numbers import Head
+from forensics_pairs import WINDOW, Pairs
+from torch.nn import functional
 
-from likeness.nets.forensic import ForensicNet
-
-TIMES = {"photo": 12, "gray": 4, "clip": 6, "actor": 3}
-"""Ways in which a face of each kind is worn."""
-FAKE_TIMES = 6
-GROUP = 8
-CELLS = 24
-"""Cells of each crop that the map learns from."""
+from likeness.nets.forensic import OVAL_STRIDE, STRIDE, ForensicConfig, ForensicNet, features_count
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """Features of crops, and of some of their cells."""
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast."""
 
-    whole: np.ndarray
-    """(n,F)."""
-    cells: np.ndarray
-    """(m,3C)."""
-    changed: np.ndarray
-    """(m,) whether each cell was changed."""
-
-
-def learn(
-    network: ForensicNet, faces: Faces, kept: Path, *, blended: bool, seed: int = 7
-) -> Learned:
-    """Look at the training people's faces, or read what an earlier call found."""
-    if not kept.is_file():
-        rng, parts = np.random.default_rng(seed), []
-        waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        for row in faces.where("train"):
-            for _ in range(TIMES.get(str(faces.kinds[row]), FAKE_TIMES)):
-                waiting.append(_worn(faces, row, blended, rng))
-                if len(waiting) == GROUP:
-                    parts.append(_looked(network, waiting, rng))
-                    waiting = []
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        np.savez(kept, whole=columns[0], cells=columns[1], changed=columns[2])
-    with np.load(kept) as file:
-        return Learned(file["whole"], file["cells"], file["changed"])
+    minutes: float = 20.0
+    batch: int = 12
+    rate: float = 3e-3
+    window: int = 160
+    kept: int = 128
+    """Pairs that are kept aside, to see how it goes."""
 
 
-def times_of(faces: Faces) -> np.ndarray:
-    """(n,) how often each of the training people's faces is worn."""
-    rows = faces.where("train")
-    return np.array([TIMES.get(str(kind), FAKE_TIMES) for kind in faces.kinds[rows]])
+def train(pairs: Pairs, kept: Path, schedule: Schedule) -> ForensicNet:
+    """Train a network, or read what an earlier call trained."""
+    network = ForensicNet(ForensicConfig())
+    if kept.is_file():
+        network.load_state_dict(torch.load(kept, weights_only=True))
+        return network.eval()
+    torch.manual_seed(0)
+    rng, count = np.random.default_rng(0), len(pairs.pictures) - schedule.kept
+    network = ForensicNet(ForensicConfig()).to(memory_format=torch.channels_last)
+    solver = torch.optim.AdamW(network.parameters(), schedule.rate, weight_decay=1e-2)
+    truth = torch.tensor([0.0, 1.0]).repeat(schedule.batch)
+    start, step, order, told = time.monotonic(), 0, rng.permutation(count), 0.0
+    while (done := (time.monotonic() - start) / (60 * schedule.minutes)) < 1:
+        for group in solver.param_groups:
+            warm = min(1.0, 20 * done + 0.05)
+            group["lr"] = schedule.rate * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + 1e-5
+        at = step * schedule.batch % (count - schedule.batch)
+        if at < schedule.batch:
+            order = rng.permutation(count)
+        x, changed, oval = _batch(pairs, order[at : at + schedule.batch], schedule.window, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            evidence, where = network(x, oval)
+        wrong = functional.binary_cross_entropy_with_logits(evidence.float(), truth)
+        wrong = wrong + functional.binary_cross_entropy_with_logits(where.float(), changed)
+        solver.zero_grad(set_to_none=True)
+        wrong.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        solver.step()
+        told, step = told + wrong.item(), step + 1
+        if step % 100 == 0:
+            print(f"step {step}, {60 * schedule.minutes * done:.0f} s: {told / 100:.3f}",
+                  f"{_right(network, pairs, count):.3f}" if step % 400 == 0 else "",
+                  flush=True)  # fmt: skip
+            told = 0.0
+    right = _right(network, pairs, count)
+    print(f"{step} steps; of two pictures it finds the changed one {right:.3f}", flush=True)
+    torch.save(network.state_dict(), kept)
+    return network.eval()
 
 
-def _worn(
-    faces: Faces, row: int, blended: bool, rng: np.random.Generator
+def features_of(
+    network: ForensicNet, faces: Faces, view: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """(n,F) what the network makes of faces after something happened to their pictures."""
+    found = np.zeros((len(faces), features_count(network.config)), np.float32)
+    for row, (picture, points) in enumerate(zip(faces.pictures, faces.landmarks, strict=True)):
+        shown = view(picture.astype(np.float32) / 255)
+        scale = np.array(shown.shape[1::-1]) / picture.shape[1::-1]
+        found[row] = look(network, shown, points * scale)[0]
+    return found
+
+
+def look(
+    network: ForensicNet, picture: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a crop (h,w,3) and the cells that were changed (MAP,MAP)."""
-    picture, mask = faces.pictures[row].astype(np.float32) / 255, np.zeros((224, 224), np.float32)
-    if blended:
-        _, picture, mask, _ = blend(picture, faces.landmarks[row], rng)
-    elif rng.random() < 0.5:
-        # The ground of a blended face is retouched half of the time: that alone is no forgery.
-        picture = blend(picture, faces.landmarks[row], rng)[0]
-    place = view(picture.shape[0], rng)
-    return Wear(rng)(seen(picture, place)), small_map(seen(mask, place))
-
-
-def _looked(
-    network: ForensicNet, worn: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    crops = coded_anyhow([crop for crop, _ in worn], rng)
+    """Return features (F,) and the map in [0,1] of one picture (h,w,3)."""
+    crop, oval = seen(picture, points)
     with torch.inference_mode():
-        cells = network.cells(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))
-        whole, around = network.features(cells), network.around(cells)
-    places = around.permute(0, 2, 3, 1).reshape(len(worn), -1, around.shape[1]).numpy()
-    chosen = rng.choice(places.shape[1], CELLS, replace=False)
-    changed = np.stack([where.ravel()[chosen] for _, where in worn])
-    return whole.numpy(), places[:, chosen].reshape(-1, places.shape[2]), changed.ravel()
+        x = torch.from_numpy(np.ascontiguousarray(crop))[None]
+        features, where = network.features(x, torch.from_numpy(oval)[None, None])
+    return features[0].numpy(), torch.sigmoid(where[0, 0]).numpy()
+
+
+def _batch(
+    pairs: Pairs, rows: np.ndarray, side: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Cut windows (2B,3,s,s), and where they were changed (2B,1,s/8,s/8) and the face is."""
+    small, step = side // OVAL_STRIDE, STRIDE // OVAL_STRIDE
+    top, left = rng.integers(0, (WINDOW - side) // OVAL_STRIDE + 1, 2)
+    y, x = OVAL_STRIDE * top, OVAL_STRIDE * left
+    pictures = pairs.pictures[rows, :, y : y + side, x : x + side]
+    masks = [one[rows, top : top + small, left : left + small]
+             for one in (pairs.changed, pairs.oval)]  # fmt: skip
+    if rng.random() < 0.5:
+        pictures, masks = pictures[:, :, :, ::-1], [one[:, :, ::-1] for one in masks]
+    crops = torch.from_numpy(np.ascontiguousarray(pictures)).flatten(0, 1)
+    crops = crops.permute(0, 3, 1, 2).float() / 255
+    mask, oval = (torch.from_numpy(np.ascontiguousarray(one))[:, None].float() / 255
+                  for one in masks)  # fmt: skip
+    mask = functional.avg_pool2d(mask, step)
+    changed = torch.stack([torch.zeros_like(mask), mask], 1).flatten(0, 1)
+    return (crops.contiguous(memory_format=torch.channels_last), changed,
+            oval.repeat_interleave(2, 0))  # fmt: skip
+
+
+def _right(network: ForensicNet, pairs: Pairs, first: int) -> float:
+    """Share of the pairs kept aside in which the changed picture gets more."""
+    network.eval()
+    rng, told = np.random.default_rng(0), []
+    with torch.inference_mode():
+        for row in range(first, len(pairs.pictures), 8):
+            rows = np.arange(row, min(row + 8, len(pairs.pictures)))
+            x, _, oval = _batch(pairs, rows, 160, rng)
+            told.append(network(x, oval)[0].reshape(-1, 2))
+    network.train()
+    both = torch.cat(told)
+    return float((both[:, 1] > both[:, 0]).float().mean())
+
+
+def window_features(
+    network: ForensicNet, pairs: Pairs, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return features (n,F) of both pictures of some pairs."""
+    rng, found = np.random.default_rng(1), []
+    rows = np.arange(len(pairs.pictures))[-count:]
+    with torch.inference_mode():
+        for start in range(0, len(rows), 8):
+            x, _, oval = _batch(pairs, rows[start : start + 8], WINDOW, rng)
+            found.append(network.features(x, oval)[0].numpy())
+    both = np.concatenate(found)
+    return both[::2], both[1::2]
+
+
+def whole_of(network: ForensicNet) -> Head:
+    """Return the layer that was trained with the network."""
+    return Head(network.whole.weight[0].detach().numpy().copy(), float(network.whole.bias.detach()))

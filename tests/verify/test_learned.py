@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
 
-from likeness.nets.forensic import ForensicConfig, ForensicNet
 from likeness.store import load_bundle
 from likeness.types import Clip, FaceTrack, Shot, Window
 from likeness.verify import learned
+from likeness.verify.faces import FIELD, LEAST, MOST, sight
 from likeness.verify.learned import BUNDLE, Calibration, LearnedSignal, detector
 from likeness.verify.signal import Scene, SignalReading
 
@@ -36,25 +39,27 @@ def watch(scene: Scene, frames: torch.Tensor) -> SignalReading:
     return signal.read()
 
 
-class Mouth(torch.nn.Module):
-    """Sees a change in the mouth, whatever it is shown."""
+class Saying(torch.nn.Module):
+    """Answers one number, and sees a change in the mouth or nowhere."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        where = torch.full((len(x), 1, 16, 16), -9.0)
-        where[..., 10:13, 6:10] = 3.0
-        return where
+    def __init__(self, number: float, mouth: torch.Tensor) -> None:
+        super().__init__()
+        self.number, self.mouth = number, mouth
+
+    def forward(self, x: torch.Tensor, oval: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        where = torch.full((len(x), 1, x.shape[2] // 8, x.shape[3] // 8), -9.0)
+        place = functional.interpolate(self.mouth[None, None], where.shape[2:])
+        return torch.full((len(x),), self.number), where + 12 * place
 
 
 @pytest.fixture
-def saying(monkeypatch: pytest.MonkeyPatch):
+def saying(monkeypatch: pytest.MonkeyPatch, actor_shot: Shot):
     """Let the network answer one number, and see a change in the mouth alone."""
+    points = actor_shot.track.landmarks[0]
+    mouth = torch.from_numpy(sight(points, (128, 128)).mouth(points))
 
     def say(number: float) -> None:
-        network = ForensicNet(ForensicConfig()).eval().requires_grad_(False)
-        network.whole.weight.zero_()
-        network.whole.bias.fill_(number)
-        network.place = Mouth()
-        monkeypatch.setattr(learned, "detector", lambda: (network, KNOWN))
+        monkeypatch.setattr(learned, "detector", lambda: (Saying(number, mouth), KNOWN))
 
     return say
 
@@ -76,8 +81,12 @@ def test_an_alarm_says_how_rare_it_is_and_where(saying, actor_shot: Shot, frames
     # Nothing rarer than one of the hundred pictures can be told: a weak sign at most.
     assert reading.numbers["rarity"] == 0.01
     assert 0.3 < reading.score < 0.4
-    assert reading.picture.shape == (3, 160, 160)
-    assert reading.picture[0, 110, 80] > reading.picture[1, 110, 80]
+    assert reading.picture.shape[0] == 3
+    tint = reading.picture[0] - reading.picture[1]
+    place = sight(actor_shot.track.landmarks[0], (128, 128))
+    down, right = (actor_shot.track.landmarks[0, 13, [1, 0]] - [place.top, place.left]).astype(int)
+    assert float(tint[down - 3 : down + 3, right - 3 : right + 3].mean()) > 0.1
+    assert abs(float(tint[:16].mean())) < 0.05
     assert reading.curves[0].series["probability"].shape == (COUNT,)
 
 
@@ -99,7 +108,46 @@ def test_small_faces_and_none_at_all_are_not_judged(saying, actor_shot: Shot, fr
     assert "too small" in reading.finding
     scene = Scene(still(actor_shot).clip, None)
     assert watch(scene, frames).score is None
-    assert watch(still(actor_shot, 1), frames[:1]).curves == ()
+    single = watch(still(actor_shot, 1), frames[:1])
+    assert (single.score, single.curves) == (None, ())
+    assert "so few pictures" in single.finding
+
+
+def test_sights_lie_in_the_frame_at_its_own_density(actor_shot: Shot) -> None:
+    points = actor_shot.track.landmarks[0]
+    place = sight(points, (128, 128))
+    ramp = np.broadcast_to(np.arange(128.0), (3, 128, 128))
+    cut = place.of(ramp)
+    assert cut.shape == (3, place.height, place.width)
+    assert cut[0, 0].tolist() == list(range(place.left, place.left + place.width))
+    assert place.height % 8 == place.width % 8 == 0
+    oval = place.oval(points)
+    assert oval.shape == (place.height // 4, place.width // 4)
+    assert 0.15 < oval.mean() < 0.7
+    assert 0 < place.mouth(points).mean() < 0.5 * oval.mean()
+
+
+@given(st.floats(5, 2000), st.floats(-200, 900), st.floats(-200, 900), st.integers(0, 9))
+def test_sights_hold_for_any_face(face: float, x: float, y: float, turn: int) -> None:
+    points = np.zeros((478, 2), np.float32)
+    points[0], points[1] = (x, y), (x + face, y + face / 2)
+    place = sight(points, (480, 640), turn)
+    assert place.top >= 0
+    assert place.top + place.height <= 480
+    assert place.left >= 0
+    assert place.left + place.width <= 640
+    assert min(place.height, place.width) >= LEAST
+    assert max(place.height, place.width) <= MOST
+
+
+def test_of_a_large_face_other_parts_are_seen_in_turn() -> None:
+    points = np.zeros((478, 2), np.float32)
+    points[0], points[1] = (500, 500), (1500, 1500)
+    seen = {(one.top, one.left) for one in (sight(points, (2000, 2000), k) for k in range(5))}
+    assert len(seen) == 5
+    small = points * 0.1
+    assert len({sight(small, (2000, 2000), k) for k in range(5)}) == 1
+    assert FIELD > 1
 
 
 def test_windows_make_no_difference(

@@ -1,152 +1,136 @@
 """The network that tells made faces from recorded ones, and where it sees the change.
 
-Own design, meant to be fitted on few faces in minutes: what cameras, coders and blending do to the
-finest detail is read by a fixed bank of high-pass filters at three sizes (cosine filters of 3x3, as
-in the rich models of Fridrich and Kodovsky, IEEE TIFS 2012), as the logarithm of their energy in a
-grid of cells. A face that was blended in carries another energy than what surrounds it, more or
-less. So a number for the whole crop is a linear function of how far the energy in zones of the face
-is from that of all zones, with and without its sign, and of the differences between zones; what all
-zones share is of the camera and the coder, and is left out. A map is a linear function of how far
-each cell is from the outside. Only these two layers are learned, on self-blended images (Shiohara
-and Yamasaki, Detecting Deepfakes with Self-Blended Images, CVPR 2022) and on what methods make.
+Own design. What cameras and coders leave in the finest detail, and what a layer that was bent,
+enlarged, smoothed or given grain lacks, is lost by any scaling: so the network takes crops at the
+frame's own pixel density, of any size, and looks at luma and color beside what a small blur takes
+from them (the residuals of steganalysis; Fridrich and Kodovsky, IEEE TIFS 2012). It is
+convolutional throughout. A change shows in how places of one picture differ, so that each place is
+compared with the means over the face and over what is around it; the outline of the face is told to
+it as a mask. Learned from self-blended images (Shiohara and Yamasaki, Detecting Deepfakes with
+Self-Blended Images, CVPR 2022) with the blended region as a second answer.
 
-Input:  x (N,3,160,160), RGB in [0,1], aligned by `POINTS`.
-Output: features (N,812), evidence (N,) in logits, map (N,1,16,16) in logits; above 0 is changed.
+Input:  x (N,3,h,w), RGB in [0,1] at the frame's density, and oval (N,1,h/4,w/4) in [0,1], one
+        inside of the face's outline; h and w are multiples of 8 from 64 on.
+Output: evidence (N,) and map (N,1,h/8,w/8), in logits; above 0 is changed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.errors import ConfigError
-from likeness.types import Floats
 
-SIDE = 160
-"""Side of the crop in pixels."""
-MAP = 16
-"""Side of the map, and of the grid of cells."""
-POINTS = ((0.36, 0.40), (0.64, 0.40), (0.50, 0.55), (0.39, 0.68), (0.61, 0.68))
-"""Where eyes, nose and mouth corners lie in the crop, in shares of its side: the whole outline of
-the face and some of what is around it are seen."""
-CHANNELS = 28
-"""Luma at three sizes by eight filters, and four of color."""
-_SHRUNK = (1, 2, 5)
-_BOXES = {
-    "forehead": (0.14, 0.30, 0.30, 0.70), "eyes": (0.30, 0.48, 0.25, 0.75),
-    "nose": (0.48, 0.60, 0.38, 0.62), "mouth": (0.60, 0.78, 0.34, 0.66),
-    "chin": (0.78, 0.92, 0.36, 0.64), "left": (0.46, 0.70, 0.20, 0.36),
-    "right": (0.46, 0.70, 0.64, 0.80),
-}  # fmt: skip
-"""Top, bottom, left and right in shares of the crop."""
-_OVAL = (0.50, 0.54, 0.31, 0.42)
-"""Middle and half axes of an average face's outline."""
-_RINGS = {"inside": (0.0, 0.8), "edge": (0.85, 1.15), "outside": (1.3, 9.0)}
-ZONES = (*_BOXES, *_RINGS)
-PAIRS = (
-    ("inside", "outside"), ("inside", "edge"), ("edge", "outside"), ("mouth", "nose"),
-    ("mouth", "left"), ("eyes", "nose"), ("eyes", "forehead"), ("chin", "mouth"),
-    ("forehead", "outside"),
-)  # fmt: skip
+STRIDE = 8
+"""Pixels of the crop for each place of the map."""
+OVAL_STRIDE = 4
+"""Pixels of the crop for each place of the face's mask."""
+_YCC = (
+    (0.299, 0.587, 0.114),
+    (-0.168736, -0.331264, 0.5),
+    (0.5, -0.418688, -0.081312),
+)
+_GAIN = 12.0
+"""Residuals times this are of order one."""
 
 
 @dataclass(frozen=True)
 class ForensicConfig:
     """Shape of the network."""
 
-    faint: float = 5e-4
-    """Energy of detail, in RGB [0,1], below which it is rounding."""
+    stem: int = 16
+    """Channels at full density."""
+    widths: tuple[int, int, int] = (32, 48, 64)
+    """Channels at a half, a quarter and an eighth of it."""
+    head: int = 48
+    """Channels behind the comparison."""
+    dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.faint < 1:
-            raise ConfigError(f"faint is {self.faint}; expected between 0 and 1")
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if min(self.stem, self.head, *self.widths) < 1 or len(self.widths) != 3:
+            raise ConfigError(f"channels are {self.stem}, {self.widths}, {self.head}; expected "
+                              "three widths, and all of them at least 1")  # fmt: skip
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}; expected from 0 to below 1")
 
 
 class ForensicNet(nn.Module):
     """Faces in, evidence of a change and its place out."""
 
-    bank: Tensor
-    zones: Tensor
+    colors: Tensor
 
     def __init__(self, config: ForensicConfig) -> None:
         super().__init__()
         self.config = config
-        # Fixed: they are made anew and never stored.
-        self.register_buffer("bank", torch.from_numpy(_filters()), persistent=False)
-        self.register_buffer("zones", torch.from_numpy(_zones()), persistent=False)
-        self.place = nn.Conv2d(3 * CHANNELS, 1, 1)
-        self.whole = nn.Linear(features_count(), 1)
+        # Fixed: it is made anew and never stored.
+        self.register_buffer("colors", torch.tensor(_YCC)[:, :, None, None], persistent=False)
+        first, second, third = config.widths
+        self.stem = nn.Sequential(_conv(6, config.stem), _conv(config.stem, config.stem))
+        self.trunk = nn.Sequential(
+            nn.AvgPool2d(2), _conv(config.stem, first),
+            nn.AvgPool2d(2), _conv(first, second),
+            nn.AvgPool2d(2), _conv(second, third),
+        )  # fmt: skip
+        self.compare = nn.Linear(2 * third, config.head)
+        self.place = nn.Conv2d(third + 1, config.head, 1)
+        self.beside = _conv(config.head, config.head)
+        self.map = nn.Conv2d(config.head, 1, 1)
+        self.whole = nn.Linear(features_count(config), 1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map crops (N,3,160,160) to features (N,F), evidence (N,), map (N,1,16,16)."""
-        cells = self.cells(x)
-        features = self.features(cells)
-        return features, self.whole(features)[:, 0], self.place(self.around(cells))
+    def forward(self, x: Tensor, oval: Tensor) -> tuple[Tensor, Tensor]:
+        """Map crops (N,3,h,w) and masks (N,1,h/4,w/4) to evidence (N,), map (N,1,h/8,w/8)."""
+        features, where = self.features(x, oval)
+        features = functional.dropout(features, self.config.dropout, self.training)
+        return self.whole(features)[:, 0], where
 
-    def cells(self, x: Tensor) -> Tensor:
-        """Map crops (N,3,160,160) to logarithms of energies (N,CHANNELS,16,16)."""
-        luma = 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
-        color = torch.cat([x[:, 2:] - luma, x[:, :1] - luma], 1)
-        found = []
-        for shrunk in _SHRUNK:
-            small = functional.avg_pool2d(luma, shrunk) if shrunk > 1 else luma
-            found.append(self._energy(small, self.bank))
-        for shrunk in _SHRUNK[:2]:
-            small = functional.avg_pool2d(color, shrunk) if shrunk > 1 else color
-            finest = self.bank[-1:]
-            both = [self._energy(small[:, i : i + 1], finest) for i in range(2)]
-            found.append(torch.cat(both, 1))
-        return torch.cat(found, 1)
+    def features(self, x: Tensor, oval: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the evidence is a linear function of (N,F), and the map in logits."""
+        trunk = self.trunk(self.stem(self.residuals(x)))
+        zones = zones_of(oval)
+        inside, ring, outside = (zones[:, k : k + 1] for k in range(3))
+        means = torch.cat([_mean(trunk, inside), _mean(trunk, outside)], 1)
+        told = self.place(torch.cat([trunk, inside], 1)) + self.compare(means)[:, :, None, None]
+        told = self.beside(torch.relu(told))
+        where = self.map(told)
+        seen = torch.sigmoid(where)
+        pooled = [_mean(torch.cat([told, seen], 1), zone) for zone in (inside, ring, outside)]
+        most = functional.adaptive_max_pool2d(seen, 1).flatten(1)
+        return torch.cat([*pooled, most], 1), where
 
-    def features(self, cells: Tensor) -> Tensor:
-        """Map cells (N,C,16,16) to what sets zones apart (N,F)."""
-        means = torch.einsum("nchw,zhw->nzc", cells, self.zones)
-        off = means - means.mean(1, keepdim=True)
-        first, second = ([ZONES.index(pair[side]) for pair in PAIRS] for side in (0, 1))
-        apart = (means[:, first] - means[:, second]).abs()
-        return torch.cat([part.flatten(1) for part in (off, off.abs(), apart)], 1)
-
-    def around(self, cells: Tensor) -> Tensor:
-        """Tell how far cells (N,C,16,16) are from the outside and their neighbors, (N,3C,16,16)."""
-        outside = torch.einsum("nchw,hw->nc", cells, self.zones[ZONES.index("outside")])
-        off = cells - outside[:, :, None, None]
-        padded = functional.pad(cells, (1, 1, 1, 1), mode="replicate")
-        beside = (cells - functional.avg_pool2d(padded, 3, 1)).abs()
-        return torch.cat([off, off.abs(), beside], 1)
-
-    def _energy(self, picture: Tensor, bank: Tensor) -> Tensor:
-        """(N,K,16,16) logarithm of the mean absolute answer of K filters to (N,1,h,w)."""
-        padded = functional.pad(picture, (1, 1, 1, 1), mode="replicate")
-        answer = functional.conv2d(padded, bank).abs()
-        return (functional.avg_pool2d(answer, picture.shape[-1] // MAP) + self.config.faint).log()
+    def residuals(self, x: Tensor) -> Tensor:
+        """Map RGB (N,3,h,w) to luma, color and what a small blur takes from them (N,6,h,w)."""
+        # Differences of neighbors would be lost in the eight bits of bfloat16.
+        with torch.autocast(x.device.type, enabled=False):
+            ycc = functional.conv2d(x, self.colors)
+            padded = functional.pad(ycc, (1, 1, 1, 1), mode="replicate")
+            fine = torch.tanh(_GAIN * (ycc - functional.avg_pool2d(padded, 3, 1)))
+        level = torch.cat([ycc[:, :1] - 0.5, 4 * ycc[:, 1:]], 1)
+        return torch.cat([level, fine], 1)
 
 
-def features_count() -> int:
+def features_count(config: ForensicConfig) -> int:
     """Numbers that a face becomes."""
-    return CHANNELS * (2 * len(ZONES) + len(PAIRS))
+    return 3 * (config.head + 1) + 1
 
 
-def _filters() -> Floats:
-    """(8,1,3,3) products of cosines without the constant one, each of unit length."""
-    at = np.arange(3) + 0.5
-    waves = np.stack([np.cos(np.pi * k * at / 3) for k in range(3)])
-    waves /= np.linalg.norm(waves, axis=1, keepdims=True)
-    both = np.einsum("iy,jx->ijyx", waves, waves).reshape(9, 1, 3, 3)
-    return np.asarray(both[1:], np.float32)
+def zones_of(oval: Tensor) -> Tensor:
+    """Map masks (N,1,h/4,w/4) to inside, edge and outside of the face, (N,3,h/8,w/8)."""
+    small = functional.avg_pool2d(oval, STRIDE // OVAL_STRIDE)
+    wide = functional.max_pool2d(small, 3, 1, 1)
+    narrow = -functional.max_pool2d(-small, 3, 1, 1)
+    return torch.cat([narrow, wide - narrow, 1 - wide], 1)
 
 
-def _zones() -> Floats:
-    """(Z,16,16) weights of the cells in each zone, which sum to one."""
-    y, x = (np.mgrid[:MAP, :MAP] + 0.5) / MAP
-    masks = [
-        (y >= top) & (y < bottom) & (x >= left) & (x < right)
-        for top, bottom, left, right in _BOXES.values()
-    ]
-    radius = np.sqrt(((x - _OVAL[0]) / _OVAL[2]) ** 2 + ((y - _OVAL[1]) / _OVAL[3]) ** 2)
-    masks += [(radius >= low) & (radius < high) for low, high in _RINGS.values()]
-    weights = np.stack(masks).astype(np.float32)
-    return np.asarray(weights / weights.sum((1, 2), keepdims=True), np.float32)
+def _conv(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+    )
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """(N,C) weighted means of (N,C,h,w); where nothing has weight, zero."""
+    return (values * weights).sum((2, 3)) / (weights.sum((2, 3)) + 1e-3)

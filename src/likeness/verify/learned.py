@@ -1,12 +1,13 @@
 """A trained detector among the signals: what a small network says of a clip's faces.
 
 It was trained on real faces that were blended with a changed copy of themselves (Shiohara and
-Yamasaki 2022), and on what this project's own methods make; `docs/verify.md` says how it was
-measured and what it misses. The network answers one number per face and a map of where it sees a
-change; the mean over up to 32 frames, calibrated on people whom training never saw, is a
-probability under the stated base rate. The score is how rarely real pictures get as far, so that it
-means what the scores of other signals mean. Where the face is too small, or the answer lies where
-the detector is no help, it says so and gives no score.
+Yamasaki 2022), its last layer on what this project's own methods make as well; `docs/verify.md`
+says how it was measured and what it misses. It is shown each face at the frame's own pixel density,
+and answers one number and a map of where it sees a change; the mean over up to 32 frames,
+calibrated on people whom training never saw, is a probability under the stated base rate. The score
+is how rarely real pictures get as far, so that it means what the scores of other signals mean.
+Where the face is too small, or the answer lies where the detector is no help, it says so and gives
+no score.
 """
 
 from __future__ import annotations
@@ -15,18 +16,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
 
-from likeness.condition.align import aligned_crop
-from likeness.condition.crop import cut
 from likeness.nets.forensic import ForensicNet
 from likeness.networks import build
 from likeness.store import load_bundle
 from likeness.track.measure import EYE_CORNERS
 from likeness.types import Floats, Window
-from likeness.verify.faces import face_template
+from likeness.verify.faces import LEAST, sight
 from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, surprise
 
 BUNDLE = Path(__file__).with_name("detector.bundle")
@@ -35,15 +35,15 @@ BASE_RATE = 0.5
 """Share of changed clips that the probability assumes."""
 _FRAMES = 32
 """Faces that are looked at, spread over the clip."""
-_BATCH = 8
+_FEW = 3
+"""Faces below which nothing is said: single photos that are blurred or were edited mislead it."""
 _TITLE = "Trained detector"
-_PARTS = {"mouth": (0.60, 0.80, 0.30, 0.70), "face": (0.25, 0.90, 0.20, 0.80)}
-"""Top, bottom, left and right of what counts as part of the face, in shares of the crop."""
 _MOSTLY = 0.6
 _BLIND = (
-    "Knows the traces of blending and of some of this project's own methods. What is drawn whole "
-    "by a strong generator, or filmed again from a screen, may leave none; strong compression and "
-    "small faces wipe them out. It was trained on few people, most of them in photographs."
+    "Knows the traces of blending, and was shown no forgery program. What is drawn softly over a "
+    "whole face it finds more often than not; what is bent out of a sharp photo mostly not, and "
+    "what is drawn whole by a strong generator, or filmed again from a screen, may leave no trace. "
+    "It was trained on few people, most of them in photographs."
 )
 
 
@@ -97,7 +97,7 @@ class LearnedSignal:
         self._scene = scene
         self._network, self._calibration = detector()
         self._numbers: list[tuple[int, float]] = []
-        self._maps = np.zeros((0, 0), np.float32)
+        self._inside = {"mouth": 0.0, "face": 0.0, "": 0.0}
         self._most: tuple[float, torch.Tensor, Floats] | None = None
         self._chosen = frozenset[int]()
         if scene.track is not None:
@@ -107,18 +107,12 @@ class LearnedSignal:
 
     def look(self, window: Window, frames: torch.Tensor) -> None:
         """Show the network the faces of the frames that were chosen."""
-        rows, faces = [], []
         for row, frame in enumerate(window):
             points = self._scene.landmarks(frame) if frame in self._chosen else None
-            if points is None:
+            if points is None or min(frames.shape[2:]) < LEAST:
                 continue
-            if _between_eyes(points) < self._calibration.least:
-                continue
-            rows.append(row)
-            faces.append(points)
-        if rows:
-            crops = cut(frames[rows], aligned_crop(np.stack(faces), face_template()))
-            self._ask(crops, [window.start + row for row in rows])
+            if _between_eyes(points) >= self._calibration.least:
+                self._ask(frames[row], points, frame)
 
     def read(self) -> SignalReading:
         """Say what the network made of all faces together."""
@@ -140,6 +134,12 @@ class LearnedSignal:
             "faces": len(self._numbers),
         }
         curves = self._curves() if len(self._numbers) > 1 else ()
+        if len(self._numbers) < _FEW:
+            found = (
+                f"cannot tell from so few pictures of a face: {_FEW} are needed; the probability "
+                f"is {probability:.0%}"
+            )
+            return SignalReading("learned", _TITLE, None, found, _BLIND, numbers, curves)
         if known.calm < probability < known.alarm:
             return SignalReading(
                 "learned", _TITLE, None, f"cannot tell: the probability is {probability:.0%}, and "
@@ -156,24 +156,27 @@ class LearnedSignal:
             "learned", _TITLE, surprise(rarity), finding, _BLIND, numbers, curves, self._picture(),
             "The face that speaks most; red is where the network sees a change.")  # fmt: skip
 
-    def _ask(self, crops: torch.Tensor, frames: list[int]) -> None:
+    def _ask(self, picture: torch.Tensor, points: Floats, frame: int) -> None:
+        height, width = picture.shape[1:]
+        seen = sight(points, (height, width), len(self._numbers))
+        crop = torch.from_numpy(np.ascontiguousarray(seen.of(picture.numpy())))
+        oval = torch.from_numpy(seen.oval(points))
         with torch.inference_mode():
-            _, evidence, where = self._network(crops)
-        maps = torch.sigmoid(where[:, 0]).numpy()
-        self._maps = self._maps + maps.sum(0) if self._maps.size else maps.sum(0)
-        for crop, number, shown, frame in zip(crops, evidence.tolist(), maps, frames, strict=True):
-            self._numbers.append((frame, number))
-            if self._most is None or number > self._most[0]:
-                self._most = (number, crop.clone(), shown)
+            evidence, where = self._network(crop[None], oval[None, None])
+        number, shown = float(evidence), torch.sigmoid(where[0, 0]).numpy()
+        self._numbers.append((frame, number))
+        for part, inside in (("mouth", seen.mouth(points)), ("face", seen.oval(points))):
+            at_map = cv2.resize(inside, shown.shape[::-1], interpolation=cv2.INTER_AREA)
+            self._inside[part] += float((shown * at_map).sum())
+        self._inside[""] += float(shown.sum())
+        if self._most is None or number > self._most[0]:
+            self._most = (number, crop, shown)
 
     def _part(self) -> str:
         """Name the smallest part that holds most of the map."""
-        total, side = float(self._maps.sum()), self._maps.shape[0]
-        for name, (top, bottom, left, right) in _PARTS.items():
-            part = self._maps[int(top * side) : -int(-bottom * side // 1),
-                              int(left * side) : -int(-right * side // 1)]  # fmt: skip
-            if part.sum() > _MOSTLY * total:
-                return f"the {name}"
+        for part in ("mouth", "face"):
+            if self._inside[part] > _MOSTLY * self._inside[""]:
+                return f"the {part}"
         return "the whole head"
 
     def _curves(self) -> tuple[Curve, ...]:
