@@ -35,6 +35,7 @@ from likeness.verify.learned import LearnedSignal
 from likeness.verify.signal import Scene, SignalReading
 from likeness.verify.signals import SIGNALS
 
+HELD = tuple(name for name, split in CLIPS.items() if split != "train")
 SECONDS = 2
 MOST = 8
 """Pieces of a clip, spread over it."""
@@ -55,9 +56,15 @@ class Piece:
 def measure_clips(data: Path, work: Path) -> None:
     """Print false alarms on pieces of real clips, and what all signals say of made ones."""
     work.mkdir(parents=True, exist_ok=True)
+    real_clips(data, work)
+    all_signals(data, work)
+
+
+def real_clips(data: Path, work: Path) -> None:
+    """Print false alarms on pieces of clips of people whom training never saw."""
     print("\n| real clip | way | pieces | alarms | cannot tell | greatest probability |")
     print("|---|---|---|---|---|---|")
-    for name in CLIPS:
+    for name in HELD:
         shots = [_shot(path) for path in _pieces(data, name, work)]
         for view in VIEWS:
             told = [read(_seen(shot, _frames(shot), view), (LearnedSignal,))[0] for shot in shots]
@@ -66,7 +73,6 @@ def measure_clips(data: Path, work: Path) -> None:
             unclear = sum(one.score is None for one in told)
             print(f"| {name}, {CLIPS[name]} | {view} | {len(told)} | {alarms} | {unclear} | "
                   f"{max(chances):.2f} |", flush=True)  # fmt: skip
-    _all_signals(data, work)
 
 
 def read(piece: Piece, signals: Sequence[type]) -> list[SignalReading]:
@@ -90,9 +96,10 @@ def report_files(files: Sequence[Path]) -> None:
         _row(path.name, readings)
 
 
-def _all_signals(data: Path, work: Path) -> None:
+def all_signals(data: Path, work: Path) -> None:
+    """Print what all signals say of a real piece and of what methods make of it."""
     first = True
-    for name in CLIPS:
+    for name in HELD:
         shot = _shot(next(iter(_pieces(data, name, work))))
         for method in ("real", *METHODS_SHOWN):
             made = _frames(shot) if method == "real" else _made(method, shot, data, name)

@@ -31,8 +31,9 @@ BLIND_SPOTS = (
     "was not measured. The absence of signs proves nothing.",
     "Only the face that takes most room over time is judged by all signals, in one shot; the next "
     "four by the trained detector alone. The sound and what is said are not looked at.",
-    "The trained detector has seen few people and few methods, and finds few forgeries where it "
-    "gives false alarms to one real picture in a hundred: a careful one passes all signals.",
+    "The trained detector has seen few people and only blended faces. It mostly can't tell, and "
+    "finds little but faces that are softer than their surroundings: a careful forgery passes all "
+    "signals.",
 )
 """What even all signals together can't see."""
 
