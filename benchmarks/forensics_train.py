@@ -1,9 +1,8 @@
 """Training of the detector's network on pairs, and what it makes of faces.
 
 Imported by `forensics.py`. The network learns from self-blended faces alone, so that every method
-is one that it never saw. Only the last layer, a linear function of what the network makes of a
-face, is fitted on methods too (`forensics_numbers.fit_head`), and left-out tables leave them out
-there.
+is one that it never saw. A last layer, a linear function of what the network makes of a face, can
+be fitted on methods too (`forensics_numbers.fit_head`); tables show what that would bring.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """A trained detector among the signals: what a small network says of a clip's faces.
 
 It was trained on real faces that were blended with a changed copy of themselves (Shiohara and
-Yamasaki 2022), its last layer on what this project's own methods make as well; `docs/verify.md`
-says how it was measured and what it misses. It is shown each face at the frame's own pixel density,
-and answers one number and a map of where it sees a change; the mean over up to 32 frames,
-calibrated on people whom training never saw, is a probability under the stated base rate. The score
-is how rarely real pictures get as far, so that it means what the scores of other signals mean.
-Where the face is too small, or the answer lies where the detector is no help, it says so and gives
-no score.
+Yamasaki 2022), and never saw what any method makes; `docs/verify.md` says how it was measured and
+what it misses. It is shown each face at the frame's own pixel density, and answers one number and a
+map of where it sees a change; the mean over up to 32 frames, calibrated on people whom training
+never saw, is a probability under the stated base rate. The score is how rarely real pictures get as
+far, so that it means what the scores of other signals mean. Where the face is too small or seen too
+rarely, or the answer lies where the detector is no help, it says so and gives no score.
 """
 
 from __future__ import annotations
@@ -146,7 +145,7 @@ class LearnedSignal:
                 f"between {known.calm:.0%} and {known.alarm:.0%} the detector is as often wrong as "
                 "it helps", _BLIND, numbers, curves)  # fmt: skip
         if probability <= known.calm:
-            found = "no sign of blending, or of a method that it knows"
+            found = "no sign of blending"
             return SignalReading("learned", _TITLE, 0.0, found, _BLIND, numbers, curves)
         finding = (
             f"{probability:.0%} likely changed if every other clip were, most in {self._part()}; "
