@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from likeness import config
 from likeness.errors import BundleError, ConfigError, ContractError
+from likeness.nets.declared import shapes_only
 from likeness.nets.forensic import ForensicConfig, ForensicNet
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterIdentityConfig
@@ -136,7 +137,7 @@ def build(weights: Weights, expected: str | None = None) -> nn.Module:
     try:
         known: Any = config.resolve(config_class, weights.config)
         # On the meta device a network has shapes and no memory: a lie in a bundle costs nothing.
-        with torch.device("meta"):
+        with shapes_only():
             declared = network_class(known).state_dict()
         check_tensors(weights.network, declared, weights.tensors)
         network = network_class(known)

@@ -20,6 +20,7 @@ from likeness.importers.readers import Content, read_checkpoint
 from likeness.importers.swap_probe import Way, face_finder, probe
 from likeness.importers.trees import Flat, below, check_size, find
 from likeness.nets.checkpoints import State, shapes_of
+from likeness.nets.declared import shapes_only
 from likeness.networks import NETWORKS, build
 from likeness.recognize.source import parts_of
 from likeness.synthesize import simswap
@@ -158,7 +159,7 @@ def _weights(family: Family, state: State, notes: Mapping[str, Any], how: Import
     found = family.infer(shapes_of(state), **hints)
     tensors = family.rename(state)
     # On the meta device a network has shapes and no memory: a lie in a header costs nothing.
-    with torch.device("meta"):
+    with shapes_only():
         expected = shapes_of(NETWORKS[family.network][0](found).state_dict())
     given = shapes_of(tensors)
     wrong = [key for key in expected | given if expected.get(key) != given.get(key)]

@@ -13,11 +13,11 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, shape_at, shapes_of
+from likeness.nets.declared import shapes_only
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 
 OPTIONS = "udtc"
@@ -71,7 +71,7 @@ def rename(state: State) -> dict[str, Tensor]:
             f"{len(missing)} are missing ({', '.join(missing[:3]) or 'none'}), expected the "
             f"{len(table)} of a SAEHD model"
         )
-    with torch.device("meta"):
+    with shapes_only():
         shapes = shapes_of(Autoencoder(config).state_dict())
     answer = {}
     for theirs, (ours, layout) in table.items():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from likeness.errors import BundleError, ConfigError
 from likeness.nets.checkpoints import Shapes, State, indices, shape_at, shapes_of
+from likeness.nets.declared import shapes_only
 from likeness.synthesize.stylegan import Mapping as MappingNetwork
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
 from likeness.synthesize.stylegan_discriminator import (
@@ -231,7 +232,7 @@ def _exchange(
     state: State, table: Mapping[str, str], network: type[nn.Module], config: Any
 ) -> dict[str, Tensor]:
     """Give each tensor our key and our shape, which differs in dimensions of size one only."""
-    with torch.device("meta"):
+    with shapes_only():
         shapes = shapes_of(network(config).state_dict())
     filters = [key for key in state if key.endswith(_FILTERS)]
     for key in filters:
