@@ -13,10 +13,14 @@ from typing import Any, Literal, TypeVar
 
 import numba
 import numpy as np
+from numba import types
 from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
 
 from likeness.files import because, cache_folder
 from likeness.files.places import warn_once
+
+__all__ = ["intrinsic", "njit", "types"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

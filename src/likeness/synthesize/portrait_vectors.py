@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+
+from likeness.compiled import intrinsic, types
 
 _I32, _F32 = ir.IntType(32), ir.FloatType()
 _LOOSE = ("nnan", "ninf", "nsz", "arcp", "contract", "reassoc")
