@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from likeness import Actor, Motion, RenderConfig, write_actor_clip
 from likeness.cli.app import run
@@ -124,7 +125,8 @@ def long(folder: Path, engine: EngineName) -> dict[str, object]:
     )
     plan = plan_reenactment(target, recipe.adapt(target, asked))
     opening = partial(recipe.open, bundle, plan, torch.device("cpu"))
-    alone = torch.cat([frames.clone() for _, frames in painted_here(plan, [opening()])])
+    with threadpool_limits(1, "blas"):
+        alone = torch.cat([frames.clone() for _, frames in painted_here(plan, [opening()])])
     seconds: dict[int, float] = {}
     spent: dict[int, float] = {}
     equal = True

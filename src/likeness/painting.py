@@ -69,7 +69,8 @@ def painted_here(
         methods: opened for it.
         windows: which of its windows; all by default.
     """
-    yield from in_order(partial(_painted, plan, methods), frames_of(plan, windows))
+    with threadpool_limits(1, "blas"):
+        yield from in_order(partial(_painted, plan, methods), frames_of(plan, windows))
 
 
 def painted_by(engine: Engine, plan: Plan, openings: Sequence[Opening]) -> Iterator[Painted]:
@@ -116,9 +117,10 @@ class _Share:
 
 def paint_share(task: _Share, send: Send) -> None:
     """Paint a share in a worker; tells (first frame, frames as an array) per window."""
-    methods = [opening() for opening in task.openings]
     windows = slice(task.place + task.done * task.places, None, task.places)
+    # Products of several threads are rounded otherwise.
     with threadpool_limits(1, "blas"):
+        methods = [opening() for opening in task.openings]
         for window, frames in painted_here(task.plan, methods, windows):
             send((window.start, frames.contiguous().numpy()))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from likeness import config as settings
 from likeness.encode import EncodeConfig, MarkedFile, inputs_of, prove_place
@@ -95,24 +96,24 @@ def reenact(
     moved_by: tuple[Clip | Motion, ...] = motions_of(edits)
     permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     own, motion = performance_of(target.shot, "target"), None
-    opening = opened_ahead(recipe, loaded, device, engine)
-    if driver is not None:
-        motion, clip = _driver(driver, target, config, progress, engine)
-        moved_by = (driven_by(driver, clip), *moved_by)
-        permission = permit_synthesis(target.people, "reenact", consents, moved_by)
-    asked = Request(own, motion, _transfer(config, target, own, motion))
-    asked = recipe.adapt(target, asked)
-    plan = plan_reenactment(target, asked, edits, config=config.edit, audio=config.audio)
     tables = (part.ingredient for part in motions_of(edits))
-    plan = replace(
-        plan,
-        ingredients=(_ingredient(bundle), *plan.ingredients, *tables),
-        settings={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
-    )
-    for warning in plan.warnings:
-        _LOG.warning("%s", warning)
-    sink = MarkedFile(output, config.encode, read)
-    report = render(plan, [opening(plan)], permission, sink, progress, engine=engine)
+    with threadpool_limits(1, "blas"):  # as in workers: several threads round otherwise
+        opening = opened_ahead(recipe, loaded, device, engine)
+        if driver is not None:
+            motion, clip = _driver(driver, target, config, progress, engine)
+            moved_by = (driven_by(driver, clip), *moved_by)
+            permission = permit_synthesis(target.people, "reenact", consents, moved_by)
+        asked = recipe.adapt(target, Request(own, motion, _transfer(config, target, own, motion)))
+        plan = plan_reenactment(target, asked, edits, config=config.edit, audio=config.audio)
+        plan = replace(
+            plan,
+            ingredients=(_ingredient(bundle), *plan.ingredients, *tables),
+            settings={**settings.to_json(config), "edits": [str(edit) for edit in edits]},
+        )
+        for warning in plan.warnings:
+            _LOG.warning("%s", warning)
+        sink = MarkedFile(output, config.encode, read)
+        report = render(plan, [opening(plan)], permission, sink, progress, engine=engine)
     return replace(report, seconds=time.monotonic() - began)
 
 
@@ -140,8 +141,7 @@ def _transfer(
             chosen = replace(chosen, neutral_driver=driver.frame_at(config.neutral_driver))
         if config.neutral_target is not None:
             first = target.shot.track.start + int(target.train_frames[0])
-            frame = own.frame_at(config.neutral_target) - first
-            chosen = replace(chosen, neutral_target=frame)
+            chosen = replace(chosen, neutral_target=own.frame_at(config.neutral_target) - first)
     except ValueError as error:
         raise ConfigError(
             f"a neutral frame cannot be read ({error}); expected a frame of the clip, such as 120, "
