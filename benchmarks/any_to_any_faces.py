@@ -16,17 +16,16 @@ from likeness.actor_clip import write_actor_clip
 from likeness.condition.align import Template, aligned_crop
 from likeness.decode import Decoder
 from likeness.fit import FitConfig
-from likeness.fit.gaze import solve_gaze
-from likeness.fit.landmarks import fit_landmarks
+from likeness.fit.causal import calibrate
 from likeness.geometry import axis_angle, rotation_matrix
-from likeness.methods.swap.compact.actors import _MOTION, _ROOM
+from likeness.methods.swap.compact.actors import MOTION, ROOM
 from likeness.methods.swap.compact.pseudo import with_face
 from likeness.methods.swap.photos import photos_in
 from likeness.metrics.motion import gaze_error_deg
 from likeness.store import load_face_model
 from likeness.track import TrackConfig
 from likeness.track.readers import open_reader
-from likeness.types import Crop, FaceParams, FaceTrack, Floats, Shot, Window
+from likeness.types import Crop, FaceTrack, Floats, Shot, Window
 
 LARGE, MARGIN = 320, 48
 """Side at which faces are read, and what is mirrored around it: crops cut chin and forehead off."""
@@ -79,7 +78,7 @@ def read_faces(pictures: Tensor) -> Read:
         found = FaceTrack(
             0, face.box[None], face.landmarks[None], np.ones(1, np.float32), np.ones(1, bool)
         )
-        params = _fitted(found, side)
+        params = calibrate(found, model, (side, side), FitConfig())
         points.append((face.landmarks - [MARGIN, MARGIN, 0]) * (CROP / LARGE))
         rotations.append(rotation_matrix(params.rotation)[0])
         moved.append(np.einsum("e,evc->vc", params.expression[0], model.expression))
@@ -89,37 +88,18 @@ def read_faces(pictures: Tensor) -> Read:
     return Read(*parts)
 
 
-def _fitted(track: FaceTrack, side: int) -> FaceParams:
-    model = load_face_model()
-    state = fit_landmarks(track, model, (side, side), FitConfig())
-    params = FaceParams(
-        model=model.name,
-        shape=state.shape,
-        albedo=np.zeros(len(model.albedo), np.float32),
-        expression=state.expression,
-        expression_names=model.expression_names,
-        rotation=axis_angle(state.rotation),
-        translation=state.translation,
-        light=np.zeros((1, 9, 3), np.float32),
-        gaze=np.zeros((1, 2, 2), np.float32),
-        focal=float(state.focal),
-    )
-    params.gaze[:] = solve_gaze(track.landmarks, params, model, (side, side))
-    return params
-
-
 def photos_of_actors(seeds: Sequence[int], moments: int, template: Template) -> Floats:
     """Let the method `photo` give every actor the face of the next, from one photo.
 
     Returns:
         (A,moments,3,S,S), cut as the films of `compact.actors`.
     """
-    side = round(_ROOM * template.size)
+    side = round(ROOM * template.size)
     config, shots = RenderConfig(size=(side, side)), []
     with TemporaryDirectory() as folder:
         for seed in seeds:
             actor = Actor.from_seed(seed)
-            motion = Motion.from_seed(seed * _MOTION, float(moments), 1.0, "expressive")
+            motion = Motion.from_seed(seed * MOTION, float(moments), 1.0, "expressive")
             clip = write_actor_clip(actor, motion, Path(folder) / f"{seed}.mp4", config)
             known = truth(actor, motion, config)
             flat = known.landmarks[..., :2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,15 +10,13 @@ import torch
 from likeness.decode import Decoder
 from likeness.errors import TrackError
 from likeness.fit import FitConfig
-from likeness.fit.gaze import solve_gaze
-from likeness.fit.landmarks import fit_landmarks
-from likeness.geometry import axis_angle
+from likeness.fit.causal import calibrate
 from likeness.methods.photo.animation import Photo
 from likeness.store import load_face_model
 from likeness.track import TrackConfig
 from likeness.track.landmarks import Face
 from likeness.track.readers import open_reader
-from likeness.types import Clip, FaceParams, FaceTrack, Window
+from likeness.types import Clip, FaceTrack, Window
 
 _SMALL = 40
 """Faces narrower than this, in pixels, have no eyes to speak of."""
@@ -83,7 +80,7 @@ def find_photo(
         scores=np.array([chosen.score], np.float32),
         observed=np.ones(1, bool),
     )
-    return Photo(picture, found, _fitted(found, clip, fit))
+    return Photo(picture, found, calibrate(found, load_face_model(), clip.size, fit))
 
 
 def _expect_upright(face: Face, clip: Clip) -> None:
@@ -128,21 +125,3 @@ def _choose(faces: list[Face], wanted: str | None, clip: Clip) -> Face:
             f" {_SMALL}; use a larger photo, or one cropped from a larger original"
         )
     return faces[number]
-
-
-def _fitted(track: FaceTrack, clip: Clip, config: FitConfig) -> FaceParams:
-    model = load_face_model()
-    state = fit_landmarks(track, model, clip.size, config)
-    params = FaceParams(
-        model=model.name,
-        shape=state.shape,
-        albedo=np.zeros(len(model.albedo), np.float32),
-        expression=state.expression,
-        expression_names=model.expression_names,
-        rotation=axis_angle(state.rotation),
-        translation=state.translation,
-        light=np.zeros((1, 9, 3), np.float32),
-        gaze=np.zeros((1, 2, 2), np.float32),
-        focal=float(state.focal),
-    )
-    return replace(params, gaze=solve_gaze(track.landmarks, params, model, clip.size))

@@ -21,9 +21,9 @@ from likeness.condition.crop import cut
 from likeness.methods.swap.simswap.people import lies
 from likeness.types import Floats, Progress, Window, check, silent
 
-_ROOM = 1.5
+ROOM = 1.5
 """Side of the frame in sides of the crop: the actor's face is then drawn at about its size."""
-_MOTION = 7919
+MOTION = 7919
 """Multiplied with the seed, so that neighbors move differently."""
 
 
@@ -68,7 +68,7 @@ def film_actors(
         actor = after
         last = number + 1 == len(seeds)
         after = first if last else Actor.from_seed(seeds[number + 1])
-        motion = Motion.from_seed(seed * _MOTION, float(moments), 1.0, "expressive")
+        motion = Motion.from_seed(seed * MOTION, float(moments), 1.0, "expressive")
         yield _film(seed, (actor, after), motion, (template, chip))
         progress("actors", number + 1, len(seeds))
 
@@ -78,7 +78,7 @@ def _film(
 ) -> ActorFaces:
     actor, other = people
     template, chip = templates
-    side = round(_ROOM * template.size)
+    side = round(ROOM * template.size)
     config, window = RenderConfig(size=(side, side)), Window(0, len(motion))
     films = (Film(actor, motion, config), Film(with_face_of(actor, other), motion, config))
     landmarks = [film.landmarks(window) for film in films]

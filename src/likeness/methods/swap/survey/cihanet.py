@@ -20,7 +20,7 @@ import torch
 from likeness.errors import ConfigError
 from likeness.methods.swap.simswap.judges import TwoScales
 from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.bounds import prove
+from likeness.methods.swap.survey.bounds import SurveyTraining
 from likeness.methods.swap.survey.learn import Given, System
 from likeness.synthesize.cihanet import CihaConfig, CihaNet
 from likeness.training import losses
@@ -31,13 +31,9 @@ _MATCHED = 2
 
 
 @dataclass(frozen=True)
-class CihaTraining:
+class CihaTraining(SurveyTraining):
     """How CihaNet is trained; weights are decided here, as the paper's are not known."""
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 64
     """Side of the crops in pixels: a power of two."""
     width: int = 16
@@ -45,9 +41,7 @@ class CihaTraining:
     most: int = 96
     """Channels of the coarsest maps."""
     halvings: int = 4
-    batch: int = 8
     same: float = 0.3
-    """Share of each batch in which source and target are one person."""
     reconstruction: float = 10.0
     identity: float = 1.0
     attributes: float = 1.0
@@ -63,12 +57,9 @@ class CihaTraining:
     """Channels of a discriminator's first layer."""
     learning_rate: float = 1e-3
     average: float = 0.99
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        prove(self.size, self.batch, self.same, self.max_faces)
+        super().__post_init__()
         if min(self.width, self.most, self.halvings, self.judged) < 1:
             raise ConfigError(
                 f"width {self.width}, most {self.most}, halvings {self.halvings}, judged "

@@ -22,7 +22,7 @@ from likeness import config as settings
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.swap.simswap.judges import Nobody
 from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.bounds import prove
+from likeness.methods.swap.survey.bounds import SurveyTraining
 from likeness.methods.swap.survey.cover import cover
 from likeness.methods.swap.survey.learn import Given, System
 from likeness.networks import build
@@ -36,16 +36,13 @@ _FIRST = "a bundle of likeness train swap --arch faceshifter"
 
 
 @dataclass(frozen=True)
-class HearTraining:
+class HearTraining(SurveyTraining):
     """How HEAR-Net is trained (Li et al. 2019, section 3.2); weights are the paper's.
 
     The size of the pictures is the first stage's.
     """
 
     minutes: float | None = 30.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 64
     """Side of the crops in pixels: that of the first stage."""
     width: int = 24
@@ -54,7 +51,6 @@ class HearTraining:
     """Channels of the coarsest maps; 512 in the paper."""
     halvings: int = 4
     """5 in the paper, at 256 pixels."""
-    batch: int = 8
     same: float = 0.5
     """Share of each batch in which source and target are one person, as in the paper."""
     covered: float = 0.5
@@ -67,14 +63,9 @@ class HearTraining:
     """How much more than others pixels count that a known swap changes (`answers.counting`)."""
     judged: int = 4
     """Faces of a batch of which the recognizer is asked: it costs more than the network."""
-    learning_rate: float = 4e-4
-    average: float = 0.995
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        prove(self.size, self.batch, self.same, self.max_faces)
+        super().__post_init__()
         if min(self.width, self.most, self.judged) < 1 or self.halvings < 2:
             raise ConfigError(
                 f"width {self.width}, most {self.most}, judged {self.judged}, halvings "

@@ -22,7 +22,7 @@ from torch.nn import functional
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.swap.simswap.judges import Nobody
 from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.bounds import prove
+from likeness.methods.swap.survey.bounds import SurveyTraining
 from likeness.methods.swap.survey.learn import Given, System
 from likeness.nets.inversion import Inversion
 from likeness.networks import build
@@ -41,22 +41,16 @@ _WHERE = "a bundle of likeness train gan, of arch stylegan2"
 
 
 @dataclass(frozen=True)
-class MegaFSTraining:
+class MegaFSTraining(SurveyTraining):
     """How MegaFS is trained, on a generator of `likeness train gan`."""
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 64
     """Side of the crops in pixels: that of the generator's pictures."""
     cells: int = 3
     """Transfer cells, one after another."""
     inversion: float = 0.4
     """Share of the budget in which the encoder learns to invert, before anything is swapped."""
-    batch: int = 8
     same: float = 0.3
-    """Share of each batch in which source and target are one person."""
     reconstruction: float = 6.0
     identity: float = 1.0
     coarse: float = 2.0
@@ -69,12 +63,9 @@ class MegaFSTraining:
     """Faces of a batch, the last, of which the recognizer is asked."""
     learning_rate: float = 1e-3
     average: float = 0.99
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        prove(self.size, self.batch, self.same, self.max_faces)
+        super().__post_init__()
         if not 0 <= self.inversion < 1 or min(self.cells, self.judged) < 1:
             raise ConfigError(
                 f"inversion is {self.inversion}, cells {self.cells}, judged {self.judged}; "

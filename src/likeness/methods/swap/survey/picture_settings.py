@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.errors import ConfigError
+from likeness.methods.swap.survey.bounds import SurveyTraining
 from likeness.synthesize.fsgan import FSGANConfig
 from likeness.synthesize.fsnet import FSNetConfig
 from likeness.synthesize.picture_layers import LEAST
@@ -14,38 +15,19 @@ from likeness.synthesize.unifacegan import UniFaceGANConfig
 
 
 @dataclass(frozen=True)
-class PictureTraining:
+class PictureTraining(SurveyTraining):
     """What all of them have."""
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
-    size: int = 64
-    """Side of the crops in pixels, a power of two from 16 to 256."""
     width: int = 24
     """Channels after the first halving, doubled up to `most`."""
     most: int = 128
-    batch: int = 8
-    same: float = 0.5
-    """Share of each batch in which source and target are one person."""
     adversarial: float = 0.02
     judge_width: int = 16
     """Channels of a discriminator's first layer; 64 in the papers."""
     learning_rate: float = 7e-4
-    average: float = 0.995
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.size & (self.size - 1) or not 16 <= self.size <= 256:
-            raise ConfigError(f"size is {self.size}, expected a power of two from 16 to 256")
-        if self.batch < 2 or not 0 < self.same < 1 or self.max_faces < 2:
-            raise ConfigError(
-                f"batch is {self.batch}, same is {self.same} and max_faces is {self.max_faces}; "
-                "expected 2 or more, a share between 0 and 1, and 2 or more"
-            )
+        super().__post_init__()
         if min(self.width, self.most, self.judge_width) < 1:
             raise ConfigError(
                 f"width {self.width}, most {self.most}, judge_width {self.judge_width}: expected 1 "

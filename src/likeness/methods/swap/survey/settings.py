@@ -5,30 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.errors import ConfigError
-from likeness.methods.swap.survey.bounds import prove
+from likeness.methods.swap.survey.bounds import SurveyTraining
 from likeness.synthesize.faceshifter import AEIConfig
 from likeness.synthesize.ipgan import IPGANConfig
 
 
 @dataclass(frozen=True)
-class FaceShifterTraining:
+class FaceShifterTraining(SurveyTraining):
     """How AEI-Net is trained (Li et al. 2019, section 3.1); weights are the paper's.
 
     It trains 500 000 steps of sixteen at 256 pixels; the defaults here are a network that learns
     something in an hour on a CPU.
     """
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 64
     """Side of the crops in pixels: a power of two; 256 in the paper."""
     width: int = 24
     """Channels after the first halving, doubled up to `most`; 32 in the paper."""
     most: int = 160
     """Channels of the coarsest maps; 1024 in the paper."""
-    batch: int = 8
     same: float = 0.5
     """Share of each batch in which source and target are one person. The paper has one *picture*
     in 80 % of its samples; where people have few pictures, more swaps are needed."""
@@ -43,14 +38,9 @@ class FaceShifterTraining:
     reconstruction: float = 10.0
     judge_width: int = 32
     """Channels of a discriminator's first layer; 64 in the paper."""
-    learning_rate: float = 4e-4
-    average: float = 0.995
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        prove(self.size, self.batch, self.same, self.max_faces)
+        super().__post_init__()
         if min(self.width, self.most) < 1:
             raise ConfigError(f"width {self.width} and most {self.most}: expected 1 or more")
 
@@ -62,25 +52,18 @@ class FaceShifterTraining:
 
 
 @dataclass(frozen=True)
-class IPGANTraining:
+class IPGANTraining(SurveyTraining):
     """How IPGAN is trained (Bao et al. 2018, section 3 and algorithm 1).
 
     The paper's weights of its losses are not known for sure; those here keep them of one size.
     """
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 64
     """Side of the crops in pixels, 8 to 256, a power of two; 128 in the paper."""
     width: int = 32
     """Channels after the first halving, doubled up to 256."""
     numbers: int = 128
     """Numbers of the attribute vector f_A."""
-    batch: int = 8
-    same: float = 0.5
-    """Share of each batch in which source and target are one person."""
     reconstruction: float = 10.0
     """Weight of the mean square difference to the target, where it is the source's person."""
     asymmetric: float = 0.1
@@ -93,14 +76,9 @@ class IPGANTraining:
     """Weight of the matched features of the discriminators."""
     adversarial: float = 0.05
     judge_width: int = 32
-    learning_rate: float = 4e-4
-    average: float = 0.995
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        prove(self.size, self.batch, self.same, self.max_faces)
+        super().__post_init__()
         if min(self.width, self.numbers) < 1:
             raise ConfigError(f"width {self.width} and numbers {self.numbers}: expected 1 or more")
 
