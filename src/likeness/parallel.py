@@ -15,6 +15,15 @@ _MOST = 8
 """Windows that are worked on at once, however many cores there are: each holds its frames."""
 
 
+def runs(count: int, length: int = 4) -> list[slice]:
+    """Split `count` frames into runs of one length (the last may be shorter) to be shared out.
+
+    The length is the same on every machine: a matrix product of another number of rows rounds
+    otherwise.
+    """
+    return [slice(begin, min(begin + length, count)) for begin in range(0, count, length)]
+
+
 def in_order(
     work: Callable[[Window, torch.Tensor], torch.Tensor],
     windows: Iterator[tuple[Window, torch.Tensor]],

@@ -178,7 +178,7 @@ def test_sampling_reads_colors_and_slopes() -> None:
     y, x = torch.meshgrid(torch.arange(40) + 0.5, torch.arange(60) + 0.5, indexing="ij")
     ramp = (0.2 + 0.01 * x + 0.005 * y)[None, None].expand(1, 3, -1, -1)
     points = np.array([[[20.3, 11.7], [30.0, 25.5]]], np.float32)
-    colors, gradient = sample_cross(ramp, points, 1.5)
+    colors, gradient = sample_cross(ramp.numpy(), points, 1.5)
     expected = 0.2 + 0.01 * points[0, :, 0] + 0.005 * points[0, :, 1]
     assert np.allclose(colors[0, :, 0], expected, atol=1e-4)
     assert np.allclose(gradient, [[0.01, 0.005]], atol=1e-4)

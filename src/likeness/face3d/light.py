@@ -7,7 +7,9 @@ the normal; the constants are those of the AudioDVP / Deep3DFaceRecon family, wi
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from likeness.compiled import njit
 from likeness.types import Bools, Floats, Ints
 
 _A0 = float(np.sqrt(np.pi) / 2)
@@ -53,16 +55,21 @@ def vertex_normals(vertices: Floats, triangles: Ints) -> Floats:
     a, b, c = (vertices[..., triangles[:, k], :] for k in range(3))
     face = np.cross(b - a, c - a)
     normals = np.zeros_like(vertices, dtype=np.float64)
-    flat = normals.reshape(-1, *vertices.shape[-2:])
-    for index, one in enumerate(face.reshape(-1, len(triangles), 3)):
-        for axis in range(3):
-            weights = np.repeat(one[:, axis], 3)
-            flat[index, :, axis] = np.bincount(
-                triangles.ravel(), weights, minlength=vertices.shape[-2]
-            )
+    faces = np.ascontiguousarray(face.reshape(-1, len(triangles), 3))
+    _gather(faces, np.asarray(triangles, np.int64), normals.reshape(-1, *vertices.shape[-2:]))
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     unit = np.where(length > 1e-12, normals / np.maximum(length, 1e-12), [0.0, 0.0, -1.0])
     return np.asarray(unit, np.float32)
+
+
+@njit(nogil=True)
+def _gather(faces: Floats, triangles: Ints, normals: NDArray[np.float64]) -> None:
+    """Add the vector (N,F,3) of each triangle to the sums (N,V,3) at its corners."""
+    for n in range(len(faces)):
+        for f in range(len(triangles)):
+            for corner in triangles[f]:
+                for axis in range(3):
+                    normals[n, corner, axis] += faces[n, f, axis]
 
 
 def irradiance(normals: Floats, light: Floats) -> Floats:

@@ -21,13 +21,16 @@ import numpy as np
 from likeness.decode import stream
 from likeness.face3d.camera import project
 from likeness.face3d.model import FaceModel
-from likeness.face3d.raster import interpolate, rasterize
+from likeness.face3d.raster import rasterize
 from likeness.fit.config import FitConfig
 from likeness.fit.energy import Values
 from likeness.fit.landmarks import set_up
 from likeness.fit.looks import SIDE, Look, Looks, Luma
+from likeness.fit.pixel_loops import lay_over
 from likeness.fit.solve import Problem, State, follow_flow, spread_subset
 from likeness.geometry import axis_angle, rotation_matrix
+from likeness.machine import cores
+from likeness.parallel import runs
 from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress
 
 _BATCH = 256
@@ -78,7 +81,7 @@ def align(
         return params
     problem = set_up(track, model, clip.size, config)
     parts = []
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(cores(), "align") as pool:
         aligner = Aligner(model, clip.size, params, problem, pool)
         chosen = observed[spread_subset(aligner.describe(observed), _REFERENCES)]
         looks = looks or Looks(model, clip.size, params)
@@ -135,6 +138,7 @@ class Aligner:
         self.model, self.size, self.problem, self.pool = model, size, problem, pool
         used = model.landmark_vertices[:468]
         self.vertices = used[used >= 0]
+        self.triangles = np.asarray(model.triangles, np.int64)
         lids = [name.startswith("eyeBlink") for name in model.expression_names]
         self.stay = np.where(lids, _STAY_LIDS, _STAY).astype(np.float32)
         self.state = State(
@@ -168,17 +172,30 @@ class Aligner:
         self, state: State, look: Look, frames: Ints, references: References, count: int
     ) -> State:
         """Move pose and expression of n frames so that the nearest references fall onto them."""
+
+        def move(run: slice) -> State:
+            return self._step(state.part(run), look.part(run), frames[run], references, count)
+
+        moved = list(self.pool.map(move, runs(len(frames))))
+        return replace(
+            state,
+            rotation=np.concatenate([part.rotation for part in moved]),
+            translation=np.concatenate([part.translation for part in moved]),
+            expression=np.concatenate([part.expression for part in moved]),
+        )
+
+    def _step(
+        self, state: State, look: Look, frames: Ints, references: References, count: int
+    ) -> State:
         mesh = look.place(self.mesh(state))
         ours, theirs = self._centered(mesh), self._centered(references.mesh)
         # |a - b|^2 as a product; |a|^2 is the same for all references and tells nothing.
         distance = (theirs**2).sum(1) - 2 * ours @ theirs.T
         distance[frames[:, None] == references.frames] = np.inf
         nearest = np.argsort(distance, 1)[:, :count]
-
-        def flow_of(n: int) -> tuple[Floats, Bools]:
-            return self._flow(look.luma[n], mesh[n], references, nearest[n])
-
-        found = list(self.pool.map(flow_of, range(len(frames))))
+        found = [
+            self._flow(look.luma[n], mesh[n], references, nearest[n]) for n in range(len(frames))
+        ]
         flow = np.stack([flow for flow, _ in found]) / look.scale[:, None, None]
         seen = np.stack([seen for _, seen in found])
         return follow_flow(self.problem.part(frames), state, flow, seen, self.stay)
@@ -194,22 +211,15 @@ class Aligner:
         """Find where the vertices (P,2) should go, in pixels of the square, and which are seen."""
         import cv2
 
-        triangles = self.model.triangles
-        ids, weights = rasterize(mesh, triangles, (SIDE, SIDE))
-        ways = np.concatenate([references.mesh[r, :, :2] for r in chosen], 1)
-        ways = interpolate(ids, weights, ways, triangles) - 0.5
-        drawn = np.zeros(luma.shape, np.float32)
-        for k, reference in enumerate(chosen):
-            x, y = ways[..., 2 * k], ways[..., 2 * k + 1]
-            drawn += cv2.remap(
-                references.look.luma[reference],
-                np.ascontiguousarray(x),
-                np.ascontiguousarray(y),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+        ids, weights = rasterize(mesh, self.model.triangles, (SIDE, SIDE))
+        drawn = np.empty_like(luma)
         # Off the mesh the frame itself stands, so that the flow there is none.
-        drawn = np.where(ids >= 0, drawn / len(chosen) + 0.5, luma).astype(np.uint8)
+        lay_over(
+            *(luma, ids, weights, self.triangles),
+            references.mesh[chosen, :, :2],
+            references.look.luma[chosen],
+            drawn,
+        )
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         flow = cv2.blur(search.calc(luma, drawn, None), (3, 3))  # type: ignore[call-overload]
         at = mesh[self.vertices, :2]

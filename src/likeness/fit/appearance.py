@@ -7,6 +7,7 @@ over the clip; a few kilobytes a frame are kept, no pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +21,12 @@ from likeness.face3d.light import harmonics, vertex_normals
 from likeness.face3d.model import FaceModel
 from likeness.fit.config import FitConfig
 from likeness.fit.energy import Values
+from likeness.fit.pixel_loops import read_crosses
 from likeness.fit.seen_range import seen_rows
 from likeness.fit.solve import spread_subset
 from likeness.geometry import axis_angle, rotation_matrix
+from likeness.machine import cores
+from likeness.parallel import runs
 from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -85,24 +89,32 @@ def read_surface(
     """
     window = track.window
     surface = Surface.empty(len(window), len(model.mean), len(model.triangles))
-    for piece, frames in stream(clip, config.window, window, reuse=True):
-        some = slice(piece.start - window.start, piece.stop - window.start)
+
+    def read(frames: Floats, some: slice, arm: float) -> None:
         points, normals = _surface_points(params, model, some)
         placed = pixels(points, params.focal, clip.size)[..., :2]
-        widths = track.boxes[some, 2] - track.boxes[some, 0]
-        seen = track.observed[some]
-        extent = float((widths[seen] if seen.any() else widths).mean())
-        colors, gradient = sample_cross(frames, placed, max(0.75, 0.006 * extent))
+        colors, gradient = sample_cross(frames, placed, arm)
         surface.colors[some] = np.clip(colors[:, : len(model.mean)] * 255 + 0.5, 0, 255)
         surface.luma[some] = colors @ _LUMA
         surface.gradient[some], surface.normals[some] = gradient, normals
         if also is not None:
-            also(frames.numpy(), some)
-        progress("light", some.stop, len(track))
+            also(frames, some)
+
+    with ThreadPoolExecutor(cores(), "surface") as pool:
+        for piece, frames in stream(clip, config.window, window, reuse=True):
+            some = slice(piece.start - window.start, piece.stop - window.start)
+            widths = track.boxes[some, 2] - track.boxes[some, 0]
+            seen = track.observed[some]
+            extent = float((widths[seen] if seen.any() else widths).mean())
+            arm, some_runs = max(0.75, 0.006 * extent), runs(len(piece))
+            held = [frames.numpy()[run] for run in some_runs]
+            rows = [slice(some.start + run.start, some.start + run.stop) for run in some_runs]
+            list(pool.map(read, held, rows, [arm] * len(rows)))
+            progress("light", some.stop, len(track))
     return surface
 
 
-def sample_cross(frames: torch.Tensor, points: Floats, arm: float) -> tuple[Floats, Floats]:
+def sample_cross(frames: Floats, points: Floats, arm: float) -> tuple[Floats, Floats]:
     """Sample frames at points, with gradients.
 
     Args:
@@ -113,6 +125,15 @@ def sample_cross(frames: torch.Tensor, points: Floats, arm: float) -> tuple[Floa
     Returns:
         (n,P,3) mean colors and (n,P,2) luma gradients per pixel.
     """
+    colors, gradient = np.empty((*points.shape[:2], 3), np.float32), np.empty_like(points)
+    read_crosses(frames, points, arm, _LUMA, colors, gradient)
+    return colors, gradient
+
+
+def sample_cross_reference(
+    frames: torch.Tensor, points: Floats, arm: float
+) -> tuple[Floats, Floats]:
+    """Do what `sample_cross` does, by torch's own sampling."""
     height, width = frames.shape[2:]
     taps = arm * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)
     where = points[:, :, None] + taps

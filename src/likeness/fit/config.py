@@ -42,7 +42,7 @@ class FitConfig:
     """Gauss-Newton steps on identity, focal length and the chosen frames together."""
     frame_rounds: int = 6
     """Gauss-Newton steps on each frame with the shared part fixed."""
-    batch: int = 64
+    batch: int = 32
     """Frames whose normal equations are held at once; the result doesn't depend on it."""
     photometric_weight: float = 1.0
     """Weight of the pixels against the landmarks in the pose; 0 leaves them out of the pose."""

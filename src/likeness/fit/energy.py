@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.fit.energy_loops import chain_to_modes, chain_to_pose
 from likeness.types import Bools, Floats
 
 Values = NDArray[np.float64]
@@ -236,30 +237,25 @@ def _pixel_rows(posed: Posed) -> Floats:
 def _frame_rows(by_point: Floats, posed: Posed, points: Points) -> Floats:
     """Chain (n,P,D,3) derivatives by camera points to rotation, translation and expression."""
     n, p, d, _ = by_point.shape
-    rows = np.empty((n, p, d, POSE + len(points.expression)), np.float32)
-    # c = exp(omega) R x + t, so dc/domega . e = e x (R x), hence row g gives (R x) x g.
-    rows[..., :3] = np.cross(posed.turned[:, :, None], by_point)
-    rows[..., 3:POSE] = by_point
-    rows[..., POSE:] = _mode_rows(by_point, posed.rotation, points.expression)
-    return rows.reshape(n, p * d, -1)
+    rows = np.empty((n, p * d, POSE + len(points.expression)), np.float32)
+    chain_to_pose(by_point, posed.turned, rows)
+    chain_to_modes(by_point, posed.rotation, _by_point(points.expression), POSE, rows)
+    return rows
 
 
 def _shared_rows(by_point: Floats, posed: Posed, points: Points) -> Floats:
     """Chain (n,P,D,3) derivatives by camera points to shape and logarithm of focal length."""
     n, p, d, _ = by_point.shape
-    rows = np.empty((n, p, d, len(points.identity) + 1), np.float32)
-    rows[..., :-1] = _mode_rows(by_point, posed.rotation, points.identity)
+    rows = np.empty((n, p * d, len(points.identity) + 1), np.float32)
+    chain_to_modes(by_point, posed.rotation, _by_point(points.identity), 0, rows)
     # d pixel / d log f = f xy / z, which is (d pixel / d xy) . xy.
-    rows[..., -1] = (by_point[..., :2] * posed.camera[:, :, None, :2]).sum(-1)
-    return rows.reshape(n, p * d, -1)
+    rows[..., -1] = (by_point[..., :2] * posed.camera[:, :, None, :2]).sum(-1).reshape(n, -1)
+    return rows
 
 
-def _mode_rows(by_point: Floats, rotation: Floats, modes: Floats) -> Floats:
-    """(n,P,D,K): by_point (n,P,D,3) . R (n,3,3) . modes (K,P,3), as one product per point."""
-    n, p, d, _ = by_point.shape
-    by_head = (by_point @ rotation[:, None]).transpose(1, 0, 2, 3).reshape(p, n * d, 3)
-    rows = by_head @ modes.transpose(1, 2, 0)
-    return rows.reshape(p, n, d, -1).transpose(1, 0, 2, 3)
+def _by_point(modes: Floats) -> Floats:
+    """(P,3,K) of modes (K,P,3), each point's derivatives side by side."""
+    return np.ascontiguousarray(modes.transpose(1, 2, 0))
 
 
 def _flat(rows: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from likeness.fit.solve import (
     spread_subset,
     start,
 )
+from likeness.machine import cores
 from likeness.types import FaceTrack, Floats, Ints
 
 _REGION_WEIGHTS = {
@@ -128,23 +130,24 @@ def _shared(problem: Problem, track: FaceTrack, config: FitConfig) -> tuple[Floa
     chosen = _choose(problem, track, config.shared_frames, config.batch)
     few = problem.part(chosen)
     rest = np.zeros(len(problem.points.identity), np.float32)
-    if config.focal is not None:
-        state = start(few, rest, config.focal)
-        state = solve_shared(few, state, config, free_focal=False)
-        return state.shape, state.focal
-    brief = replace(config, shared_rounds=_FEW)
-    # Which start is best is seen in fewer frames: they decide where to begin, not where to end.
-    tried = problem.part(chosen[::_TRIED])
-    found: list[tuple[float, State]] = []
-    for multiple in _FOCAL_STARTS:
-        focal = multiple * problem.usual_focal / _FOCAL_STARTS[1]
-        state = solve_shared(tried, start(tried, rest, focal), brief, free_focal=True)
-        deviation = np.log(state.focal / problem.usual_focal) / config.focal_spread
-        found.append((landmark_energy(tried, state) + deviation**2 / 4, state))
-    best = min(found, key=lambda pair: pair[0])[1]
-    if len(tried.landmarks) < len(few.landmarks):
-        best = start(few, best.shape, best.focal)
-    best = solve_shared(few, best, config, free_focal=True)
+    with ThreadPoolExecutor(cores(), "identity") as pool:
+        if config.focal is not None:
+            state = start(few, rest, config.focal)
+            state = solve_shared(few, state, config, False, pool)
+            return state.shape, state.focal
+        brief = replace(config, shared_rounds=_FEW)
+        # Which start is best is seen in fewer frames: they decide where to begin, not where to end.
+        tried = problem.part(chosen[::_TRIED])
+        found: list[tuple[float, State]] = []
+        for multiple in _FOCAL_STARTS:
+            focal = multiple * problem.usual_focal / _FOCAL_STARTS[1]
+            state = solve_shared(tried, start(tried, rest, focal), brief, True, pool)
+            deviation = np.log(state.focal / problem.usual_focal) / config.focal_spread
+            found.append((landmark_energy(tried, state) + deviation**2 / 4, state))
+        best = min(found, key=lambda pair: pair[0])[1]
+        if len(tried.landmarks) < len(few.landmarks):
+            best = start(few, best.shape, best.focal)
+        best = solve_shared(few, best, config, True, pool)
     return best.shape, best.focal
 
 

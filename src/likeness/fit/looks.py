@@ -40,7 +40,7 @@ class Look:
         xy = (mesh[..., :2] - self.corner[:, None]) * self.scale[:, None, None]
         return np.concatenate([xy, mesh[..., 2:]], -1, dtype=np.float32)
 
-    def part(self, index: Ints) -> Look:
+    def part(self, index: Ints | slice) -> Look:
         """Return some of the squares."""
         return Look(self.luma[index], self.corner[index], self.scale[index])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,10 +28,13 @@ from likeness.fit.energy import (
 )
 from likeness.geometry import rotation_matrix
 from likeness.machine import cores
+from likeness.parallel import runs
 from likeness.types import Bools, Floats, Ints
 
 _WORKERS = 4
 """Most batches that are solved side by side."""
+_TOGETHER = 7
+"""Frames of the shared part whose equations are set up at once."""
 _ROTATION_TIME = 0.006
 """Usual deviation of rotation (radians) from the curve through its neighbors in time."""
 _TRANSLATION_TIME = (0.4, 0.4, 2.5)
@@ -142,24 +145,40 @@ def start(problem: Problem, shape: Floats, focal: float) -> State:
     )
 
 
-def solve_shared(problem: Problem, state: State, config: FitConfig, free_focal: bool) -> State:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Joint:
+    """Normal equations of n frames and what they share: K unknowns each and S together."""
+
+    frame: Values
+    """(n,K,K)."""
+    pull: Values
+    """(n,K)."""
+    cross: Values
+    """(n,K,S)."""
+    shared: Values
+    """(S,S)."""
+    shared_pull: Values
+    """(S,)."""
+
+
+def solve_shared(
+    problem: Problem, state: State, config: FitConfig, free_focal: bool, pool: Executor
+) -> State:
     """Fit shape and focal length together with the frames of a small subset.
 
     Each round eliminates the frames' unknowns from the joint normal equations (Schur complement),
     solves for the shared ones and substitutes back: exact Gauss-Newton at the price of a batch.
     """
-    points = problem.points
-    shared = len(points.identity) + 1
+    shared = len(problem.points.identity) + 1
+    # Always the same few frames together, so that sums are those of any number of cores.
+    some = runs(len(problem.landmarks), _TOGETHER)
     for _ in range(config.shared_rounds):
-        rows = _data_rows(problem, state, config, shared=True)
-        h, g = _frame_equations(problem, state, rows, None, config)
-        hs, gs, cross = np.zeros((shared, shared)), np.zeros(shared), np.zeros((*g.shape, shared))
-        for row in rows:
-            assert row.shared is not None  # noqa: S101 - asked for above
-            flat = row.shared.reshape(-1, shared)
-            hs += flat.T @ flat
-            gs += row.residual.reshape(-1) @ flat
-            cross += np.swapaxes(row.frame, 1, 2) @ row.shared
+        parts = list(pool.map(partial(_joint, problem, state, config), some))
+        h = np.concatenate([part.frame for part in parts])
+        g = np.concatenate([part.pull for part in parts])
+        cross = np.concatenate([part.cross for part in parts])
+        hs = np.sum([part.shared for part in parts], 0)
+        gs = np.sum([part.shared_pull for part in parts], 0)
         diagonal, gradient = shape_term(state.shape, config.shape_spread)
         # The prior speaks once per clip, the landmarks once per frame with errors that repeat.
         share = len(g) / 4
@@ -174,8 +193,9 @@ def solve_shared(problem: Problem, state: State, config: FitConfig, free_focal: 
             hs[-1, -1] = 1
         _hold_bounds(problem, state, h, g, cross)
         answer = np.linalg.solve(h, np.concatenate([cross, g[..., None]], -1))
-        schur = hs - np.einsum("nki,nkj->ij", cross, answer[..., :-1])
-        reduced = gs - np.einsum("nki,nk->i", cross, answer[..., -1])
+        flat, solved = cross.reshape(-1, shared), answer.reshape(-1, shared + 1)
+        schur = hs - flat.T @ solved[:, :-1]
+        reduced = gs - flat.T @ solved[:, -1]
         step = -np.linalg.solve(schur, reduced)
         frame_step = -answer[..., -1] - answer[..., :-1] @ step
         log_step = float(np.clip(step[-1], -0.3, 0.3))
@@ -186,6 +206,22 @@ def solve_shared(problem: Problem, state: State, config: FitConfig, free_focal: 
             focal=state.focal * float(np.exp(log_step)),
         )
     return state
+
+
+def _joint(problem: Problem, state: State, config: FitConfig, some: slice) -> _Joint:
+    """Set up the equations of some frames and what all frames share."""
+    part, current = problem.part(some), state.part(some)
+    rows = _data_rows(part, current, config, shared=True)
+    h, g = _frame_equations(part, current, rows, None, config)
+    shared = len(problem.points.identity) + 1
+    hs, gs, cross = np.zeros((shared, shared)), np.zeros(shared), np.zeros((*g.shape, shared))
+    for row in rows:
+        assert row.shared is not None  # noqa: S101 - asked for above
+        flat = row.shared.reshape(-1, shared)
+        hs += flat.T @ flat
+        gs += row.residual.reshape(-1) @ flat
+        cross += np.swapaxes(row.frame, 1, 2) @ row.shared
+    return _Joint(h, g, cross, hs, gs)
 
 
 def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int) -> State:
