@@ -35,7 +35,7 @@ from likeness.methods.swap.live_sources import (
 )
 from likeness.methods.swap.mesh import MeshConfig, open_mesh
 from likeness.methods.swap.photo import PhotoSwapConfig, open_photo_swap
-from likeness.methods.swap.portrait import open_portrait_swap
+from likeness.methods.swap.portrait import open_portrait_swap, ready_portrait_swap
 from likeness.methods.swap.published import PublishedConfig, open_published
 from likeness.methods.swap.survey.portrayed import open_portrayed
 from likeness.methods.swap.warp import WarpConfig, open_warp
@@ -107,6 +107,7 @@ METHODS: Mapping[str, Recipe] = {
         settings=None,
         parts=("generator", "gallery", "plate"),
         open=open_portrait_swap,
+        ready=ready_portrait_swap,
         follow=follow_portrait_swap,
     ),
     "swap.photo": Recipe(

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from likeness import config as settings
 from likeness.composite.finish import FinishConfig
 from likeness.encode import EncodeConfig, LayersFolder, MarkedFile, inputs_of, prove_place
 from likeness.hand_off import render_layers
+from likeness.methods.ahead import opened_ahead
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.swap.method import Swapped, check_finish
@@ -99,22 +101,25 @@ def swap(
     sources = [open_source(pair.source, config.method, beside, use) for pair in pairs]
     uses = [method_settings(source, config.use) for source in sources]
     permission = permit_swap(sources, clip_of(target), consents)
-    faces = chosen_people(pairs, find_people(target, config.analyze, progress))
-    # Whatever can be refused is refused before a portrait is trained.
-    plans = [_planned(sources[number], shot, config) for number, shot in faces]
-    how = (permission, output, config.train, config.analyze, progress, device)
-    bundles = {
-        number: make_bundle(sources[number], config.source_face, uses[number], *how)
-        for number in dict.fromkeys(number for number, _ in faces)
-    }
-    methods = [
-        sources[number].recipe.open(bundles[number], plan, device)
-        for (number, _), plan in zip(faces, plans, strict=True)
-    ]
-    plan = together(plans, settings.to_json(config))
-    for warning in plan.warnings:
-        log.warning("%s", warning)
-    report = _rendered(plan, methods, permission, output, read, config, progress)
+    with threadpool_limits(1, "blas"):  # several threads round otherwise
+        opening = {
+            number: opened_ahead(source.recipe, source.bundle, device)
+            for number, source in enumerate(sources)
+            if source.bundle is not None and not source.clips
+        }
+        faces = chosen_people(pairs, find_people(target, config.analyze, progress))
+        # Whatever can be refused is refused before a portrait is trained.
+        plans = [_planned(sources[number], shot, config) for number, shot in faces]
+        how = (permission, output, config.train, config.analyze, progress, device)
+        for number in dict.fromkeys(number for number, _ in faces):
+            if number not in opening:
+                made = make_bundle(sources[number], config.source_face, uses[number], *how)
+                opening[number] = opened_ahead(sources[number].recipe, made, device)
+        methods = [opening[number](plan)() for (number, _), plan in zip(faces, plans, strict=True)]
+        plan = together(plans, settings.to_json(config))
+        for warning in plan.warnings:
+            log.warning("%s", warning)
+        report = _rendered(plan, methods, permission, output, read, config, progress)
     return replace(report, seconds=time.monotonic() - began)
 
 

@@ -9,6 +9,7 @@ target's (the ratio image of Liu, Shan and Zhang 2001, from spherical harmonics 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -218,6 +219,26 @@ def beyond(held: Floats, wanted: Floats) -> Floats:
     return np.asarray((Rotation.from_rotvec(way) * start).as_rotvec(), np.float32)
 
 
+def ready_portrait_swap(bundle: Bundle, device: torch.device) -> Callable[[Plan], Swapped]:
+    """Make a portrait ready to be laid over whoever a plan changes.
+
+    Raises:
+        BundleError: the bundle is no fast portrait.
+        ContractError: of the answer: source and target were fitted with different face models.
+    """
+    expect_portrait(bundle)
+    model = open_model(bundle, "portrait", device)
+    gallery = gallery_of(bundle, model)
+    light, outline = model.conditioner.light, Outline(model.conditioner.mesh.model)
+
+    def opened(plan: Plan) -> Swapped:
+        params, turn = performed(model.target, plan.shot)
+        bodies = model.conditioner.choose_body_keyframes(gallery, params)
+        return swapped(PortraitSwapper(model, gallery, params, turn, bodies, light, outline), plan)
+
+    return opened
+
+
 def open_portrait_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
     """Make a portrait ready to be laid over the person that a plan changes.
 
@@ -225,13 +246,7 @@ def open_portrait_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swap
         BundleError: the bundle is no fast portrait.
         ContractError: source and target were fitted with different face models.
     """
-    expect_portrait(bundle)
-    model = open_model(bundle, "portrait", device)
-    gallery = gallery_of(bundle, model)
-    params, turn = performed(model.target, plan.shot)
-    bodies = model.conditioner.choose_body_keyframes(gallery, params)
-    light, outline = model.conditioner.light, Outline(model.conditioner.mesh.model)
-    return swapped(PortraitSwapper(model, gallery, params, turn, bodies, light, outline), plan)
+    return ready_portrait_swap(bundle, device)(plan)
 
 
 def expect_portrait(bundle: Bundle) -> None:
