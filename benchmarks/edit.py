@@ -28,7 +28,7 @@ from likeness.verbs.edit import edit
 DIRECTIONS = ("age=1", "age=-1", "smile=1", "smile=-1", "brows=1", "eyes_open=1", "slim=1")
 COLUMNS = (
     *("tl_id", "tg_id", "seam", "flicker", "identity_original"),
-    *("outside_changed", "face_changed"),
+    *("flicker_result", "outside_changed", "face_changed"),
 )
 
 

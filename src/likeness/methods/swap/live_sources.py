@@ -18,6 +18,7 @@ from likeness.methods.photo.live import Remembered, unmoved
 from likeness.methods.portrait.live import BodyChoice
 from likeness.methods.portrait.model import gallery_of, open_model
 from likeness.methods.swap.autoencoder.method import one_to_one_swapper
+from likeness.methods.swap.evened import evened
 from likeness.methods.swap.live import LiveSwap
 from likeness.methods.swap.outline import Outline
 from likeness.methods.swap.photo import (
@@ -139,7 +140,7 @@ def follow_photo_swap(bundle: Bundle, device: torch.device) -> Meeting:
     Raises:
         BundleError: the bundle holds no photos.
     """
-    photos = photos_of(bundle)
+    photos = tuple(evened(photo) for photo in photos_of(bundle))
     config = settings.resolve(PhotoSwapConfig, bundle.training.get("settings", {}))
     animations = tuple(unmoved(photo, looks_of(config)) for photo in photos)
     shares = np.full((1, len(photos)), 1 / len(photos), np.float32)

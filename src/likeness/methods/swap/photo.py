@@ -25,6 +25,7 @@ from likeness.methods.photo.animation import AnimateConfig, Animation, Photo
 from likeness.methods.photo.mesh import Cover
 from likeness.methods.photo.motion import Motion, MotionConfig, bound, lid_openness
 from likeness.methods.photo.paint import paint_person
+from likeness.methods.swap.evened import evened
 from likeness.methods.swap.light import light_on
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
@@ -190,7 +191,7 @@ def open_photo_swap(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped
 
 def photo_swapper(photos: Sequence[Photo], target: Shot, config: PhotoSwapConfig) -> PhotoSwapper:
     """Make photos of one person ready for a target."""
-    looks = looks_of(config)
+    looks, photos = looks_of(config), [evened(photo) for photo in photos]
     animations = tuple(
         Animation(photo, target, looks, performed(photo.params, target, config)) for photo in photos
     )

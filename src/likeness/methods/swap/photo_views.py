@@ -19,6 +19,7 @@ from likeness.errors import BundleError
 from likeness.face3d.raster import visible_vertices
 from likeness.geometry import euler_from_rotation, rotation_matrix
 from likeness.methods.photo.animation import Photo
+from likeness.methods.swap.evened import evened
 from likeness.methods.swap.outline import Outline
 from likeness.methods.swap.skin import skin_likeness
 from likeness.methods.swap.surface import FaceSurface, SeenFace
@@ -95,7 +96,7 @@ def colors_at(picture: Floats, places: Floats) -> Floats:
 def source_views(
     photos: Sequence[Photo], surface: FaceSurface, face: float, mirror: bool = True
 ) -> tuple[SourceView, ...]:
-    """Make photos ready, each followed by its mirror image.
+    """Make photos ready, light from one side taken off, each followed by its mirror image.
 
     Args:
         photos: of one person.
@@ -106,7 +107,9 @@ def source_views(
     Raises:
         BundleError: a photo was fitted with another face model.
     """
-    views = _harmonized([source_view(photo, surface, face) for photo in photos])
+    for photo in photos:
+        _expect_model(photo, surface)
+    views = _harmonized([source_view(evened(photo), surface, face) for photo in photos])
     pairs = ((view, filling(view, surface)) for view in views)
     return tuple(one for pair in pairs for one in (pair if mirror else pair[:1]))
 
@@ -125,11 +128,7 @@ def source_view(photo: Photo, surface: FaceSurface, face: float) -> SourceView:
     Raises:
         BundleError: the photo was fitted with another face model.
     """
-    if photo.params.model != surface.model.name:
-        raise BundleError(
-            f"a photo was fitted with face model {photo.params.model!r}, the target with "
-            f"{surface.model.name!r}; expected the same, track the target again"
-        )
+    _expect_model(photo, surface)
     landmarks = photo.track.landmarks[0]
     low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
     margin = _AROUND * float((high - low).max())
@@ -160,6 +159,14 @@ def source_view(photo: Photo, surface: FaceSurface, face: float) -> SourceView:
     likely = _clear_of_hair(likely, seen.places)
     stacked = np.concatenate([picture, likely[..., None]], -1, dtype=np.float32)
     return SourceView(stacked, seen, trust, features(photo.params)[0])
+
+
+def _expect_model(photo: Photo, surface: FaceSurface) -> None:
+    if photo.params.model != surface.model.name:
+        raise BundleError(
+            f"a photo was fitted with face model {photo.params.model!r}, the target with "
+            f"{surface.model.name!r}; expected the same, track the target again"
+        )
 
 
 def _person(picture: torch.Tensor, box: tuple[int, int, int, int], size: tuple[int, int]) -> Floats:

@@ -60,7 +60,7 @@ def skin_likeness(
     luma = smooth @ _LUMA
     level = float(np.percentile(luma[row[chosen], column[chosen]], 60))
     likely = _between(luma / max(level, 1e-3), *_DARKER)
-    answer = 1 - _above_brows(places, model, (height, width)) * (1 - likely)
+    answer = 1 - above_brows(places, model, (height, width)) * (1 - likely)
     if edge is None:
         return np.asarray(answer, np.float32)
     tint = smooth[..., :2] / np.maximum(smooth.sum(-1, keepdims=True), 0.05)
@@ -120,7 +120,7 @@ def _across(places: Floats, model: FaceModel) -> float:
     return max(float(np.ptp(places[model.regions["face_oval"], 0])), 4.0)
 
 
-def _above_brows(places: Floats, model: FaceModel, size: tuple[int, int]) -> Floats:
+def above_brows(places: Floats, model: FaceModel, size: tuple[int, int]) -> Floats:
     """(h,w) 1 above the line through the brows; 0 below it and on the brows, which may be dark."""
     import cv2
 
