@@ -121,3 +121,35 @@ def test_grain_of_a_brightened_shadow_is_calmed(photo: Photo) -> None:
         )
 
     assert rough(answer) < 0.6 * rough(grainy)
+
+
+def test_a_large_photo_is_evened_like_a_small_one(photo: Photo) -> None:
+    shaded = changed(photo, picture_of(photo) * (1 - 0.6 * side(photo, 20.0))[..., None])
+    times = 8
+    big = cv2.resize(picture_of(shaded), None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    track, params = shaded.track, shaded.params
+    large = replace(
+        changed(shaded, big.clip(0, 1)),
+        track=replace(track, landmarks=track.landmarks * times, boxes=track.boxes * times),
+        params=replace(params, focal=params.focal * times),
+    )
+    answer = cv2.resize(picture_of(evened(large)), (128, 128), interpolation=cv2.INTER_AREA)
+    apart_now = np.abs(answer - picture_of(evened(shaded)))
+    assert apart_now.mean() < 0.01
+    assert apart(evened(large)) < apart(photo) + 0.15
+
+
+def test_a_face_at_the_edge_of_a_photo_is_no_trouble(photo: Photo) -> None:
+    picture = picture_of(photo) * (1 - 0.6 * side(photo, 3.0))[..., None]
+    cut = int(photo.track.boxes[0, 0] + 0.3 * (photo.track.boxes[0, 2] - photo.track.boxes[0, 0]))
+    left = replace(
+        changed(photo, picture[:, cut:]),
+        track=replace(
+            photo.track,
+            landmarks=photo.track.landmarks - np.float32([cut, 0, 0]),
+            boxes=photo.track.boxes - np.float32([cut, 0, cut, 0]),
+        ),
+    )
+    answer = evened(left)
+    assert answer.picture.shape == left.picture.shape
+    assert bool(torch.isfinite(answer.picture).all())

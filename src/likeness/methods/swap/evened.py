@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 
+from likeness import geometry
 from likeness.condition.matte import fill_holes
 from likeness.condition.mesh import SKIN
 from likeness.methods.photo.animation import Photo
@@ -29,6 +30,14 @@ from likeness.types import Floats, Ints
 
 _DARK = 0.02
 """Colors below this are black."""
+_LEAST = 1e-3
+"""Colors below this cannot be scaled to others."""
+_LARGE = 400.0
+"""Width in pixels of the largest face that is looked at as it is; larger ones are scaled down."""
+_AROUND = 0.5
+"""How far around a face there may be change, in its width and height."""
+_CERTAIN = 0.5
+"""Some place of a face has to be known as well as this."""
 _FINE = 0.008
 """Deviation of the blur below whose scale nothing is light, in face widths."""
 _SHADOW = 0.05
@@ -70,6 +79,11 @@ class _Sides:
     width: float
     """Of the face in pixels."""
 
+    def fading(self) -> Floats:
+        """(h,w): one on the face, falling to zero beside it."""
+        away = cv2.distanceTransform((self.face == 0).astype(np.uint8), cv2.DIST_L2, 5)
+        return np.asarray(np.clip(1 - away / (_BESIDE * self.width), 0, 1), np.float32)
+
     def other(self, picture: Floats) -> Floats:
         """Read (h,w,C) values at the mirrored places."""
         return read(np.ascontiguousarray(picture, np.float32), self.places)
@@ -95,8 +109,12 @@ def evened(photo: Photo) -> Photo:
     Returns:
         The photo itself where its light is even or one side of the face is turned away.
     """
-    picture = np.ascontiguousarray(photo.picture.permute(1, 2, 0).numpy(), np.float32)
-    sides = _sides(photo, (picture.shape[0], picture.shape[1]))
+    part = _part(photo)
+    whole = np.ascontiguousarray(photo.picture[:, *part.box].permute(1, 2, 0).numpy(), np.float32)
+    picture = (
+        cv2.resize(whole, part.size, interpolation=cv2.INTER_AREA) if part.scale < 1 else whole
+    )
+    sides = _sides(photo, part, (picture.shape[0], picture.shape[1]))
     if sides is None:
         return photo
     change = _light(picture, sides)
@@ -104,13 +122,53 @@ def evened(photo: Photo) -> Photo:
         return photo
     answer = np.asarray(np.clip(picture * np.exp(-change), 0, 1), np.float32)
     answer = _calmed(_tinted(answer, picture, change, sides), picture, sides)
-    return replace(photo, picture=torch.from_numpy(answer.transpose(2, 0, 1).copy()))
+    gain = np.maximum(answer, _LEAST) / np.maximum(picture, _LEAST)
+    gain[sides.fading() == 0] = 1
+    if part.scale < 1:
+        gain = np.asarray(cv2.resize(gain, (whole.shape[1], whole.shape[0])), np.float32)
+    told = photo.picture.clone()
+    told[:, *part.box] = torch.from_numpy((whole * gain).clip(0, 1).transpose(2, 0, 1))
+    return replace(photo, picture=told)
 
 
-def _sides(photo: Photo, size: tuple[int, int]) -> _Sides | None:
-    surface = FaceSurface.of(load_face_model(photo.params.model))
-    landmarks = photo.track.landmarks[0]
-    seen = surface.seen(landmarks, photo.params, size, np.eye(2, 3, dtype=np.float32))
+@dataclass(frozen=True)
+class _Part:
+    """The part of a photo around its face, not larger than light has to be looked at."""
+
+    box: tuple[slice, slice]
+    scale: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(w, h) at which it is looked at."""
+        rows, columns = self.box
+        w, h = columns.stop - columns.start, rows.stop - rows.start
+        return max(8, round(w * self.scale)), max(8, round(h * self.scale))
+
+    def matrix(self) -> Floats:
+        """(2,3) from pixels of the photo."""
+        rows, columns = self.box
+        x, y = (
+            self.size[0] / (columns.stop - columns.start),
+            self.size[1] / (rows.stop - rows.start),
+        )
+        return np.array([[x, 0, -x * columns.start], [0, y, -y * rows.start]], np.float32)
+
+
+def _part(photo: Photo) -> _Part:
+    points, extent = photo.track.landmarks[0, :, :2], np.array(photo.picture.shape[:0:-1])
+    low, high = points.min(0), points.max(0)
+    first = np.floor(low - _AROUND * (high - low)).clip(0, extent - 8).astype(int)
+    last = np.ceil(high + _AROUND * (high - low)).clip(first + 8, extent).astype(int)
+    box = slice(int(first[1]), int(last[1])), slice(int(first[0]), int(last[0]))
+    return _Part(box, min(1.0, _LARGE / max(float(high[0] - low[0]), 1.0)))
+
+
+def _sides(photo: Photo, part: _Part, size: tuple[int, int]) -> _Sides | None:
+    surface, matrix = FaceSurface.of(load_face_model(photo.params.model)), part.matrix()
+    points = geometry.apply(matrix, photo.track.landmarks[0, :, :2])
+    frame = (photo.picture.shape[1], photo.picture.shape[2])
+    seen = surface.seen(points, photo.params, frame, matrix)
     cover = surface.cover(seen, size)
     if cover is None:
         return None
@@ -122,7 +180,7 @@ def _sides(photo: Photo, size: tuple[int, int]) -> _Sides | None:
     face[cover.box] = cover.kinds >= 0
     known[cover.box] = carried[..., 2] * (cover.kinds == SKIN)
     places[cover.box] = carried[..., :2]
-    if known.max() < 0.5:
+    if known.max() < _CERTAIN:
         return None
     vertices = seen.places[: len(surface.model.mean)]
     width = max(float(np.ptp(vertices[surface.model.regions["face_oval"], 0])), 4.0)
@@ -140,7 +198,10 @@ def _light(picture: Floats, sides: _Sides) -> Floats:
     """(h,w,3): logarithm of what light adds on one side; zero off the face and in even light."""
     fine = np.log(np.maximum(_soft(picture, _FINE * sides.width), _DARK))
     apart = 0.5 * (fine - sides.other(fine))
-    apart = sides.without_hair(apart.mean(-1)).continued(apart)
+    bare = sides.without_hair(apart.mean(-1))
+    if bare.known.max() < _CERTAIN:
+        return np.zeros_like(picture)
+    apart = bare.continued(apart)
     broad = _soft(apart, _BROAD * sides.width)
     low, high = _UNEVEN
     share = np.clip((np.abs(broad).max(-1) - low) / (high - low), 0, 1) * sides.face
@@ -148,17 +209,8 @@ def _light(picture: Floats, sides: _Sides) -> Floats:
         return np.zeros_like(picture)
     guide, radius = np.asarray(fine.mean(-1), np.float32), max(2, round(_SHADOW * sides.width))
     led = np.stack([guided_filter(guide, apart[..., c], radius) for c in range(3)], -1)
-    near = _fading(sides)
-    change = (
-        np.clip(led, -_MOST, _MOST) * (_soft(share, 0.5 * _BROAD * sides.width) * near)[..., None]
-    )
-    return np.asarray(change, np.float32)
-
-
-def _fading(sides: _Sides) -> Floats:
-    """(h,w): one on the face, falling to zero beside it."""
-    away = cv2.distanceTransform((sides.face == 0).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.asarray(np.clip(1 - away / (_BESIDE * sides.width), 0, 1), np.float32)
+    share = _soft(share, 0.5 * _BROAD * sides.width) * sides.fading()
+    return np.asarray(np.clip(led, -_MOST, _MOST) * share[..., None], np.float32)
 
 
 def _tinted(answer: Floats, before: Floats, change: Floats, sides: _Sides) -> Floats:
@@ -180,7 +232,7 @@ def _calmed(picture: Floats, before: Floats, sides: _Sides) -> Floats:
     ratio = grain[..., 0] / np.maximum(sides.other(grain)[..., 0], 1e-3)
     low, high = _NOISIER
     share = np.clip((ratio - low) / (high - low), 0, 1).astype(np.float32)
-    share = _soft(share, 0.03 * sides.width) * _fading(sides)
+    share = _soft(share, 0.03 * sides.width) * sides.fading()
     if share.max() < 0.02:
         return picture
     where = share > 0.5 * share.max()
