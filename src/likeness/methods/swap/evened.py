@@ -111,9 +111,9 @@ def evened(photo: Photo) -> Photo:
     """
     part = _part(photo)
     whole = np.ascontiguousarray(photo.picture[:, *part.box].permute(1, 2, 0).numpy(), np.float32)
-    picture = (
-        cv2.resize(whole, part.size, interpolation=cv2.INTER_AREA) if part.scale < 1 else whole
-    )
+    picture: Floats = whole
+    if part.scale < 1:
+        picture = np.asarray(cv2.resize(whole, part.size, interpolation=cv2.INTER_AREA), np.float32)
     sides = _sides(photo, part, (picture.shape[0], picture.shape[1]))
     if sides is None:
         return photo
@@ -148,10 +148,8 @@ class _Part:
     def matrix(self) -> Floats:
         """(2,3) from pixels of the photo."""
         rows, columns = self.box
-        x, y = (
-            self.size[0] / (columns.stop - columns.start),
-            self.size[1] / (rows.stop - rows.start),
-        )
+        x = self.size[0] / (columns.stop - columns.start)
+        y = self.size[1] / (rows.stop - rows.start)
         return np.array([[x, 0, -x * columns.start], [0, y, -y * rows.start]], np.float32)
 
 
