@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -152,6 +153,29 @@ def test_skin_is_told_in_a_part_as_in_the_whole(actor_shot: Shot) -> None:
     inner = np.s_[8:-8, 8:-8]
     np.testing.assert_allclose(part[inner], whole[box][inner], atol=2e-3)
     assert around(places + 10000, size) is None
+
+
+def test_a_fringe_and_the_strands_in_which_it_ends_stay_behind(other: Shot, tmp_path: Path) -> None:
+    photo = photos_in(film(tmp_path, seed=4, motion=7), 1)[0]
+    points = photo.track.landmarks[0, :, :2]
+    top, brows = points[[109, 10, 338]].mean(0), points[[66, 9, 296]].mean(0)
+    fringe = np.zeros(photo.picture.shape[1:], np.uint8)
+    corners = np.concatenate([points[[103, 109, 10, 338, 332]], [(2 * brows + top) / 3]])
+    cv2.fillConvexPoly(fringe, cv2.convexHull(np.round(corners).astype(np.int32)), (1,))
+    picture = photo.picture.clone()
+    picture[:, torch.from_numpy(fringe) > 0] *= 0.15
+    window = Window(10, 11)
+    shown = []
+    for one in (photo, replace(photo, picture=picture)):
+        made = method(photo_swapper([one], other, PhotoSwapConfig()), other)
+        view = made.condition(window, read(other, window))
+        alpha = made.swapper.draw(view).alpha[0, 0]
+        x, y = np.floor(view.landmarks[0, [10, 151, 9, 1, 152], :2]).astype(int).T
+        shown.append(alpha[y, x])
+    bare, hidden = shown
+    assert bare.min() > 0.9
+    assert hidden[:2].max() < 0.1
+    assert hidden[2:].min() > 0.6
 
 
 def test_photos_travel_as_a_bundle(actor_shot: Shot) -> None:

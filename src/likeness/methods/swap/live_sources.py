@@ -28,6 +28,7 @@ from likeness.methods.swap.photo import (
     looks_of,
     performed,
     shares_of,
+    without_fringe,
 )
 from likeness.methods.swap.portrait import (
     PortraitSwapper,
@@ -142,7 +143,7 @@ def follow_photo_swap(bundle: Bundle, device: torch.device) -> Meeting:
     """
     photos = tuple(evened(photo) for photo in photos_of(bundle))
     config = settings.resolve(PhotoSwapConfig, bundle.training.get("settings", {}))
-    animations = tuple(unmoved(photo, looks_of(config)) for photo in photos)
+    animations = tuple(without_fringe(unmoved(photo, looks_of(config))) for photo in photos)
     shares = np.full((1, len(photos)), 1 / len(photos), np.float32)
     lights = tuple(light_of(animation) for animation in animations)
     ready = PhotoSwapper(animations, shares, lights, Outline(animations[0].model))

@@ -9,7 +9,8 @@ target's face instead of being moved inside the photo.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from likeness.methods.swap.evened import evened
 from likeness.methods.swap.light import light_on
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
-from likeness.methods.swap.skin import skin_likeness, without_brows
+from likeness.methods.swap.skin import clear_of_fringe, skin_likeness, without_brows
 from likeness.methods.swap.source import photos_of
 from likeness.methods.swap.view import SwapFace, TargetView
 from likeness.plan.plan import Plan
@@ -118,8 +119,8 @@ class PhotoSwapper:
         colors = np.clip(colors / np.maximum(share, 1e-3), 0, 1)
         gain, edge = self._relighting(k, row, view.params, n, shown)
         skin = skin_likeness(colors, laid[0], animation.model, edge)
-        colors, skin = without_brows(colors, skin, target, animation.model)
-        covered = (shown.kinds >= 0) * share[..., 0] * skin
+        colors, skin = without_brows(colors, skin * share[..., 0], target, animation.model)
+        covered = (shown.kinds >= 0) * skin
         return np.clip(colors * gain, 0, 1).transpose(2, 0, 1), np.asarray(covered, np.float32)
 
     def _relighting(
@@ -193,7 +194,8 @@ def photo_swapper(photos: Sequence[Photo], target: Shot, config: PhotoSwapConfig
     """Make photos of one person ready for a target."""
     looks, photos = looks_of(config), [evened(photo) for photo in photos]
     animations = tuple(
-        Animation(photo, target, looks, performed(photo.params, target, config)) for photo in photos
+        without_fringe(Animation(photo, target, looks, performed(photo.params, target, config)))
+        for photo in photos
     )
     return PhotoSwapper(
         animations,
@@ -201,6 +203,16 @@ def photo_swapper(photos: Sequence[Photo], target: Shot, config: PhotoSwapConfig
         tuple(light_of(animation) for animation in animations),
         Outline(animations[0].model),
     )
+
+
+def without_fringe(animation: Animation) -> Animation:
+    """Leave out what of a photo's forehead is hair, and the strands in which it ends."""
+    places = animation.mesh.photo_places()[: len(animation.model.mean)]
+    likely = skin_likeness(animation.layers.picture, places, animation.model)
+    clear = clear_of_fringe(likely, places, animation.model)[..., None]
+    other = copy(animation)
+    other.layers = replace(animation.layers, person=animation.layers.person * clear)
+    return other
 
 
 def looks_of(config: PhotoSwapConfig) -> AnimateConfig:

@@ -21,7 +21,7 @@ from likeness.geometry import euler_from_rotation, rotation_matrix
 from likeness.methods.photo.animation import Photo
 from likeness.methods.swap.evened import evened
 from likeness.methods.swap.outline import Outline
-from likeness.methods.swap.skin import skin_likeness
+from likeness.methods.swap.skin import clear_of_hair, skin_likeness
 from likeness.methods.swap.surface import FaceSurface, SeenFace
 from likeness.methods.swap.view import following_crop
 from likeness.track.matte import at_edges, person_likelihoods
@@ -33,8 +33,6 @@ _AROUND = 0.35
 """Share of the face's size that is kept around it."""
 _LOOKED_AT = 512
 """Longest side in pixels of what is asked whether it shows a person."""
-_STRANDS = 0.05
-"""How far around hair on a forehead nothing is taken for skin, in face widths."""
 _SLACK = 6.0
 """Millimetres that skin may lie behind other skin and still be seen: the fit is no scan."""
 _SEEN = (0.12, 0.45)
@@ -156,7 +154,7 @@ def source_view(photo: Photo, surface: FaceSurface, face: float) -> SourceView:
     )
     edge = _edge(seen, surface, (picture.shape[0], picture.shape[1]))
     likely = skin_likeness(picture, seen.places, surface.model, edge)
-    likely = _clear_of_hair(likely, seen.places)
+    likely = clear_of_hair(likely, seen.places)
     stacked = np.concatenate([picture, likely[..., None]], -1, dtype=np.float32)
     return SourceView(stacked, seen, trust, features(photo.params)[0])
 
@@ -213,17 +211,6 @@ def _edge(face: SeenFace, surface: FaceSurface, size: tuple[int, int]) -> Floats
         share = Outline(surface.model).share[:, None]
         edge[cover.box] = surface.carry(cover, surface.spread(share))[..., 0]
     return edge
-
-
-def _clear_of_hair(likely: Floats, places: Floats) -> Floats:
-    """(h,w): likely skin, kept clear of the strands in which a fringe ends."""
-    import cv2
-
-    width = float(np.ptp(places[:, 0]))
-    side = 2 * max(1, round(_STRANDS * width)) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    clear = cv2.erode(likely, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.GaussianBlur(clear, (0, 0), side / 3), np.float32)
 
 
 def _trust(face: SeenFace, surface: FaceSurface, size: tuple[int, ...]) -> Floats:

@@ -21,6 +21,12 @@ _TINT = (0.045, 0.085)
 """Distance of chromaticities: below the first surely skin, above the second surely background."""
 _LARGE = 120.0
 """Width of a face in pixels from which on it is looked at at half the size."""
+BROWS = ("right_brow", "left_brow")
+_HAIRLINE = (0.6, 0.85)
+"""Heights between brows and the top of the outline: hair below the first hangs over the forehead,
+above the second it begins there."""
+_STRANDS = 0.05
+"""How far around hair on a forehead nothing is taken for skin, in face widths."""
 _BROW = 0.045
 """How far around brows skin is made up where the source has hair, in face widths."""
 
@@ -70,6 +76,41 @@ def skin_likeness(
     return np.asarray(answer * (1 - np.clip(2 * edge, 0, 1) * strange), np.float32)
 
 
+def clear_of_hair(likely: Floats, places: Floats) -> Floats:
+    """Keep likely skin (h,w) clear of the strands in which a fringe ends.
+
+    Args:
+        likely: of `skin_likeness`.
+        places: (V,2) of the face's vertices in the same picture.
+    """
+    import cv2
+
+    width = float(np.ptp(places[:, 0]))
+    side = 2 * max(1, round(_STRANDS * width)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    clear = cv2.erode(likely, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.GaussianBlur(clear, (0, 0), side / 3), np.float32)
+
+
+def clear_of_fringe(likely: Floats, places: Floats, model: FaceModel) -> Floats:
+    """Keep likely skin (h,w) clear of strands that hang over a forehead, but not of its hairline.
+
+    Args:
+        likely: of `skin_likeness`.
+        places: (V,2) of the model's vertices in the same picture.
+        model: names the regions.
+    """
+    middle, up = _brow_line(places, model)
+    rise = float(np.linalg.norm(up))
+    xs = np.arange(likely.shape[1], dtype=np.float32)[None] + 0.5 - middle[0]
+    ys = np.arange(likely.shape[0], dtype=np.float32)[:, None] + 0.5 - middle[1]
+    height = (xs * up[0] + ys * up[1]) / max(rise**2, 1e-3)
+    low, high = _HAIRLINE
+    hangs = (1 - likely) * np.clip((high - height) / (high - low), 0, 1)
+    clear = clear_of_hair(np.asarray(1 - hangs, np.float32), places)
+    return np.asarray(np.minimum(likely, clear), np.float32)
+
+
 def without_brows(
     picture: Floats, skin: Floats, target: Floats, model: FaceModel
 ) -> tuple[Floats, Floats]:
@@ -89,7 +130,7 @@ def without_brows(
     size = skin.shape
     zone = np.zeros(size, np.uint8)
     margin = _BROW * _across(target, model)
-    for name in ("right_brow", "left_brow"):
+    for name in BROWS:
         hull = cv2.convexHull(target[model.regions[name]].astype(np.float32))
         cv2.fillConvexPoly(zone, np.round(hull).astype(np.int32), (1,))
     side = 2 * max(1, round(margin)) + 1
@@ -120,21 +161,25 @@ def _across(places: Floats, model: FaceModel) -> float:
     return max(float(np.ptp(places[model.regions["face_oval"], 0])), 4.0)
 
 
+def _brow_line(places: Floats, model: FaceModel) -> tuple[Floats, Floats]:
+    """Middle of the brows (2,), and the way (2,) from there to the top of the tracker's outline."""
+    middle = np.concatenate([places[model.regions[name]] for name in BROWS]).mean(0)
+    return middle, places[model.regions["face_oval"][0]] - middle
+
+
 def above_brows(places: Floats, model: FaceModel, size: tuple[int, int]) -> Floats:
     """(h,w) 1 above the line through the brows; 0 below it and on the brows, which may be dark."""
     import cv2
 
-    brows = [places[model.regions[name]] for name in ("right_brow", "left_brow")]
-    middle = np.concatenate(brows).mean(0)
-    up = places[model.regions["face_oval"][0]] - middle
+    middle, up = _brow_line(places, model)
     up = up / max(float(np.linalg.norm(up)), 1e-3)
     xs = np.arange(size[1], dtype=np.float32)[None] + 0.5 - middle[0]
     ys = np.arange(size[0], dtype=np.float32)[:, None] + 0.5 - middle[1]
     across = _across(places, model)
     above = np.clip((xs * up[0] + ys * up[1]) / across / 0.02, 0, 1)
     own = np.zeros(size, np.uint8)
-    for brow in brows:
-        hull = cv2.convexHull(brow.astype(np.float32))
+    for name in BROWS:
+        hull = cv2.convexHull(places[model.regions[name]].astype(np.float32))
         cv2.fillConvexPoly(own, np.round(hull).astype(np.int32), (1,))
     margin = 2 * max(1, round(0.01 * across)) + 1
     grown = cv2.dilate(own, np.ones((margin, margin), np.uint8)).astype(np.float32)
