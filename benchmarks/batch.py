@@ -4,7 +4,7 @@ As many cores are used as there are workers, so that each worker has one core an
 Efficiency is the work done per second and worker with two workers, relative to one. The long clip's
 frames are compared, to the bit, before coding.
 
-    python benchmarks/batch.py FOLDER [--clips 6] [--seconds 2] [--engine local|ray]
+    python benchmarks/batch.py FOLDER [--clips 6] [--seconds 2] [--long 12] [--engine local|ray]
 
 FOLDER is made with procedural actors where it is empty. Run it on a machine with nothing else to
 do: `load` says how many threads wanted a core in the minute before.
@@ -44,12 +44,16 @@ from likeness.store import load_bundle
 SIZE = 256
 
 
-def material(folder: Path, clips: int, seconds: float) -> None:
-    """Make a portrait and its drivers, once."""
+def material(folder: Path, clips: int, seconds: float, long_seconds: float) -> None:
+    """Make a portrait, its drivers and a long one, once."""
     (folder / "drivers").mkdir(parents=True, exist_ok=True)
     camera = RenderConfig((SIZE, SIZE))
     made = [(f"drivers/{n:02d}.mp4", 5, n + 20, seconds) for n in range(clips)]
-    for name, seed, motion, length in [("anna.mp4", 3, 1, 4.0), *made]:
+    for name, seed, motion, length in [
+        ("anna.mp4", 3, 1, 4.0),
+        ("long.mp4", 5, 19, long_seconds),
+        *made,
+    ]:
         if not (folder / name).exists():
             moved = Motion.from_seed(motion, seconds=length)
             write_actor_clip(Actor.from_seed(seed), moved, folder / name, camera)
@@ -119,7 +123,7 @@ def long(folder: Path, engine: EngineName) -> dict[str, object]:
     """Paint one plan here, by one worker and by two, and compare."""
     bundle = load_bundle(folder / "anna.bundle")
     recipe, target = recipe_of(bundle, "reenact"), Target.of(bundle)
-    driver = choose_person(find_people(sorted((folder / "drivers").glob("*.mp4"))[0]))
+    driver = choose_person(find_people(folder / "long.mp4"))
     asked = Request(
         performance_of(target.shot, "target"), performance_of(driver, "driver"), TransferConfig()
     )
@@ -154,10 +158,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each of many clips")
+    parser.add_argument("--long", type=float, default=12.0, help="seconds of the long clip")
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     given = parser.parse_args()
-    material(given.folder, given.clips, given.seconds)
+    material(given.folder, given.clips, given.seconds, given.long)
     frames = sum(len(open_clip(path)) for path in (given.folder / "drivers").glob("*.mp4"))
     load = load_average()
     # The first run warms what both need: compiled loops, files in memory.
