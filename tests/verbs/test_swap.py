@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from likeness.cli.app import run
 from likeness.decode import Decoder, open_clip
-from likeness.errors import ConfigError, ConsentError
+from likeness.errors import ConfigError, ConsentError, TrackError
 from likeness.methods.portrait.settings import ReenactTraining
+from likeness.provenance.consent import Consent, Scope
 from likeness.store import load_shot, save_shot
 from likeness.types import Shot, Window
 from likeness.verbs.swap import SwapConfig, swap
 from likeness.verbs.swap_pairs import SwapPair
 from likeness.verbs.train import train_portrait
 from likeness.verify.verification import verify_file
+from tests.conftest import TODAY
 from tests.stage import film
 
 
@@ -69,8 +73,6 @@ def test_a_portrait_swaps_and_its_person_is_a_source(place: Path) -> None:
 
 
 def test_everyone_is_asked_by_role(place: Path, actor_shot: Shot, tmp_path: Path) -> None:
-    from PIL import Image
-
     with Decoder(actor_shot.clip) as decoder:
         picture = decoder.read(Window(0, 1))[0]
     photo = tmp_path / "somebody.png"
@@ -78,6 +80,19 @@ def test_everyone_is_asked_by_role(place: Path, actor_shot: Shot, tmp_path: Path
     with pytest.raises(ConsentError, match="somebody.png as source of swap"):
         swap([SwapPair(photo)], place / "ben.shot", tmp_path / "no.mp4")
     assert not (tmp_path / "no.mp4").exists()
+
+
+def test_a_photo_is_looked_at_before_the_target(place: Path, tmp_path: Path) -> None:
+    wall = tmp_path / "wall.png"
+    Image.fromarray(np.full((200, 200, 3), 120, np.uint8)).save(wall)
+    scope = Scope(methods=("swap",), start=TODAY)
+    agreed = Consent(person="wall", role="source", statement="Yes.", scope=scope)
+    with patch("likeness.verbs.swap.find_people", side_effect=AssertionError("looked at")):
+        with pytest.raises(TrackError, match="no face was found in wall.png"):
+            swap([SwapPair(wall)], place / "ben.shot", tmp_path / "none.mp4", consents=[agreed])
+        with pytest.raises(AssertionError, match="looked at"):
+            swap([SwapPair(place / "anna.shot")], place / "ben.shot", tmp_path / "none.mp4")
+    assert not (tmp_path / "none.mp4").exists()
 
 
 def test_two_sources_need_two_faces(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

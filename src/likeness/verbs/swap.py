@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from likeness import config as settings
 from likeness.composite.finish import FinishConfig
 from likeness.encode import EncodeConfig, LayersFolder, MarkedFile, inputs_of, prove_place
 from likeness.hand_off import render_layers
-from likeness.methods.ahead import opened_ahead
+from likeness.methods.ahead import Opening, opened_ahead
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.swap.method import Swapped, check_finish
@@ -102,19 +102,18 @@ def swap(
     uses = [method_settings(source, config.use) for source in sources]
     permission = permit_swap(sources, clip_of(target), consents)
     with threadpool_limits(1, "blas"):  # several threads round otherwise
-        opening = {
-            number: opened_ahead(source.recipe, source.bundle, device)
-            for number, source in enumerate(sources)
-            if source.bundle is not None and not source.clips
-        }
-        faces = chosen_people(pairs, find_people(target, config.analyze, progress))
-        # Whatever can be refused is refused before a portrait is trained.
-        plans = [_planned(sources[number], shot, config) for number, shot in faces]
         how = (permission, output, config.train, config.analyze, progress, device)
-        for number in dict.fromkeys(number for number, _ in faces):
-            if number not in opening:
-                made = make_bundle(sources[number], config.source_face, uses[number], *how)
-                opening[number] = opened_ahead(sources[number].recipe, made, device)
+
+        def opened(number: int) -> Callable[[Plan], Opening]:
+            made = make_bundle(sources[number], config.source_face, uses[number], *how)
+            return opened_ahead(sources[number].recipe, made, device)
+
+        # Whatever can be refused is refused before the target is looked at, or a portrait trained.
+        opening = {number: opened(number) for number, one in enumerate(sources) if one.quick}
+        faces = chosen_people(pairs, find_people(target, config.analyze, progress))
+        plans = [_planned(sources[number], shot, config) for number, shot in faces]
+        for number in sorted({number for number, _ in faces} - opening.keys()):
+            opening[number] = opened(number)
         methods = [opening[number](plan)() for (number, _), plan in zip(faces, plans, strict=True)]
         plan = together(plans, settings.to_json(config))
         for warning in plan.warnings:
