@@ -1,4 +1,4 @@
-"""What faces in small pictures do, and what the method `photo` makes of actors."""
+"""What faces in small pictures do, where actors have theirs, and what one photo makes of them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ from likeness.fit import FitConfig
 from likeness.fit.causal import calibrate
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.swap.compact.actors import MOTION, ROOM
-from likeness.methods.swap.compact.pseudo import with_face
+from likeness.methods.swap.compact.pseudo import swapped_by
+from likeness.methods.swap.photo import PhotoSwapConfig, photo_swapper
 from likeness.methods.swap.photos import photos_in
+from likeness.methods.swap.survey.faced import laid_points
+from likeness.methods.swap.view import Swapper
+from likeness.methods.swap.warp import WarpConfig, warp_swapper
 from likeness.metrics.motion import gaze_error_deg
 from likeness.store import load_face_model
 from likeness.track import TrackConfig
@@ -88,8 +92,20 @@ def read_faces(pictures: Tensor) -> Read:
     return Read(*parts)
 
 
-def photos_of_actors(seeds: Sequence[int], moments: int, template: Template) -> Floats:
-    """Let the method `photo` give every actor the face of the next, from one photo.
+def points_of_actors(seeds: Sequence[int], moments: int, template: Template) -> Floats:
+    """(A,moments,478,3) landmarks of actors in sides of their crops, as `compact.actors` films."""
+    side, found = round(ROOM * template.size), []
+    for seed in seeds:
+        known = truth(
+            Actor.from_seed(seed), _motion(seed, moments), RenderConfig(size=(side, side))
+        )
+        crop = aligned_crop(known.landmarks, template)
+        found.append(laid_points(known.landmarks, crop))
+    return np.stack(found)
+
+
+def swaps_of_actors(method: str, seeds: Sequence[int], moments: int, template: Template) -> Floats:
+    """Let the method `photo` or `warp` give every actor the face of the next, from one photo.
 
     Returns:
         (A,moments,3,S,S), cut as the films of `compact.actors`.
@@ -98,8 +114,7 @@ def photos_of_actors(seeds: Sequence[int], moments: int, template: Template) -> 
     config, shots = RenderConfig(size=(side, side)), []
     with TemporaryDirectory() as folder:
         for seed in seeds:
-            actor = Actor.from_seed(seed)
-            motion = Motion.from_seed(seed * MOTION, float(moments), 1.0, "expressive")
+            actor, motion = Actor.from_seed(seed), _motion(seed, moments)
             clip = write_actor_clip(actor, motion, Path(folder) / f"{seed}.mp4", config)
             known = truth(actor, motion, config)
             flat = known.landmarks[..., :2]
@@ -114,8 +129,18 @@ def photos_of_actors(seeds: Sequence[int], moments: int, template: Template) -> 
             with Decoder(shot.clip) as decoder:
                 frames = decoder.read(Window(0, moments))
             photo = photos[(number + 1) % len(photos)]
+            swapper: Swapper = (
+                warp_swapper((photo,), shot, WarpConfig())
+                if method == "warp"
+                else photo_swapper((photo,), shot, PhotoSwapConfig())
+            )
             for at in range(moments):
                 one = Crop(crop.size, crop.crop_from_frame[at : at + 1])
-                answer.append(with_face(frames[at : at + 1], shot, at, photo, one)[0][0].numpy())
+                drawn, _ = swapped_by(swapper, frames[at : at + 1], shot, at, one)
+                answer.append(drawn[0].numpy())
     whole = np.stack(answer)
     return whole.reshape(len(seeds), moments, *whole.shape[1:])
+
+
+def _motion(seed: int, moments: int) -> Motion:
+    return Motion.from_seed(seed * MOTION, float(moments), 1.0, "expressive")

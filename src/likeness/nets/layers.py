@@ -24,6 +24,19 @@ class ConvNorm(nn.Module):
         return answer
 
 
+def begin(network: nn.Module, slope: float) -> None:
+    """Let convolutions begin such that leaky rectifiers of this slope pass signals on undiminished.
+
+    He et al., Delving Deep into Rectifiers (ICCV 2015): normal weights of variance
+    2 / ((1 + slope^2) inputs), biases of 0. It is for networks that norm nothing between.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=slope)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def stretch(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (N,C,h,w) bilinearly so that the centers of the corner pixels stay corner pixels.
 

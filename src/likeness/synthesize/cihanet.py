@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.errors import ConfigError
+from likeness.nets.layers import begin
 from likeness.types import check
 
 _SLOPE = 0.2
@@ -99,6 +100,7 @@ class CihaNet(nn.Module):
         levels = zip(inside, reversed(widths), strict=True)
         self.levels = nn.ModuleList(Level(a, b, config.code) for a, b in levels)
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
+        begin(self, _SLOPE)
 
     def forward(self, rgb: Tensor, code: Tensor) -> Tensor:
         """Put the identity of `code` on the faces in `rgb`; see the head of this file."""
@@ -117,8 +119,6 @@ class CihaNet(nn.Module):
         )
         expected = (len(rgb), self.config.code)
         check(code.shape == expected, f"the codes are {tuple(code.shape)}, expected {expected}")
-        # Of about length 1, a code would begin as next to nothing beside what AdaIN starts with.
-        code = code * self.config.code**0.5
         contexts = [functional.leaky_relu(self.stem(rgb * 2 - 1), _SLOPE)]
         for step in self.down:
             contexts.append(functional.leaky_relu(step(contexts[-1]), _SLOPE))

@@ -108,7 +108,7 @@ class FSGAN(nn.Module):
     def logits(self, rgb: Tensor) -> Tensor:
         """Return (N,1,S,S) whose logistic function `segment` is."""
         logits: Tensor = self.segmenter(rgb * 2 - 1)
-        return logits
+        return logits.float()
 
     def inpaint(self, rgb: Tensor, seen: Tensor, wanted: Tensor) -> Tensor:
         """Complete faces (N,3,S,S), seen in one region (N,1,S,S), to fill another."""

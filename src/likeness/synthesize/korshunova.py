@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.errors import ConfigError
+from likeness.nets.layers import begin
 from likeness.types import check
 
 _SLOPE = 0.1
@@ -54,6 +55,8 @@ class Branch(nn.Module):
         widths = [inside] + [width] * _CONVS
         pairs = itertools.pairwise(widths)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairs)
+        # Nothing is normed: from torch's own beginning, two dozen layers would pass on nothing.
+        begin(self, _SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N,inside,h,w) to (N,width,h,w)."""

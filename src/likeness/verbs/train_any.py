@@ -6,28 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from likeness import config as settings
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.portrait.model import CPU
 from likeness.methods.swap.compact.settings import CompactTraining
 from likeness.methods.swap.compact.train import learn_compact
-from likeness.methods.swap.simswap.settings import SimSwapTraining
-from likeness.methods.swap.simswap.train import learn_simswap
-from likeness.methods.swap.survey.by_pictures import PICTURE_LEARNERS, PICTURE_SETTINGS
-from likeness.methods.swap.survey.faceshifter import learn_faceshifter
-from likeness.methods.swap.survey.ipgan import learn_ipgan
+from likeness.methods.swap.simswap.any_settings import PeopleTraining
+from likeness.methods.swap.simswap.learn import Answer, learn_system
+from likeness.methods.swap.survey import systems
 from likeness.methods.swap.survey.korshunova import KorshunovaTraining
-from likeness.methods.swap.survey.learn import learn_system
-from likeness.methods.swap.survey.picture_settings import PictureTraining
-from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTraining
-from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS, SurveyTraining, begun_by
+from likeness.methods.swap.survey.systems import SYSTEMS, begun_by
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
 from likeness.store import load_bundle, remove_state, save_bundle
-from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned
+from likeness.training.footage import Budget
 from likeness.types import Bundle, Progress, silent
 from likeness.verbs.swap_consents import permit_people
 from likeness.verbs.swap_people import (
@@ -39,27 +32,11 @@ from likeness.verbs.swap_people import (
 )
 from likeness.verbs.swap_training import state_of
 
-AnyTraining = (
-    SimSwapTraining
-    | FaceShifterTraining
-    | IPGANTraining
-    | CompactTraining
-    | SurveyTraining
-    | PictureTraining
-)
+AnyTraining = CompactTraining | PeopleTraining
 """Settings of every network that learns many people for any two."""
 
-SETTINGS: Mapping[str, type[AnyTraining]] = {
-    "simswap": SimSwapTraining,
-    "faceshifter": FaceShifterTraining,
-    "ipgan": IPGANTraining,
-    "compact": CompactTraining,
-    **SURVEY,
-    **PICTURE_SETTINGS,
-}
+SETTINGS: Mapping[str, type[AnyTraining]] = {"compact": CompactTraining, **systems.SETTINGS}
 """Their classes by the name of the network."""
-
-Answer = tuple[Learned, SwapContract, Tensor]
 
 
 def train_any(
@@ -136,13 +113,4 @@ def _learned(
     if isinstance(config, CompactTraining):
         return learn_compact(find_shots(members, analysis, budget.progress), who, config, budget)
     people = find_members(members, analysis, budget.progress)
-    if isinstance(config, PictureTraining):
-        learned: Answer = PICTURE_LEARNERS[type(config)](people, who, config, budget)
-        return learned
-    if isinstance(config, FaceShifterTraining):
-        return learn_faceshifter(people, who, config, budget)
-    if isinstance(config, IPGANTraining):
-        return learn_ipgan(people, who, config, budget)
-    if isinstance(config, SimSwapTraining):
-        return learn_simswap(people, who, config, budget)
     return learn_system(SYSTEMS[type(config)], people, who, config, budget, begun)

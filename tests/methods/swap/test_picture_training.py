@@ -14,11 +14,10 @@ from torch.nn import functional
 from likeness.decode import Decoder
 from likeness.errors import ConfigError, ContractError, TrackError
 from likeness.methods.swap.photos import photos_in
-from likeness.methods.swap.simswap.judges import TwoScales
-from likeness.methods.swap.simswap.people import PersonFaces, collect
+from likeness.methods.swap.simswap.learn import Given
+from likeness.methods.swap.simswap.people import People, PersonFaces, collect
 from likeness.methods.swap.source import photos_bundle
-from likeness.methods.swap.survey.by_pictures import PICTURE_SETTINGS
-from likeness.methods.swap.survey.faced import FacedPeople, faced
+from likeness.methods.swap.survey.faced import faced
 from likeness.methods.swap.survey.fsgan import FSGANTask, ellipses
 from likeness.methods.swap.survey.fsnet import FSNetTask
 from likeness.methods.swap.survey.picture_settings import (
@@ -33,7 +32,8 @@ from likeness.methods.swap.survey.unifacegan import UniFaceGANTask, neighbors, n
 from likeness.methods.swap.view import SwapTarget
 from likeness.store import load_bundle
 from likeness.synthesize.face_maps import LEFT_EYE, LIPS, OVAL, RIGHT_EYE
-from likeness.types import Window
+from likeness.training.narrow import Narrowed
+from likeness.types import Weights, Window
 from likeness.verbs.swap_people import find_members, open_people
 from likeness.verbs.train_any import train_any
 from tests.methods.swap.test_compact_training import mean_color
@@ -99,7 +99,7 @@ def face_at(x: float) -> torch.Tensor:
     return torch.from_numpy(flat.astype(np.float32))
 
 
-def disks() -> FacedPeople:
+def disks() -> People:
     """Three people who are a disk of one color each before a gray wall, in four places."""
     colors = torch.tensor([[0.9, 0.2, 0.2], [0.2, 0.8, 0.3], [0.2, 0.3, 0.9]])
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
@@ -112,13 +112,13 @@ def disks() -> FacedPeople:
     codes = mean_color().describe(functional.interpolate(pictures, size=(112, 112)))
     owners = np.repeat(np.arange(3), 4)
     bank: Any = Bank(pictures, owners, ("a", "b", "c"), np.tile(np.arange(4), 3))
-    return FacedPeople(bank, codes, theta, 112, torch.stack([face_at(place) for place in places]))
+    return People(bank, codes, theta, 112, torch.stack([face_at(place) for place in places]))
 
 
 def task_of(kind: str) -> Any:
     torch.manual_seed(0)
     task, config = TASKS[kind]
-    return task(disks(), mean_color(), TwoScales(4, SIDE), config, None, CPU)
+    return task(Given(disks(), mean_color(), Weights("none", {}, {}), CPU, {}), config)
 
 
 @pytest.mark.parametrize("kind", list(TASKS))
@@ -176,6 +176,11 @@ def test_both_sides_are_taught_and_a_sample_tells_all_chance(kind: str) -> None:
     assert any(float(p.grad.abs().max()) > 0 for p in task.judges.parameters())
     repeated = again.losses(again.sample(np.random.default_rng(3)), 0.0)
     assert float(repeated.generator.detach()) == float(step.generator.detach())
+    narrow = Narrowed(task_of(kind))
+    found = narrow.losses(narrow.sample(np.random.default_rng(3)), 0.0)
+    whole = float(step.generator.detach())
+    assert float(found.generator.detach()) == pytest.approx(whole, rel=0.05)
+    found.generator.backward()
 
 
 def test_pairs_that_went_wrong_are_learned_from_more_often() -> None:
@@ -274,7 +279,7 @@ def test_a_training_makes_a_bundle_that_swaps(people: Path, tmp_path: Path, kind
 
 
 def test_what_cannot_be_is_refused() -> None:
-    for kind in PICTURE_SETTINGS.values():
+    for kind in (RSGANTraining, FSNetTraining, FSGANTraining, UniFaceGANTraining):
         for wrong in ({"size": 48}, {"same": 0.0}, {"batch": 1}, {"width": 0}, {"max_faces": 1}):
             with pytest.raises(ConfigError):
                 kind(**wrong)  # type: ignore[arg-type]

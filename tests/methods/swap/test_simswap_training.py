@@ -20,24 +20,25 @@ from likeness.errors import BundleError, ConfigError, MediaError, TrackError
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.swap.photos import photos_in
 from likeness.methods.swap.published import PublishedConfig, published_swapper
-from likeness.methods.swap.simswap.judges import Projected, TwoScales
+from likeness.methods.swap.simswap.judges import Projected
+from likeness.methods.swap.simswap.learn import Given, learn_system
 from likeness.methods.swap.simswap.people import PersonFaces, collect
 from likeness.methods.swap.simswap.settings import SimSwapTraining
-from likeness.methods.swap.simswap.task import SimSwapTask, folded_codes
-from likeness.methods.swap.simswap.train import learn_simswap, recognizer_of
+from likeness.methods.swap.simswap.task import SIMSWAP, SimSwapTask
+from likeness.methods.swap.simswap.train import recognizer_of
 from likeness.methods.swap.source import photos_bundle
 from likeness.methods.swap.view import SwapTarget
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.recognize.source import Describer
 from likeness.store import load_bundle, save_shot
-from likeness.synthesize.simswap import SimSwap, SimSwapConfig
 from likeness.training.footage import Budget
-from likeness.types import Shot, Window
+from likeness.types import Shot, Weights, Window
 from likeness.verbs.swap_people import find_members, open_people
 from likeness.verbs.train_simswap import train_simswap
 from tests.stage import film
 
 CPU = torch.device("cpu")
+NOTHING = Weights("none", {}, {})
 TINY = SimSwapTraining(
     steps=2, size=32, widths=(4, 8, 8), blocks=1, batch=2, judge_width=4, max_faces=4
 )
@@ -99,7 +100,7 @@ def test_the_recognizers_crop_is_found_in_the_banks(folder: Path, tmp_path: Path
 def test_a_batch_holds_both_kinds_of_pairs(folder: Path, tmp_path: Path) -> None:
     found = collect(faces_of(folder), mean_color(), 32, 4, tmp_path / "x.crops")
     config = SimSwapTraining(size=32, widths=(4, 8, 8), blocks=1, batch=6, judge_width=4)
-    task = SimSwapTask(found, mean_color(), TwoScales(4, 32), config, CPU)
+    task = SimSwapTask(Given(found, mean_color(), NOTHING, CPU, {}), config)
     targets, sources = task._pairs(np.random.default_rng(0), 6, 3)
     who = found.bank.person_indices
     assert (who[targets[:3]] == who[sources[:3]]).all()
@@ -110,7 +111,7 @@ def test_a_batch_holds_both_kinds_of_pairs(folder: Path, tmp_path: Path) -> None
     assert torch.equal(sample.target, again.target)
     # Codes count from the center, in units of their spread.
     everybody = (found.codes - task.center) * task.scale
-    assert float(everybody.square().sum(1).mean()) == pytest.approx(1, abs=1e-4)
+    assert float(everybody.square().mean()) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1e-5])
@@ -120,7 +121,7 @@ def test_a_step_teaches_both_sides(folder: Path, tmp_path: Path, penalty: float)
     config = SimSwapTraining(
         size=32, widths=(4, 8, 8), blocks=1, batch=4, judge_width=4, penalty=penalty
     )
-    task = SimSwapTask(found, mean_color(), TwoScales(4, 32), config, CPU)
+    task = SimSwapTask(Given(found, mean_color(), NOTHING, CPU, {}), config)
     step = task.losses(task.sample(np.random.default_rng(0)), 0.0)
     step.generator.backward()
     styles = [
@@ -141,7 +142,7 @@ def test_learning_lowers_what_it_minimizes(folder: Path, tmp_path: Path) -> None
     config = SimSwapTraining(
         size=32, widths=(8, 16), blocks=1, batch=4, judge_width=4, adversarial=0, penalty=0
     )
-    task = SimSwapTask(found, mean_color(), TwoScales(4, 32), config, CPU)
+    task = SimSwapTask(Given(found, mean_color(), NOTHING, CPU, {}), config)
     optimizer = torch.optim.Adam(task.generator.parameters(), 3e-3)
     seen = []
     for step in range(30):
@@ -164,18 +165,6 @@ def test_projected_judges_keep_their_features_fixed() -> None:
     picture = torch.rand(1, 3, 32, 32, requires_grad=True)
     judges.matched(picture, 3)[0].sum().backward()
     assert float(picture.grad.abs().max()) > 0  # type: ignore[union-attr]
-
-
-def test_codes_are_folded_into_the_generator() -> None:
-    torch.manual_seed(0)
-    config = SimSwapConfig((4, 4), 2, 6)
-    network = SimSwap(config).eval()
-    center, scale = torch.randn(6), 1.7
-    folded = SimSwap(config).eval()
-    folded.load_state_dict(folded_codes(dict(network.state_dict()), center, scale))
-    rgb, code = torch.rand(2, 3, 8, 8), torch.randn(2, 6)
-    told = (code - center) * scale
-    torch.testing.assert_close(folded(rgb, code), network(rgb, told), atol=1e-5, rtol=1e-4)
 
 
 def test_a_training_makes_a_bundle_that_swaps(folder: Path, tmp_path: Path) -> None:
@@ -211,7 +200,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
 
     def learned(name: str, steps: int, resume: bool) -> dict[str, torch.Tensor]:
         budget = Budget(None, steps, 0, tmp_path / name, "a" * 64, resume, CPU)
-        found, contract, _ = learn_simswap(people, recognizer, TINY, budget)
+        found, contract, _ = learn_system(SIMSWAP, people, recognizer, TINY, budget)
         assert (contract.form, contract.space, contract.size) == ("raw", "dlib", 32)
         return dict(found.networks["generator"].tensors)
 

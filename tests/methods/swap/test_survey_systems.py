@@ -18,9 +18,12 @@ from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.swap.compact.pairs import pairs_of_actors
 from likeness.methods.swap.photos import photos_in
 from likeness.methods.swap.published import PublishedConfig, published_swapper
-from likeness.methods.swap.simswap.people import PersonFaces
+from likeness.methods.swap.simswap.answers import counting, people_of_pairs
+from likeness.methods.swap.simswap.learn import Given, System, learn_system
+from likeness.methods.swap.simswap.people import People, PersonFaces
+from likeness.methods.swap.simswap.settings import SimSwapTraining
+from likeness.methods.swap.simswap.task import SimSwapTask
 from likeness.methods.swap.source import photos_bundle
-from likeness.methods.swap.survey.answers import SwappedPeople, counting, people_of_pairs
 from likeness.methods.swap.survey.cihanet import CIHANET, CihaTask, CihaTraining
 from likeness.methods.swap.survey.cover import cover
 from likeness.methods.swap.survey.hear import HEAR, HearTask, HearTraining
@@ -33,10 +36,9 @@ from likeness.methods.swap.survey.korshunova import (
     seen_in,
     unlike,
 )
-from likeness.methods.swap.survey.learn import Given, System, learn_system
 from likeness.methods.swap.survey.megafs import MEGAFS, MegaFSTask, MegaFSTraining, network_of
 from likeness.methods.swap.survey.perceptual import Features
-from likeness.methods.swap.survey.systems import SURVEY, SYSTEMS
+from likeness.methods.swap.survey.systems import SETTINGS, SYSTEMS
 from likeness.methods.swap.view import SwapTarget
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.nets.inversion import Inversion, InversionConfig
@@ -49,6 +51,7 @@ from likeness.synthesize.megafs import MegaFS, MegaFSConfig
 from likeness.synthesize.stylegan import Stylegan, StyleganConfig
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, weights_of
+from likeness.training.narrow import Narrowed
 from likeness.types import Bundle, Shot, Weights, Window
 from likeness.verbs.swap_consents import permit_people
 from likeness.verbs.swap_people import Member
@@ -60,10 +63,14 @@ HEARING = HearTraining(size=SIDE, width=8, most=16, halvings=3, batch=6, judged=
 STYLE = KorshunovaTraining(size=SIDE, branches=3, width=8, batch=4, nearest=2, max_faces=3)
 MEGA = MegaFSTraining(size=SIDE, batch=6, cells=1, judged=6, inversion=0.0)
 CIHA = CihaTraining(size=SIDE, width=8, most=16, halvings=2, batch=6, judge_width=4, judged=6)
+SIM = SimSwapTraining(
+    size=SIDE, widths=(8, 16), blocks=1, batch=6, judge_width=4, judged=6, identity=1.0,
+    adversarial=0.0, penalty=0.0,
+)  # fmt: skip
 NOTHING = Weights("none", {}, {})
 
 
-def actors() -> SwappedPeople:
+def actors() -> People:
     return people_of_pairs(pairs_of_actors(toys(), mean_color()), SIDE)
 
 
@@ -101,6 +108,8 @@ def task_of(kind: str) -> Any:
     if kind == "megafs":
         parts = given(generator())
         return MegaFSTask(parts, MEGA, network_of(parts, MEGA))
+    if kind == "simswap":
+        return SimSwapTask(given(), SIM)
     return CihaTask(given(), replace(CIHA, adversarial=0.01))
 
 
@@ -117,7 +126,8 @@ def steps(task: Any, count: int, rate: float) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "rate"), [("hear", 30, 1e-2), ("megafs", 50, 1e-2), ("cihanet", 50, 5e-3)]
+    ("kind", "count", "rate"),
+    [("hear", 30, 1e-2), ("megafs", 50, 1e-2), ("cihanet", 50, 5e-3), ("simswap", 60, 1e-2)],
 )
 def test_it_learns_whose_face_is_wanted(kind: str, count: int, rate: float) -> None:
     task = task_of(kind)
@@ -125,8 +135,7 @@ def test_it_learns_whose_face_is_wanted(kind: str, count: int, rate: float) -> N
     told = {
         "hear": torch.cat([sample.code, sample.own], 1),
         "megafs": sample.source,
-        "cihanet": sample.code,
-    }[kind]
+    }.get(kind, sample.code)
 
     def missed() -> float:
         """How far results are from the known answers."""
@@ -143,6 +152,19 @@ def test_it_learns_whose_face_is_wanted(kind: str, count: int, rate: float) -> N
     assert missed() < 0.8 * before
 
 
+@pytest.mark.parametrize("kind", ["hear", "megafs", "cihanet", "simswap"])
+def test_a_step_can_be_computed_in_bfloat16(kind: str) -> None:
+    wide, narrow = task_of(kind), Narrowed(task_of(kind))
+    sample = wide.sample(np.random.default_rng(3))
+    expected, found = (one.losses(sample, 0.5) for one in (wide, narrow))
+    assert float(found.generator.detach()) == pytest.approx(
+        float(expected.generator.detach()), rel=0.05
+    )
+    found.generator.backward()
+    if found.discriminator is not None:
+        found.discriminator().backward()
+
+
 def test_batches_know_their_answers() -> None:
     task = task_of("cihanet")
     sample = task.sample(np.random.default_rng(0))
@@ -150,7 +172,7 @@ def test_batches_know_their_answers() -> None:
     assert torch.equal(sample.answer[:2], sample.target[:2])
     colors = mean_color().describe(torch.nn.functional.interpolate(sample.source, size=(112, 112)))
     expected = (colors - task.center) * task.scale
-    assert float((expected - sample.code).abs().max()) < 0.03
+    assert float((expected - sample.code).abs().max()) < 0.1
     # A swap differs from its target where the face is, and is the source's color there.
     middle = sample.answer[2:, :, 16, 16]
     assert float((middle - sample.source[2:, :, 16, 16]).abs().max()) < 0.01
@@ -216,6 +238,16 @@ def test_the_style_transfer_takes_the_source_over() -> None:
     source = task.people.bank.crops(task.rows[:1])[0, :, 16, 16]
     before = (sample.target[:, :, 16, 16] - source).abs().mean()
     assert float((result[:, :, 16, 16] - source).abs().mean()) < 0.8 * float(before)
+
+
+def test_what_a_style_transfer_sees_reaches_its_last_layer() -> None:
+    torch.manual_seed(0)
+    network = Korshunova(KorshunovaConfig(SIDE, 4, 8))
+    seen: list[torch.Tensor] = []
+    network.head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network(torch.rand(2, 3, SIDE, SIDE))
+    # Two dozen layers with torch's own beginning would leave a ten-thousandth of it.
+    assert 0.1 < float(seen[0].detach().std()) < 10
 
 
 def test_patches_are_looked_for_near_their_place_and_pictures_by_their_landmarks() -> None:
@@ -291,7 +323,7 @@ def started(system: System, contract: SwapContract) -> Bundle | None:
     return Bundle("swap.faceshifter", {"generator": network}, told, {}, "")
 
 
-@pytest.mark.parametrize("system", SYSTEMS.values(), ids=lambda one: one.family)
+@pytest.mark.parametrize("system", [HEAR, KORSHUNOVA, MEGAFS, CIHANET], ids=lambda one: one.family)
 def test_a_training_answers_how_its_network_is_called(
     tmp_path: Path, system: System, actor_shot: Shot
 ) -> None:
@@ -370,8 +402,8 @@ def test_only_the_source_of_a_style_transfer_lends_a_face(actor_shot: Shot) -> N
 
 
 def test_shapes_that_cannot_be_are_refused() -> None:
-    for wrong in ({"size": 48}, {"batch": 1}, {"max_faces": 1}):
-        for kind in SURVEY.values():
+    for wrong in ({"size": 50}, {"batch": 1}, {"max_faces": 1}):
+        for kind in SETTINGS.values():
             with pytest.raises(ConfigError):
                 kind(**wrong)
     for make in (

@@ -16,16 +16,18 @@ from likeness import config as settings
 from likeness.errors import ConfigError, ContractError
 from likeness.importers.recognizer import recognizer_bundle
 from likeness.methods.swap.simswap.any_task import AnyTask
-from likeness.methods.swap.simswap.judges import TwoScales
+from likeness.methods.swap.simswap.learn import Given, learn_system
 from likeness.methods.swap.simswap.people import People
-from likeness.methods.swap.survey.faceshifter import FaceShifterTask, learn_faceshifter
-from likeness.methods.swap.survey.ipgan import IPGANTask, learn_ipgan
+from likeness.methods.swap.survey.faceshifter import FaceShifterTask
+from likeness.methods.swap.survey.ipgan import IPGANTask
 from likeness.methods.swap.survey.settings import FaceShifterTraining, IPGANTraining
+from likeness.methods.swap.survey.systems import SYSTEMS
 from likeness.networks import build
 from likeness.recognize.source import Describer
 from likeness.synthesize.ipgan import IPGAN, IPGANConfig
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget
+from likeness.types import Weights
 from likeness.verbs.swap_people import find_members, open_people
 from tests.methods.swap.test_compact_training import mean_color
 from tests.methods.swap.test_compact_training import people as people
@@ -67,10 +69,11 @@ def disks() -> People:
 
 def task_of(kind: str, describer: Describer) -> AnyTask:
     torch.manual_seed(0)
+    given = Given(disks(), describer, Weights("none", {}, {}), CPU, {})
     if kind == "faceshifter":
         config = replace(SHIFTER, adversarial=0.02, identity=1.0)
-        return FaceShifterTask(disks(), describer, TwoScales(4, SIDE), config, CPU)
-    return IPGANTask(disks(), describer, TwoScales(4, SIDE), replace(IP, adversarial=0.01), CPU)
+        return FaceShifterTask(given, config)
+    return IPGANTask(given, replace(IP, adversarial=0.01))
 
 
 @pytest.mark.parametrize(("kind", "rate"), [("faceshifter", 3e-3), ("ipgan", 4e-3)])
@@ -125,13 +128,10 @@ def test_a_training_answers_how_its_network_is_called(
 ) -> None:
     found = find_members(open_people([people]))
     budget = Budget(None, 1, 0, tmp_path, "a" * 64, False, CPU)
-    few = {"max_faces": 3, "batch": 2, "steps": 1}
-    if kind == "faceshifter":
-        config = replace(SHIFTER, **few)
-        learned, contract, sheet = learn_faceshifter(found, recognizer_bundle(), config, budget)
-    else:
-        told = replace(IP, **few)
-        learned, contract, sheet = learn_ipgan(found, recognizer_bundle(), told, budget)
+    made = SHIFTER if kind == "faceshifter" else IP
+    config = replace(made, max_faces=3, batch=2, steps=1)
+    system = SYSTEMS[type(config)]
+    learned, contract, sheet = learn_system(system, found, recognizer_bundle(), config, budget)
     assert (contract.family, contract.size, len(contract.center)) == (kind, SIDE, 128)
     assert sheet.shape == (3, 3 * SIDE, 3 * SIDE)
     # A bundle keeps it as JSON.

@@ -17,6 +17,7 @@ import torch
 from likeness import config as settings
 from likeness.condition.conditioner import select
 from likeness.condition.mesh import SKIN
+from likeness.methods.photo.animation import Photo
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.photo_views import SourceView, shares, source_views, target_width
 from likeness.methods.swap.source import photos_of
@@ -24,7 +25,7 @@ from likeness.methods.swap.surface import Cover, FaceSurface, SeenFace, read
 from likeness.methods.swap.view import SwapFace, TargetView
 from likeness.plan.plan import Plan
 from likeness.store import load_face_model
-from likeness.types import Bools, Bundle, Floats
+from likeness.types import Bools, Bundle, Floats, Shot
 
 _KNOWN = 0.12
 """Trust in all photos together from which on skin is shown wholly."""
@@ -140,8 +141,11 @@ def open_warp(bundle: Bundle, plan: Plan, device: torch.device) -> Swapped:
         BundleError: the bundle holds no photos, or of another face model than the target's.
     """
     config = settings.resolve(WarpConfig, bundle.training.get("settings", {}))
-    surface = FaceSurface.of(load_face_model(plan.shot.params.model))
-    width = target_width(plan.shot)
-    views = source_views(photos_of(bundle), surface, width, config.mirror)
-    counts = shares(views, plan.shot.params, plan.shot.track.observed)
-    return swapped(WarpSwapper(surface, views, counts), plan)
+    return swapped(warp_swapper(photos_of(bundle), plan.shot, config), plan)
+
+
+def warp_swapper(photos: Sequence[Photo], target: Shot, config: WarpConfig) -> WarpSwapper:
+    """Make photos of one person ready for a target."""
+    surface = FaceSurface.of(load_face_model(target.params.model))
+    views = source_views(photos, surface, target_width(target), config.mirror)
+    return WarpSwapper(surface, views, shares(views, target.params, target.track.observed))

@@ -26,7 +26,7 @@ from likeness.methods.swap.method import Swapped, seconds_of
 from likeness.methods.swap.photo import PhotoSwapConfig, photo_swapper
 from likeness.methods.swap.photos import photos_in
 from likeness.methods.swap.simswap.people import lies
-from likeness.methods.swap.view import SwapTarget, moved
+from likeness.methods.swap.view import Swapper, SwapTarget, moved
 from likeness.recognize.source import Describer
 from likeness.types import Crop, Floats, Ints, Progress, Shot, Timeline, Window, silent
 
@@ -142,13 +142,20 @@ def _taken(
 def with_face(
     frame: torch.Tensor, shot: Shot, at: int, photo: Photo, crop: Crop
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Put a photo's face on a frame (1,3,H,W), as the method `photo` does.
+    """Put a photo's face on a frame (1,3,H,W), as the method `photo` does; see `swapped_by`."""
+    return swapped_by(photo_swapper((photo,), shot, PhotoSwapConfig()), frame, shot, at, crop)
+
+
+def swapped_by(
+    swapper: Swapper, frame: torch.Tensor, shot: Shot, at: int, crop: Crop
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put a face on a frame (1,3,H,W), with the finish of every swap.
 
     Returns:
         (1,3,h,w) RGB and (1,1,h,w) where it was put, in the crop.
     """
     method = Swapped(
-        photo_swapper((photo,), shot, PhotoSwapConfig()),
+        swapper,
         SwapTarget.of(shot, seconds_of(Timeline.of(shot.clip))),
         FinishConfig(),
     )

@@ -41,7 +41,7 @@ class SwapSample:
     theta: Tensor
     """(N,2,3) where the recognizer looks in them."""
     code: Tensor
-    """(N,D) of the sources, from the center, in units of the spread."""
+    """(N,D) of the sources, from the center, in units of the spread of a number."""
     same: int
     """How many, the first, have source and target of one person."""
 

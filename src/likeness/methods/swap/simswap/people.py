@@ -45,8 +45,21 @@ class PersonFaces:
 
 
 @dataclass(frozen=True, eq=False)
+class Swaps:
+    """K swaps among M faces that are known, pixel by pixel."""
+
+    rows: Ints
+    """(K,2) a target, and the same picture with another's face."""
+    sources: Ints
+    """(K,) index of the person with that face."""
+
+
+@dataclass(frozen=True, eq=False)
 class People:
-    """Crops of M faces of several people, and what a recognizer says of each."""
+    """Crops of M faces of several people, and what a recognizer says of each.
+
+    Pictures that a swap made are nobody's: the index of their person is below 0.
+    """
 
     bank: CropBank
     codes: Tensor
@@ -55,6 +68,10 @@ class People:
     """(M,2,3) where the recognizer's crop lies in the bank's, both from -1 to 1."""
     side: int
     """Of the recognizer's crop in pixels."""
+    points: Tensor | None = None
+    """(M,478,3) landmarks in sides of the crop: x and y from its corner, smaller z nearer."""
+    swaps: Swaps | None = None
+    """What is known of swaps among them."""
 
     @property
     def center(self) -> Tensor:
@@ -63,9 +80,10 @@ class People:
 
     @property
     def spread(self) -> float:
-        """Root of the mean square of what people's codes lie from the center."""
-        away = self.codes - self.center
-        return float(away.square().sum(1).mean().sqrt().clamp(min=1e-6))
+        """Root of the mean square of what a number of people's codes lies from the center."""
+        real = torch.from_numpy(self.bank.person_indices >= 0)
+        away = self.codes[real] - self.center
+        return float(away.square().mean().sqrt().clamp(min=1e-6))
 
     def chips(self, pictures: Tensor, rows: Ints) -> Tensor:
         """Cut the recognizer's crops out of pictures (N,3,S,S) that lie as these rows do."""

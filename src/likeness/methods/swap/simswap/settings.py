@@ -6,39 +6,39 @@ from dataclasses import dataclass
 from typing import Literal
 
 from likeness.errors import ConfigError
+from likeness.methods.swap.simswap.any_settings import PairTraining
 from likeness.synthesize.simswap import SimSwapConfig
 
 
 @dataclass(frozen=True)
-class SimSwapTraining:
+class SimSwapTraining(PairTraining):
     """How SimSwap is trained (Chen et al. 2020, section 3, and the authors' later script).
 
     Weights are the paper's. It trains 500 epochs of VGGFace2 at 224 pixels; the defaults here are
     a network that learns something in an hour on a CPU.
     """
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 96
     """Side of the crops in pixels; 224 in the paper."""
     widths: tuple[int, ...] = (24, 48, 96, 160)
     """Channels at full size and after each halving; 64, 128, 256, 512 in the paper."""
     blocks: int = 6
     """Identity injection modules; 9 in the paper."""
-    batch: int = 8
     same: float = 0.5
     """Share of each batch in which source and target are one person; the paper alternates whole
     batches, which a small batch's norms do not bear."""
     identity: float = 10.0
     """Weight of the identity loss; 30 in the later script."""
+    judged: int = 256
+    """Faces of a batch, the last, of which the recognizer is asked."""
     feature: float = 10.0
     """Weight of weak feature matching."""
     matched: int = 3
     """Last layers of each discriminator that are matched; the paper does not say how many."""
     reconstruction: float = 10.0
-    """Weight of L1 where source and target are one person."""
+    """Weight of L1 where source and target are one person, or where the answer is known."""
+    changed: float = 0.0
+    """How much more than others pixels count that a known swap changes (`answers.counting`)."""
     adversarial: float = 1.0
     penalty: float = 1e-5
     """Weight of the gradient penalty; 0 leaves it out, as the later script does."""
@@ -46,26 +46,19 @@ class SimSwapTraining:
     """Discriminators: two patch discriminators at two scales, or small ones on fixed features."""
     judge_width: int = 32
     """Channels of a discriminator's first layer; 64 in the paper."""
-    learning_rate: float = 4e-4
-    average: float = 0.995
-    max_faces: int = 200
-    """Faces of each person that are used at most."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.matched <= 4 or self.judged < 1:
+            raise ConfigError(
+                f"matched is {self.matched} and judged is {self.judged}; expected 1 to 4, and 1 or "
+                "more"
+            )
+
+    def _prove_size(self) -> None:
         rate = 2 ** (len(self.widths) - 1)
         if self.size % rate or not 32 <= self.size <= 1024:
             raise ConfigError(f"size is {self.size}, expected a multiple of {rate} from 32 to 1024")
-        if self.batch < 2 or not 0 < self.same < 1:
-            raise ConfigError(
-                f"batch is {self.batch} and same is {self.same}; expected 2 or more, and a share "
-                "between 0 and 1"
-            )
-        if not 1 <= self.matched <= 4 or self.max_faces < 2:
-            raise ConfigError(
-                f"matched is {self.matched} and max_faces is {self.max_faces}; expected 1 to 4, "
-                "and 2 or more"
-            )
 
     def network(self, code: int) -> SimSwapConfig:
         """Return the generator's shape for codes of so many numbers."""

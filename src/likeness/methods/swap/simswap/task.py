@@ -5,68 +5,72 @@ Paper: Chen et al., SimSwap (ACM MM 2020), section 3.3: L = 10 L_id + 10 L_wFM +
 and their last layers of the mean absolute difference between result and *target*; L_rec = mean
 absolute difference to the target, where source and target are one person; hinge losses.
 Differs: each batch holds both kinds of pairs; codes are counted from the mean of all people,
-because those of dlib's recognizer have most of their length in common.
+because those of dlib's recognizer have most of their length in common. Where the answer is known
+(`answers`), it stands for the target in L_rec, in L_wFM and before the discriminators.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
-from likeness.methods.swap.simswap.judges import Judges
-from likeness.methods.swap.simswap.people import People
+from likeness.errors import BundleError
+from likeness.methods.swap.simswap.answers import AnsweredSample, AnsweredTask, counting
+from likeness.methods.swap.simswap.judges import Judges, Projected, TwoScales
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.simswap.settings import SimSwapTraining
-from likeness.recognize.source import Describer
+from likeness.nets.identity_dlib import DlibIdentity
+from likeness.networks import build
 from likeness.synthesize.simswap import SimSwap
 from likeness.training import losses
 from likeness.training.loop import Losses
+from likeness.types import Weights
 
 
-class SimSwapTask(AnyTask):
+class SimSwapTask(AnsweredTask):
     """SimSwap on many people."""
 
-    def __init__(
-        self,
-        people: People,
-        recognizer: Describer,
-        judges: Judges,
-        config: SimSwapTraining,
-        device: torch.device,
-    ) -> None:
-        network = SimSwap(config.network(people.codes.shape[1]))
-        super().__init__(people, recognizer, judges, network, config, device)
+    def __init__(self, given: Given, config: SimSwapTraining) -> None:
+        network = SimSwap(config.network(given.people.codes.shape[1]))
+        judges = judges_of(config, given.told_by)
+        super().__init__(given.people, given.recognizer, judges, network, config, given.device)
         self.config = config
 
-    def losses(self, sample: SwapSample, progress: float) -> Losses:
+    def losses(self, sample: AnsweredSample, progress: float) -> Losses:
         """Evaluate one batch."""
-        config, target = self.config, sample.target.to(self.device)
-        wanted, theta = sample.code.to(self.device), sample.theta.to(self.device)
-        result: Tensor = self.generator(target, wanted)
-        identity = self.identity(result, theta, wanted)
+        config, device = self.config, self.device
+        target, answer = sample.target.to(device), sample.answer.to(device)
+        wanted, theta = sample.code.to(device), sample.theta.to(device)
+        result = self.generator(target, wanted)
         with torch.no_grad():
-            real = self.judges.matched(target, config.matched)
+            real = self.judges.matched(answer, config.matched)
         fake = self.judges.matched(result, config.matched)
         feature = torch.stack([losses.l1(f, r) for f, r in zip(fake, real, strict=True)]).sum()
-        again = losses.l1(result[: sample.same], target[: sample.same])
+        known, asked = sample.known, slice(-config.judged, None)
+        weight = counting(target, answer, config.changed)[:known]
         total = (
-            config.identity * identity
+            config.identity * self.identity(result[asked], theta[asked], wanted[asked])
             + config.feature * feature
-            + config.reconstruction * again
+            + config.reconstruction * losses.l1(result[:known], answer[:known], weight)
             + config.adversarial * self.fooled(result)
         )
-        return Losses(total, lambda: self.judged(target, result.detach(), config.penalty))
+        return Losses(total, lambda: self.judged(answer, result.detach(), config.penalty))
 
 
-def folded_codes(state: dict[str, Tensor], center: Tensor, scale: float) -> dict[str, Tensor]:
-    """Let a trained generator take codes as the recognizer gives them.
+def judges_of(config: SimSwapTraining, recognizer: Weights) -> Judges:
+    """Make the discriminators that SimSwap's settings name.
 
-    It learned from (c - m) k; a linear layer W x + b of that is W k c + (b - W k m).
+    Raises:
+        BundleError: they look through another recognizer than the one at hand.
     """
-    answer = dict(state)
-    for name in [key for key in state if key.endswith("style.weight")]:
-        bias = name.replace("style.weight", "style.bias")
-        weight = state[name] * scale
-        answer[name] = weight
-        answer[bias] = state[bias] - weight @ center.to(weight)
-    return answer
+    if config.judge == "paper":
+        return TwoScales(config.judge_width, config.size)
+    backbone = build(recognizer)
+    if not isinstance(backbone, DlibIdentity):
+        raise BundleError(
+            f"projected discriminators look through dlib's recognizer, found {recognizer.network!r}"
+            '; leave --recognizer out, or take judge = "paper"'
+        )
+    return Projected(backbone, config.judge_width, config.seed)
+
+
+SIMSWAP = System("simswap", SimSwapTask)

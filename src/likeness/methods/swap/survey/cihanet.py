@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import torch
 
 from likeness.errors import ConfigError
+from likeness.methods.swap.simswap.answers import AnsweredSample, AnsweredTask, counting
+from likeness.methods.swap.simswap.any_settings import PairTraining
 from likeness.methods.swap.simswap.judges import TwoScales
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.bounds import SurveyTraining
-from likeness.methods.swap.survey.learn import Given, System
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.synthesize.cihanet import CihaConfig, CihaNet
 from likeness.training import losses
 from likeness.training.loop import Losses
@@ -31,7 +31,7 @@ _MATCHED = 2
 
 
 @dataclass(frozen=True)
-class CihaTraining(SurveyTraining):
+class CihaTraining(PairTraining):
     """How CihaNet is trained; weights are decided here, as the paper's are not known."""
 
     size: int = 64

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from likeness import geometry
 from likeness.condition.align import TEMPLATES, aligned_crop
@@ -19,17 +18,9 @@ from likeness.types import Crop, Floats, check
 _DEEP = 3
 
 
-@dataclass(frozen=True, eq=False)
-class FacedPeople(People):
-    """People, and the landmarks of their M faces."""
-
-    points: Tensor
-    """(M,478,3) in sides of the crop: x and y from its corner, smaller z nearer."""
-
-
 def faced(
     found: People, people: Mapping[str, Sequence[PersonFaces]], size: int, most: int
-) -> FacedPeople:
+) -> People:
     """Add landmarks to what `collect` found of the same people, by the same size and number.
 
     Raises:
@@ -44,7 +35,7 @@ def faced(
             points.append(laid_points(part.landmarks, aligned_crop(part.landmarks, template)))
     laid = torch.from_numpy(np.concatenate(points))
     check(len(laid) == len(found.bank), f"{len(laid)} faces for {len(found.bank)} crops")
-    return FacedPeople(found.bank, found.codes, found.theta, found.side, laid)
+    return replace(found, points=laid)
 
 
 def laid_points(landmarks: Floats, crop: Crop) -> Floats:

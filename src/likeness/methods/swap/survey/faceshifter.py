@@ -14,37 +14,23 @@ The second stage is `survey.hear`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
-from torch import Tensor
 
-from likeness.methods.swap.simswap.judges import Judges
-from likeness.methods.swap.simswap.people import People, PersonFaces
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.learn import learn_published
+from likeness.methods.swap.simswap.answers import AnsweredSample, AnsweredTask, counting
+from likeness.methods.swap.simswap.judges import TwoScales
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.survey.settings import FaceShifterTraining
-from likeness.recognize.source import Describer
 from likeness.synthesize.faceshifter import AEINet
-from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle
 
 
 class FaceShifterTask(AnsweredTask):
     """AEI-Net on many people."""
 
-    def __init__(
-        self,
-        people: People,
-        recognizer: Describer,
-        judges: Judges,
-        config: FaceShifterTraining,
-        device: torch.device,
-    ) -> None:
-        self.network = AEINet(config.network(people.codes.shape[1]))
-        super().__init__(people, recognizer, judges, self.network, config, device)
+    def __init__(self, given: Given, config: FaceShifterTraining) -> None:
+        self.network = AEINet(config.network(given.people.codes.shape[1]))
+        judges = TwoScales(config.judge_width, config.size)
+        super().__init__(given.people, given.recognizer, judges, self.network, config, given.device)
         self.config = config
 
     def losses(self, sample: AnsweredSample, progress: float) -> Losses:
@@ -69,11 +55,4 @@ class FaceShifterTask(AnsweredTask):
         return Losses(total, lambda: self.judged(target, result.detach()))
 
 
-def learn_faceshifter(
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: FaceShifterTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train AEI-Net; arguments, answer and errors are those of `learn_simswap`."""
-    return learn_published("faceshifter", FaceShifterTask, people, recognizer, config, budget)
+FACESHIFTER = System("faceshifter", FaceShifterTask)

@@ -12,32 +12,23 @@ Sources are not tuned to before use (the paper's 800 steps for each).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from likeness.composite.poisson import blend_poisson
-from likeness.methods.swap.simswap.judges import Judges
-from likeness.methods.swap.simswap.people import PersonFaces
-from likeness.methods.swap.survey.faced import FacedPeople
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.survey.picture_settings import FSGANTraining
 from likeness.methods.swap.survey.pictures import (
-    Perceptual,
     PictureSample,
     PictureTask,
-    learn_pictures,
+    told_by_faces,
     within,
 )
-from likeness.recognize.source import Describer
 from likeness.synthesize.face_maps import hull
 from likeness.synthesize.fsgan import FSGAN
-from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle
 
 _TURNS = 2
 
@@ -48,17 +39,9 @@ class FSGANTask(PictureTask):
     numbers = 4
     """Place and extent of an ellipse."""
 
-    def __init__(
-        self,
-        people: FacedPeople,
-        recognizer: Describer,
-        judges: Judges,
-        config: FSGANTraining,
-        perceptual: Perceptual | None,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, given: Given, config: FSGANTraining) -> None:
         self.network = FSGAN(config.network())
-        super().__init__(people, recognizer, judges, self.network, config, perceptual, device)
+        super().__init__(given, self.network, config)
         self.config = config
 
     def losses(self, sample: PictureSample, progress: float) -> Losses:
@@ -120,11 +103,4 @@ def ellipses(noise: Tensor, size: int) -> Tensor:
     return ((across[:, None, :].square() + along[:, :, None].square()) < 1)[:, None].to(noise.dtype)
 
 
-def learn_fsgan(
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: FSGANTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train FSGAN; arguments, answer and errors are those of `learn_simswap`."""
-    return learn_pictures("fsgan", FSGANTask, people, recognizer, config, budget)
+FSGAN_SYSTEM = System("fsgan", FSGANTask, told_by_faces)

@@ -12,45 +12,28 @@ paper's, of the whole and of patches. Weights are ours; the paper's are not know
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from likeness.methods.swap.simswap.judges import Judges
-from likeness.methods.swap.simswap.people import PersonFaces
-from likeness.methods.swap.survey.faced import FacedPeople
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.survey.picture_settings import FSNetTraining
 from likeness.methods.swap.survey.pictures import (
-    Perceptual,
     PictureSample,
     PictureTask,
-    learn_pictures,
+    told_by_faces,
     within,
 )
-from likeness.recognize.source import Describer
 from likeness.synthesize.fsnet import FSNet
-from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle
 
 
 class FSNetTask(PictureTask):
     """FSNet on many people."""
 
-    def __init__(
-        self,
-        people: FacedPeople,
-        recognizer: Describer,
-        judges: Judges,
-        config: FSNetTraining,
-        perceptual: Perceptual | None,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, given: Given, config: FSNetTraining) -> None:
         self.network = FSNet(config.network())
-        super().__init__(people, recognizer, judges, self.network, config, perceptual, device)
+        super().__init__(given, self.network, config)
         self.config = config
 
     def losses(self, sample: PictureSample, progress: float) -> Losses:
@@ -84,11 +67,4 @@ class FSNetTask(PictureTask):
         return functional.relu(near - far + self.config.margin).mean()
 
 
-def learn_fsnet(
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: FSNetTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train FSNet; arguments, answer and errors are those of `learn_simswap`."""
-    return learn_pictures("fsnet", FSNetTask, people, recognizer, config, budget)
+FSNET_SYSTEM = System("fsnet", FSNetTask, told_by_faces)

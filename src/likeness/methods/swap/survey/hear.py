@@ -20,11 +20,11 @@ from torch import nn
 
 from likeness import config as settings
 from likeness.errors import BundleError, ConfigError
+from likeness.methods.swap.simswap.answers import AnsweredSample, AnsweredTask, counting
+from likeness.methods.swap.simswap.any_settings import PairTraining
 from likeness.methods.swap.simswap.judges import Nobody
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.bounds import SurveyTraining
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.survey.cover import cover
-from likeness.methods.swap.survey.learn import Given, System
 from likeness.networks import build
 from likeness.synthesize.faceshifter import AEIConfig, AEINet
 from likeness.synthesize.hear import Hear, HearConfig
@@ -36,7 +36,7 @@ _FIRST = "a bundle of likeness train swap --arch faceshifter"
 
 
 @dataclass(frozen=True)
-class HearTraining(SurveyTraining):
+class HearTraining(PairTraining):
     """How HEAR-Net is trained (Li et al. 2019, section 3.2); weights are the paper's.
 
     The size of the pictures is the first stage's.

@@ -13,24 +13,18 @@ SimSwap's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from likeness.methods.swap.simswap.judges import Judges
-from likeness.methods.swap.simswap.people import People, PersonFaces
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask
-from likeness.methods.swap.survey.learn import learn_published
+from likeness.methods.swap.simswap.answers import AnsweredSample, AnsweredTask
+from likeness.methods.swap.simswap.judges import TwoScales
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.survey.settings import IPGANTraining
-from likeness.recognize.source import Describer
 from likeness.synthesize.ipgan import IPGAN
-from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle
 
 _MATCHED = 2
 """Last layers of each discriminator that are matched; the paper takes one."""
@@ -47,16 +41,10 @@ class IPGANSample(AnsweredSample):
 class IPGANTask(AnsweredTask):
     """IPGAN on many people."""
 
-    def __init__(
-        self,
-        people: People,
-        recognizer: Describer,
-        judges: Judges,
-        config: IPGANTraining,
-        device: torch.device,
-    ) -> None:
-        self.network = IPGAN(config.network(people.codes.shape[1]))
-        super().__init__(people, recognizer, judges, self.network, config, device)
+    def __init__(self, given: Given, config: IPGANTraining) -> None:
+        self.network = IPGAN(config.network(given.people.codes.shape[1]))
+        judges = TwoScales(config.judge_width, config.size)
+        super().__init__(given.people, given.recognizer, judges, self.network, config, given.device)
         self.config = config
 
     def sample(self, random: np.random.Generator) -> IPGANSample:
@@ -98,11 +86,4 @@ class IPGANTask(AnsweredTask):
         return Losses(total, lambda: self.judged(target, result.detach()))
 
 
-def learn_ipgan(
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: IPGANTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train IPGAN; arguments, answer and errors are those of `learn_simswap`."""
-    return learn_published("ipgan", IPGANTask, people, recognizer, config, budget)
+IPGAN_SYSTEM = System("ipgan", IPGANTask)

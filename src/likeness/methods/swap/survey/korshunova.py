@@ -24,11 +24,11 @@ from torch.nn import functional
 
 from likeness import geometry
 from likeness.errors import ConfigError, TrackError
+from likeness.methods.swap.simswap.any_settings import PeopleTraining
 from likeness.methods.swap.simswap.any_task import AnyTask
 from likeness.methods.swap.simswap.judges import Nobody
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.simswap.people import PersonFaces
-from likeness.methods.swap.survey.bounds import prove
-from likeness.methods.swap.survey.learn import Given, System
 from likeness.methods.swap.survey.perceptual import Features
 from likeness.synthesize.korshunova import Korshunova, KorshunovaConfig
 from likeness.synthesize.swap_contract import SwapContract
@@ -46,16 +46,12 @@ _LIGHT = 8
 
 
 @dataclass(frozen=True)
-class KorshunovaTraining:
+class KorshunovaTraining(PeopleTraining):
     """How a style transfer is trained; weights are for the recognizer's features, not the paper's.
 
     The first person that is given is the source; of all others it learns what faces do.
     """
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 64
     """Side of the crops in pixels: a power of two; 128 and 256 in the paper."""
     branches: int = 4
@@ -77,10 +73,9 @@ class KorshunovaTraining:
     average: float = 0.99
     max_faces: int = 60
     """Faces of each person that are used at most; the paper has 60 and 256 of its sources."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        prove(self.size, self.batch, 0.5, self.max_faces)
+        super().__post_init__()
         if min(self.nearest, self.width, self.branches) < 1 or not 0 <= self.reach <= 3:
             raise ConfigError(
                 f"nearest {self.nearest}, width {self.width}, branches {self.branches}, reach "
@@ -239,7 +234,9 @@ def marks_of(bank: CropBank, faces: Mapping[str, Sequence[PersonFaces]]) -> Floa
 def _make(given: Given, config: KorshunovaTraining) -> KorshunovaTask:
     if len(given.people.bank.people) < 2:
         raise TrackError("one person was given, expected the source first and others after it")
-    marks = marks_of(given.people.bank, given.faces)
+    points = given.people.points
+    known = None if points is None else np.asarray(points[..., :2] * config.size, np.float32)
+    marks = marks_of(given.people.bank, given.faces) if known is None else known
     return KorshunovaTask(given, config, marks, Features.of(given.told_by, given.device))
 
 

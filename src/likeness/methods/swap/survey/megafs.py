@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from likeness.errors import BundleError, ConfigError
+from likeness.methods.swap.simswap.answers import AnsweredSample, AnsweredTask, counting
+from likeness.methods.swap.simswap.any_settings import PairTraining
 from likeness.methods.swap.simswap.judges import Nobody
-from likeness.methods.swap.survey.answers import AnsweredSample, AnsweredTask, counting
-from likeness.methods.swap.survey.bounds import SurveyTraining
-from likeness.methods.swap.survey.learn import Given, System
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.nets.inversion import Inversion
 from likeness.networks import build
 from likeness.synthesize.megafs import MegaFS, MegaFSConfig
@@ -41,7 +41,7 @@ _WHERE = "a bundle of likeness train gan, of arch stylegan2"
 
 
 @dataclass(frozen=True)
-class MegaFSTraining(SurveyTraining):
+class MegaFSTraining(PairTraining):
     """How MegaFS is trained, on a generator of `likeness train gan`."""
 
     size: int = 64

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.errors import ConfigError
-from likeness.methods.swap.survey.bounds import SurveyTraining
+from likeness.methods.swap.simswap.any_settings import PairTraining
 from likeness.synthesize.fsgan import FSGANConfig
 from likeness.synthesize.fsnet import FSNetConfig
 from likeness.synthesize.picture_layers import LEAST
@@ -15,7 +15,7 @@ from likeness.synthesize.unifacegan import UniFaceGANConfig
 
 
 @dataclass(frozen=True)
-class PictureTraining(SurveyTraining):
+class PictureTraining(PairTraining):
     """What all of them have."""
 
     width: int = 24

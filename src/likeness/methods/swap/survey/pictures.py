@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,21 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
-from likeness.methods.swap.simswap.judges import Judges, TwoScales
-from likeness.methods.swap.simswap.people import TEMPLATE, PersonFaces, chips, collect
-from likeness.methods.swap.simswap.train import recognizer_of, run_loop
-from likeness.methods.swap.survey.faced import FacedPeople, faced
+from likeness.methods.swap.simswap.judges import TwoScales
+from likeness.methods.swap.simswap.learn import Given
+from likeness.methods.swap.simswap.people import chips
+from likeness.methods.swap.survey.faced import faced
 from likeness.methods.swap.survey.picture_settings import PictureTraining
 from likeness.nets.identity_dlib import MEAN, DlibIdentity
-from likeness.networks import build, runner
-from likeness.recognize.source import Describer
+from likeness.networks import build
 from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned, weights_of
 from likeness.training.loop import Losses
-from likeness.types import Bundle, Ints
+from likeness.types import Ints, Weights
 
-_SHEET = 5
-"""People of the sample sheet."""
 _STAGES = 3
 """Depths of the recognizer whose features are compared."""
 
@@ -90,18 +85,14 @@ class PictureTask(AnyTask):
     numbers = 1
     """Columns of a sample's noise."""
 
-    def __init__(
-        self,
-        people: FacedPeople,
-        recognizer: Describer,
-        judges: Judges,
-        generator: nn.Module,
-        config: PictureTraining,
-        perceptual: Perceptual | None,
-        device: torch.device,
-    ) -> None:
-        super().__init__(people, recognizer, judges, generator, config, device)
-        self.perceptual = perceptual
+    def __init__(self, given: Given, generator: nn.Module, config: PictureTraining) -> None:
+        people, device = given.people, given.device
+        if people.points is None:
+            people = faced(people, given.faces, config.size, config.max_faces)
+        assert people.points is not None  # noqa: S101 - they were just looked up
+        judges = TwoScales(config.judge_width, config.size)
+        super().__init__(people, given.recognizer, judges, generator, config, device)
+        self.perceptual = perceptual_of(given.told_by, device)
         self.points = people.points
 
     def sample(self, random: np.random.Generator) -> PictureSample:
@@ -167,83 +158,25 @@ def within(error: Tensor, region: Tensor) -> Tensor:
     return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
-Making = Callable[
-    [FacedPeople, Describer, Judges, Any, Perceptual | None, torch.device], PictureTask
-]
-"""A task of people, recognizer, discriminators, its settings, features, and a device."""
+def perceptual_of(recognizer: Weights, device: torch.device) -> Perceptual | None:
+    """Look through a recognizer, where it is of a kind that can be looked through."""
+    if recognizer.network != "identity_dlib":
+        return None
+    backbone = build(recognizer).to(device)
+    return Perceptual(backbone) if isinstance(backbone, DlibIdentity) else None
 
 
-def learn_pictures(
-    family: str,
-    make: Making,
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: PictureTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train a network that is told of its source by a picture; see `learn_simswap`.
-
-    Args:
-        family: its name.
-        make: makes the task.
-        people: faces by person.
-        recognizer: who judges identity in training; it is not needed afterward.
-        config: settings.
-        budget: time, and where the training's state lies.
-
-    Raises:
-        TrackError: fewer than two people.
-        BundleError: the recognizer has no gradients, or the resume state is of another training.
-    """
-    torch.manual_seed(config.seed)
-    _, describer, kept = recognizer_of(recognizer, budget.device)
-    path = budget.folder / f"{budget.digest[:16]}.crops"
-    found = collect(people, describer, config.size, config.max_faces, path, budget.progress)
-    there = faced(found, people, config.size, config.max_faces)
-    backbone = build(kept).to(budget.device)
-    seen = Perceptual(backbone) if isinstance(backbone, DlibIdentity) else None
-    judges = TwoScales(config.judge_width, config.size)
-    task = make(there, describer, judges, config, seen, budget.device)
-    outcome = run_loop(task, config, budget)
-    made = weights_of(family, config.network(), outcome.weights)
-    bank = found.bank
-    record = {
-        "steps": outcome.steps,
-        "seconds": round(outcome.seconds, 1),
-        "losses": list(outcome.losses),
-        "faces_by_person": {
-            name: int((bank.person_indices == index).sum())
-            for index, name in enumerate(bank.people)
-        },
-    }
-    size = config.size
-    contract = SwapContract(
-        family,
-        size,
-        TEMPLATE,
+def told_by_faces(contract: SwapContract, given: Given, config: PictureTraining) -> SwapContract:
+    """Say how a network is called that is told of its source by pictures and landmarks."""
+    return SwapContract(
+        contract.family,
+        config.size,
+        contract.template,
         source="faces",
-        source_size=size,
-        source_template=TEMPLATE,
+        source_size=config.size,
+        source_template=contract.template,
         mask=True,
     )
-    drawn = picture_sheet(build(made), there, budget.device)
-    return Learned({"generator": made}, record), contract, drawn
-
-
-def picture_sheet(network: nn.Module, people: FacedPeople, device: torch.device) -> Tensor:
-    """Draw who becomes whom: sources in the first row, targets in the first column."""
-    run, bank = runner(network, device), people.bank
-    rows = [np.flatnonzero(bank.person_indices == p) for p in range(len(bank.people))]
-    chosen = np.array([one[len(one) // 2] for one in rows[:_SHEET]])
-    pictures, marks = bank.crops(chosen), people.points[chosen]
-    columns = []
-    for number in range(len(chosen)):
-        one = slice(number, number + 1)
-        answer = run(pictures, marks, pictures[one], marks[one])
-        laid = torch.lerp(pictures, answer[:, :3], answer[:, 3:])
-        columns.append(torch.cat([pictures[number], *laid], 1))
-    first = torch.cat([torch.ones_like(pictures[0]), *pictures], 1)
-    return torch.cat([first, *columns], 2)
 
 
 def _other(random: np.random.Generator, rows: Ints, row: int) -> int:

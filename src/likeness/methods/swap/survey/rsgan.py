@@ -13,45 +13,27 @@ latent carries the identity follows from the regions alone, as in the paper.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
-from torch import Tensor
 
-from likeness.methods.swap.simswap.judges import Judges
-from likeness.methods.swap.simswap.people import PersonFaces
-from likeness.methods.swap.survey.faced import FacedPeople
+from likeness.methods.swap.simswap.learn import Given, System
 from likeness.methods.swap.survey.picture_settings import RSGANTraining
 from likeness.methods.swap.survey.pictures import (
-    Perceptual,
     PictureSample,
     PictureTask,
-    learn_pictures,
+    told_by_faces,
     within,
 )
-from likeness.recognize.source import Describer
 from likeness.synthesize.rsgan import RSGAN
-from likeness.synthesize.swap_contract import SwapContract
-from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle
 
 
 class RSGANTask(PictureTask):
     """RSGAN on many people."""
 
-    def __init__(
-        self,
-        people: FacedPeople,
-        recognizer: Describer,
-        judges: Judges,
-        config: RSGANTraining,
-        perceptual: Perceptual | None,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, given: Given, config: RSGANTraining) -> None:
         self.network = RSGAN(config.network())
         self.numbers = config.face + config.hair
-        super().__init__(people, recognizer, judges, self.network, config, perceptual, device)
+        super().__init__(given, self.network, config)
         self.config = config
 
     def losses(self, sample: PictureSample, progress: float) -> Losses:
@@ -87,11 +69,4 @@ class RSGANTask(PictureTask):
         return Losses(total, lambda: self.judged(real, fakes.detach()))
 
 
-def learn_rsgan(
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: RSGANTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train RSGAN; arguments, answer and errors are those of `learn_simswap`."""
-    return learn_pictures("rsgan", RSGANTask, people, recognizer, config, budget)
+RSGAN_SYSTEM = System("rsgan", RSGANTask, told_by_faces)

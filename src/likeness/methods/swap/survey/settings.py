@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.errors import ConfigError
-from likeness.methods.swap.survey.bounds import SurveyTraining
+from likeness.methods.swap.simswap.any_settings import PairTraining
 from likeness.synthesize.faceshifter import AEIConfig
 from likeness.synthesize.ipgan import IPGANConfig
 
 
 @dataclass(frozen=True)
-class FaceShifterTraining(SurveyTraining):
+class FaceShifterTraining(PairTraining):
     """How AEI-Net is trained (Li et al. 2019, section 3.1); weights are the paper's.
 
     It trains 500 000 steps of sixteen at 256 pixels; the defaults here are a network that learns
@@ -52,7 +52,7 @@ class FaceShifterTraining(SurveyTraining):
 
 
 @dataclass(frozen=True)
-class IPGANTraining(SurveyTraining):
+class IPGANTraining(PairTraining):
     """How IPGAN is trained (Bao et al. 2018, section 3 and algorithm 1).
 
     The paper's weights of its losses are not known for sure; those here keep them of one size.

@@ -12,7 +12,6 @@ frames come from the clips of a folder; photos have none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,26 +19,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from likeness.methods.swap.simswap.judges import Judges
+from likeness.methods.swap.simswap.learn import Faces, Given, System
 from likeness.methods.swap.simswap.people import PersonFaces
-from likeness.methods.swap.survey.faced import FacedPeople
 from likeness.methods.swap.survey.picture_settings import UniFaceGANTraining
 from likeness.methods.swap.survey.pictures import (
-    Perceptual,
     PictureSample,
     PictureTask,
-    learn_pictures,
+    told_by_faces,
     within,
 )
 from likeness.methods.swap.survey.same_mesh import followed, triangles_of, unsteady
-from likeness.recognize.source import Describer
 from likeness.synthesize.face_maps import shape
-from likeness.synthesize.swap_contract import SwapContract
 from likeness.synthesize.unifacegan import UniFaceGAN, reshaped
 from likeness.training.bank import CropBank
-from likeness.training.footage import Budget, Learned
 from likeness.training.loop import Losses
-from likeness.types import Bundle, Ints
+from likeness.types import Ints
 
 _MEMORY = 0.5
 """Share of an error that is remembered when a new one is seen."""
@@ -49,24 +43,17 @@ _LEAST = 0.02
 class UniFaceGANTask(PictureTask):
     """UniFaceGAN on many people."""
 
-    def __init__(
-        self,
-        people: FacedPeople,
-        recognizer: Describer,
-        judges: Judges,
-        config: UniFaceGANTraining,
-        perceptual: Perceptual | None,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, given: Given, config: UniFaceGANTraining) -> None:
         self.network = UniFaceGAN(config.network())
+        super().__init__(given, self.network, config)
         # Beside the discriminators, whose state a training keeps to go on from.
-        judges.register_buffer("errors", torch.ones(2, len(people.bank)))
-        super().__init__(people, recognizer, judges, self.network, config, perceptual, device)
+        errors = torch.ones(2, len(self.people.bank), device=self.device)
+        self.judges.register_buffer("errors", errors)
         self.config = config
         shapes, _ = shape(self.points)
         self.rests = torch.stack([shapes[rows].mean(0) for rows in self._rows])
         self.triangles = triangles_of(self.points)
-        self.next = next_rows(people.bank)
+        self.next = next_rows(self.people.bank)
 
     @property
     def errors(self) -> Tensor:
@@ -190,15 +177,11 @@ def neighbors(part: PersonFaces, count: int) -> PersonFaces:
     return PersonFaces(part.clip, part.times[rows], part.landmarks[rows])
 
 
-def learn_unifacegan(
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: UniFaceGANTraining,
-    budget: Budget,
-) -> tuple[Learned, SwapContract, Tensor]:
-    """Train UniFaceGAN; arguments, answer and errors are those of `learn_simswap`."""
-    paired = {
+def _paired(people: Faces, config: UniFaceGANTraining) -> Faces:
+    return {
         name: tuple(neighbors(part, max(1, config.max_faces // len(parts))) for part in parts)
         for name, parts in people.items()
     }
-    return learn_pictures("unifacegan", UniFaceGANTask, paired, recognizer, config, budget)
+
+
+UNIFACEGAN_SYSTEM = System("unifacegan", UniFaceGANTask, told_by_faces, chosen=_paired)

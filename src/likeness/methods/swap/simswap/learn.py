@@ -1,72 +1,29 @@
-"""What the trainings of published networks share: two-scale discriminators, counted codes."""
+"""How all networks for any two people are learned: a system says what it is, the rest is shared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from likeness.errors import BundleError
+from likeness.methods.swap.simswap.any_settings import PeopleTraining
 from likeness.methods.swap.simswap.any_task import AnyTask
-from likeness.methods.swap.simswap.judges import Judges, TwoScales
 from likeness.methods.swap.simswap.people import TEMPLATE, People, PersonFaces, collect
-from likeness.methods.swap.simswap.train import (
-    AnyTraining,
-    counted_from,
-    learn_any,
-    recognizer_of,
-    teach,
-)
+from likeness.methods.swap.simswap.train import recognizer_of, run_loop, sheet
 from likeness.recognize.source import Describer
 from likeness.synthesize.swap_contract import SwapContract
 from likeness.training.footage import Budget, Learned, weights_of
+from likeness.training.narrow import Narrowed
 from likeness.types import Bundle, Weights
 
-Making = Callable[[People, Describer, Judges, Any, torch.device], AnyTask]
-"""A task of people, recognizer, discriminators, its settings and a device."""
+Faces = Mapping[str, Sequence[PersonFaces]]
+"""Faces by person."""
 Answer = tuple[Learned, SwapContract, Tensor]
 """What was learned, how it is called, and a sheet (3,h,w): sources above, targets beside."""
-
-
-class PublishedTraining(AnyTraining, Protocol):
-    """Settings of a published network with discriminators."""
-
-    @property
-    def judge_width(self) -> int:
-        """Channels of a discriminator's first layer."""
-        ...
-
-    def network(self, code: int) -> Any:
-        """Return the network's shape for codes of so many numbers."""
-        ...
-
-
-def learn_published(
-    family: str,
-    task: Making,
-    people: Mapping[str, Sequence[PersonFaces]],
-    recognizer: Bundle,
-    config: PublishedTraining,
-    budget: Budget,
-) -> Answer:
-    """Train a published network; other arguments, answer and errors are those of `learn_simswap`.
-
-    Args:
-        family: its name.
-        task: what is learned.
-    """
-
-    def make(found: People, describer: Describer, _: Weights) -> AnyTask:
-        judges = TwoScales(config.judge_width, config.size)
-        return task(found, describer, judges, config, budget.device)
-
-    def finish(task: AnyTask, state: dict[str, Tensor]) -> Weights:
-        return weights_of(family, config.network(task.people.codes.shape[1]), state)
-
-    return learn_any(family, people, recognizer, config, budget, make, finish, counted=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +35,7 @@ class Given:
     told_by: Weights
     """The recognizer as a network."""
     device: torch.device
-    faces: Mapping[str, Sequence[PersonFaces]]
+    faces: Faces
     """What the people were read from; empty where they came otherwise."""
     start: Bundle | None = None
     """What was trained before, where the system builds on that."""
@@ -98,20 +55,30 @@ class Given:
         return found
 
 
+def _unchanged(contract: SwapContract, given: Given, config: Any) -> SwapContract:
+    return contract
+
+
+def _all(faces: Faces, config: Any) -> Faces:
+    return faces
+
+
 @dataclass(frozen=True)
 class System:
-    """What sets one system of the survey apart from the others."""
+    """What sets one system apart from the others."""
 
     family: str
     """Key of the table of networks."""
     make: Callable[[Given, Any], AnyTask]
     """Make its task from its settings."""
-    told: Callable[[SwapContract, Given, Any], SwapContract] = lambda contract, _, __: contract
+    told: Callable[[SwapContract, Given, Any], SwapContract] = _unchanged
     """Say how its network is called: change the contract of one that takes counted codes."""
     laid: str = TEMPLATE
     """Key of `condition.align.TEMPLATES`, how its crops lie."""
     builds_on: str = ""
     """What has to be trained before, in words; empty where nothing has."""
+    chosen: Callable[[Faces, Any], Faces] = _all
+    """Choose among the faces that are given."""
 
     def prove_start(self, start: Bundle | None) -> None:
         """Refuse a training that lacks what it builds on, or is given what it does not need.
@@ -129,9 +96,9 @@ class System:
 
 def learn_system(
     system: System,
-    people: Mapping[str, Sequence[PersonFaces]] | People,
+    people: Faces | People,
     recognizer: Bundle,
-    config: AnyTraining,
+    config: PeopleTraining,
     budget: Budget,
     start: Bundle | None = None,
 ) -> Answer:
@@ -141,6 +108,7 @@ def learn_system(
         system: which.
         people: faces by person, or crops that were cut before.
         recognizer: whose codes it shall understand: a bundle with a recognizer that has gradients.
+            A network that is told of its source by pictures needs it in training alone.
         config: its settings.
         budget: time, and where the training's state lies.
         start: what was trained before, where the system builds on that.
@@ -153,18 +121,31 @@ def learn_system(
     system.prove_start(start)
     torch.manual_seed(config.seed)
     space, describer, kept = recognizer_of(recognizer, budget.device)
-    faces: Mapping[str, Sequence[PersonFaces]] = {}
+    faces: Faces = {}
     if not isinstance(people, People):
-        path, faces = budget.folder / f"{budget.digest[:16]}.crops", people
+        path, faces = budget.folder / f"{budget.digest[:16]}.crops", system.chosen(people, config)
         people = collect(
             faces, describer, config.size, config.max_faces, path, budget.progress, system.laid
         )
     given = Given(people, describer, kept, budget.device, faces, start)
     task = system.make(given, config)
     plain = SwapContract(system.family, config.size, system.laid, form="raw", space=space)
-    contract = system.told(counted_from(plain, people), given, config)
-    return teach(task, _finished(system.family), contract, kept, config, budget)
-
-
-def _finished(family: str) -> Callable[[AnyTask, dict[str, Tensor]], Weights]:
-    return lambda task, state: weights_of(family, task.generator.config, state)
+    counted = replace(plain, center=tuple(people.center.tolist()), spread=people.spread)
+    contract = system.told(counted, given, config)
+    outcome = run_loop(Narrowed(task) if config.narrow else task, config, budget)
+    made = weights_of(system.family, task.generator.config, outcome.weights)
+    record = {
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds, 1),
+        "losses": list(outcome.losses),
+        "faces_by_person": {
+            name: int((people.bank.person_indices == index).sum())
+            for index, name in enumerate(people.bank.people)
+        },
+    }
+    networks = {"generator": made}
+    if contract.source == "code":
+        networks["identity"] = kept
+    # What the task was made of may know more of the people than what came in.
+    drawn = sheet(made, task.people, contract, budget.device)
+    return Learned(networks, record), contract, drawn

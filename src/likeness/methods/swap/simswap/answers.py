@@ -11,19 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from likeness.methods.swap.compact.pairs import Pairs
 from likeness.methods.swap.simswap.any_task import AnyTask, SwapSample
-from likeness.methods.swap.simswap.people import People
+from likeness.methods.swap.simswap.people import People, Swaps
 from likeness.training.bank import CropBank
 from likeness.types import Crop, Ints
 
 _CHANGED = 20.0
 _NOBODY = -1
-"""Index of the person in made pictures: nobody is told by them."""
+"""Index of the person in made pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,24 +39,7 @@ class AnsweredSample(SwapSample):
     """For how many, the first."""
 
 
-@dataclass(frozen=True, eq=False)
-class SwappedPeople(People):
-    """People of whom some swaps are known."""
-
-    swaps: Ints
-    """(K,2) rows: a target, and the same picture with another's face."""
-    sources: Ints
-    """(K,) index of the person with that face."""
-
-    @property
-    def spread(self) -> float:
-        """As of `People`, of pictures that no swap touched."""
-        real = torch.from_numpy(self.bank.person_indices != _NOBODY)
-        away = self.codes[real] - self.center
-        return float(away.square().sum(1).mean().sqrt().clamp(min=1e-6))
-
-
-def people_of_pairs(pairs: Pairs, size: int) -> SwappedPeople:
+def people_of_pairs(pairs: Pairs, size: int) -> People:
     """Read actors with exact swaps as people.
 
     Args:
@@ -73,13 +55,12 @@ def people_of_pairs(pairs: Pairs, size: int) -> SwappedPeople:
     nothing = np.zeros(count, np.int64)
     crop = Crop((side, side), whole)
     bank = CropBank(faces.pictures, nothing, crop, (), nothing, names, shown)
-    return SwappedPeople(
+    return People(
         bank.shrunk(size),
         pairs.codes,
         faces.theta,
         pairs.side,
-        np.stack([pairs.shown, pairs.wanted], 1),
-        faces.people[pairs.wanted],
+        swaps=Swaps(np.stack([pairs.shown, pairs.wanted], 1), faces.people[pairs.wanted]),
     )
 
 
@@ -105,10 +86,10 @@ class AnsweredTask(AnyTask):
         same = min(max(round(self._batches.same * count), 1), count - 1)
         targets, sources = self._pairs(random, count, same)
         answers, known = targets.copy(), same
-        if isinstance(self.people, SwappedPeople):
-            chosen = random.integers(0, len(self.people.swaps), count - same)
-            targets[same:], answers[same:] = self.people.swaps[chosen].T
-            sources[same:] = self._photos(random, self.people.sources[chosen])
+        if (swaps := self.people.swaps) is not None:
+            chosen = random.integers(0, len(swaps.rows), count - same)
+            targets[same:], answers[same:] = swaps.rows[chosen].T
+            sources[same:] = self._photos(random, swaps.sources[chosen])
             known = count
         bank, theta = self.people.bank, self.people.theta[answers]
         pictures = bank.crops(np.concatenate([targets, answers, sources])).chunk(3)
