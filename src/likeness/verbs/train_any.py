@@ -32,17 +32,14 @@ from likeness.verbs.swap_people import (
 )
 from likeness.verbs.swap_training import state_of
 
-AnyTraining = CompactTraining | PeopleTraining
-"""Settings of every network that learns many people for any two."""
-
-SETTINGS: Mapping[str, type[AnyTraining]] = {"compact": CompactTraining, **systems.SETTINGS}
+SETTINGS: Mapping[str, type[PeopleTraining]] = {"compact": CompactTraining, **systems.SETTINGS}
 """Their classes by the name of the network."""
 
 
 def train_any(
     folders: Sequence[Path],
     output: Path,
-    config: AnyTraining,
+    config: PeopleTraining,
     progress: Progress = silent,
     *,
     recognizer: Path | None = None,
@@ -104,7 +101,7 @@ def train_any(
 def _learned(
     members: Sequence[Member],
     who: Bundle,
-    config: AnyTraining,
+    config: PeopleTraining,
     budget: Budget,
     analysis: AnalyzeConfig | None,
     begun: Bundle | None,

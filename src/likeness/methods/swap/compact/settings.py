@@ -5,24 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.errors import ConfigError
+from likeness.methods.swap.simswap.any_settings import PeopleTraining
 from likeness.synthesize.compact import CompactConfig
 
 
 @dataclass(frozen=True)
-class CompactTraining:
+class CompactTraining(PeopleTraining):
     """How the compact network is trained: on answers, which other any-to-any networks lack."""
 
-    minutes: float | None = 60.0
-    """Wall-clock budget of the loop; ignored where `steps` is given."""
-    steps: int | None = None
-    """Step budget; repeatable to the bit."""
     size: int = 128
     """Side of the crops in pixels."""
     widths: tuple[int, ...] = (32, 64, 128)
     """Channels at half size and after each further halving."""
     blocks: int = 4
     """Identity injection modules."""
-    batch: int = 8
     actors: int = 0
     """Procedural actors that are filmed as well; 2 or more, or none. With an exact answer each."""
     moments: int = 8
@@ -49,27 +45,28 @@ class CompactTraining:
     judge_width: int = 16
     """Channels of a discriminator's first layer."""
     learning_rate: float = 1e-3
-    average: float = 0.995
     max_faces: int = 40
     """Pictures of each person that are used at most."""
     narrow: bool = True
-    """Compute convolutions in bfloat16."""
-    seed: int = 0
+    """Compute convolutions in bfloat16, where that is faster."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.same < 1 or self.moments < 2:
+            raise ConfigError(
+                f"same is {self.same} and moments is {self.moments}; expected a share below 1, and "
+                "2 or more"
+            )
+        if self.actors < 0 or self.actors == 1 or self.pseudo < 0:
+            raise ConfigError(
+                f"actors is {self.actors} and pseudo is {self.pseudo}; expected 0 or at least 2, "
+                "and at least 0"
+            )
+
+    def _prove_size(self) -> None:
         rate = 2 ** len(self.widths)
         if self.size % rate or not 32 <= self.size <= 1024:
             raise ConfigError(f"size is {self.size}, expected a multiple of {rate} from 32 to 1024")
-        if self.batch < 2 or not 0 <= self.same < 1 or self.moments < 2:
-            raise ConfigError(
-                f"batch is {self.batch}, same is {self.same} and moments is {self.moments}; "
-                "expected 2 or more, a share below 1, and 2 or more"
-            )
-        if self.actors < 0 or self.actors == 1 or self.pseudo < 0 or self.max_faces < 2:
-            raise ConfigError(
-                f"actors is {self.actors}, pseudo is {self.pseudo} and max_faces is "
-                f"{self.max_faces}; expected 0 or at least 2, at least 0, and at least 2"
-            )
 
     def network(self, code: int) -> CompactConfig:
         """Return the network's shape for codes of so many numbers."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from likeness.errors import BundleError
+from likeness.methods.swap.simswap.any_settings import PeopleTraining
 from likeness.methods.swap.simswap.people import People
 from likeness.networks import build, runner
 from likeness.recognize.source import Describer, parts_of
@@ -21,21 +22,7 @@ _SHEET = 5
 """People of the sample sheet."""
 
 
-class Paced(Protocol):
-    """Settings that say how fast is learned."""
-
-    @property
-    def learning_rate(self) -> float:
-        """Peak of the schedule."""
-        ...
-
-    @property
-    def average(self) -> float:
-        """Decay of the moving average of the weights."""
-        ...
-
-
-def run_loop(task: Task[Any], config: Paced, budget: Budget) -> Outcome:
+def run_loop(task: Task[Any], config: PeopleTraining, budget: Budget) -> Outcome:
     """Train a task at the pace of its settings."""
     loop = LoopConfig(
         minutes=budget.minutes,

@@ -50,13 +50,13 @@ SETTINGS: Mapping[str, type[PeopleTraining]] = {
 """Classes of their settings by name."""
 
 
-def begun_by(config: object, start: Path | None) -> Bundle | None:
+def begun_by(config: PeopleTraining, start: Path | None) -> Bundle | None:
     """Open what a training builds on, where it builds on anything.
 
     Raises:
         BundleError: it lacks that, or is given what it does not need.
     """
     begun = None if start is None else load_bundle(start)
-    if isinstance(config, PeopleTraining):
-        SYSTEMS[type(config)].prove_start(begun)
+    if (system := SYSTEMS.get(type(config))) is not None:
+        system.prove_start(begun)
     return begun
