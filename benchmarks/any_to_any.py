@@ -119,7 +119,8 @@ def train(
         )
         return
     config, system = CONFIGS[name], replace(SYSTEMS[SETTINGS[name]], laid=TEMPLATE)
-    digest = settings.digest(config, [asked.actors, asked.moments, asked.seed])
+    # Of what is learned from alone, so that a training can go on with other weights of losses.
+    digest = settings.digest([name, asked.actors, asked.moments, asked.seed])
     limit = Budget(asked.minutes, asked.steps, 0, asked.folder / name, digest, True, CPU)
     limit.folder.mkdir(exist_ok=True)
     start = load_bundle(asked.folder / f"{START[name]}.bundle") if name in START else None

@@ -29,17 +29,17 @@ _KNOWN: Mapping[str, Any] = {**_SHORT, "same": 0.15, "changed": 8.0, "judged": 4
 
 CONFIGS: Mapping[str, PeopleTraining] = {
     "simswap": SimSwapTraining(
-        **_KNOWN,
+        **{**_KNOWN, "changed": 4.0},
         size=SIDE,
         widths=(24, 48, 96),
         blocks=5,
-        identity=3.0,
+        identity=0.8,
         feature=0.5,
         reconstruction=10.0,
         adversarial=0.02,
         penalty=0.0,
         judge_width=16,
-        learning_rate=1e-3,
+        learning_rate=1.5e-3,
     ),
     "faceshifter": FaceShifterTraining(
         **_KNOWN,
@@ -72,12 +72,12 @@ CONFIGS: Mapping[str, PeopleTraining] = {
         learning_rate=1e-3,
     ),
     "cihanet": CihaTraining(
-        **_KNOWN, identity=1.5, attributes=0.5, adversarial=0.02, area=0.0, learning_rate=2e-3
+        **_KNOWN, identity=0.8, attributes=0.5, adversarial=0.02, area=0.0, learning_rate=2e-3
     ),
     "korshunova": KorshunovaTraining(narrow=True),
     "megafs": MegaFSTraining(**_KNOWN, identity=0.2, inversion=0.3),
     "rsgan": RSGANTraining(**_SHORT, batch=8, learning_rate=1e-3, divergence=5e-4),
-    "fsnet": FSNetTraining(**_SHORT, batch=5, same=0.8, learning_rate=1.5e-3),
+    "fsnet": FSNetTraining(**_SHORT, batch=6, same=0.67, identity=0.5, learning_rate=1.5e-3),
     "fsgan": FSGANTraining(**_SHORT, batch=6, learning_rate=1e-3),
     "unifacegan": UniFaceGANTraining(**_SHORT, batch=5, same=0.8, learning_rate=1.5e-3),
 }
