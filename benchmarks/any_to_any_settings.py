@@ -29,17 +29,17 @@ _KNOWN: Mapping[str, Any] = {**_SHORT, "same": 0.15, "changed": 8.0, "judged": 4
 
 CONFIGS: Mapping[str, PeopleTraining] = {
     "simswap": SimSwapTraining(
-        **{**_KNOWN, "changed": 4.0},
+        **{**_KNOWN, "judged": 3},
         size=SIDE,
         widths=(24, 48, 96),
         blocks=5,
-        identity=0.5,
+        identity=0.25,
         feature=0.3,
         reconstruction=10.0,
         adversarial=0.02,
         penalty=0.0,
         judge_width=16,
-        learning_rate=1.5e-3,
+        learning_rate=3e-3,
     ),
     "faceshifter": FaceShifterTraining(
         **_KNOWN,
