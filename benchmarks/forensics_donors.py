@@ -100,8 +100,10 @@ def moved(
         yaw = np.exp(-(away[..., 0] ** 2) / (0.3 * face**2)) * rng.normal(0, 0.03) * face
         push[..., 0] += yaw
         way = near[..., None] * push.astype(np.float32)
-    how = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
-    made = cv2.remap(picture, x + way[..., 0], y + way[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
+    how = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    made = cv2.remap(
+        picture, x + way[..., 0], y + way[..., 1], how, borderMode=cv2.BORDER_REPLICATE
+    )
     where = (np.abs(way).max(-1) > 0.1).astype(np.float32)
     if rng.random() < 0.3:
         soft = cv2.GaussianBlur(made, (0, 0), rng.uniform(0.6, 1.5))
@@ -164,7 +166,7 @@ def _bent(
     at = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
     coarse = bend(at).reshape(_GRID, _GRID, 2).astype(np.float32)
     fetch = _enlarged(coarse, size)
-    how = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    how = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
     face = cv2.remap(donor, fetch[..., 0], fetch[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
     reach = rng.uniform(0.97, 1.12)
     hull = landmarks[FACE_OVAL]

@@ -8,7 +8,6 @@ the two gets more.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,8 @@ from likeness.nets.forensic_face import FACE_SIDE, ForensicFaceConfig, ForensicF
 
 RANKING = 0.5
 """Weight of the order within pairs."""
+APART = 0.03
+"""Mean difference from the untouched picture from which a place counts as changed."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ def train_face(
         some = rng.choice(rows, schedule.batch, p=chances)
         x = _batch(looks.whole, looks.real[some], some, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            evidence = network(x)
+            evidence, where = network(x)
         untouched, changed = evidence.float().reshape(2, -1)
         wrong = functional.softplus(untouched).mean() + functional.softplus(-changed).mean()
         wrong = wrong / 2 + RANKING * functional.softplus(untouched - changed).mean()
+        wrong = wrong + functional.binary_cross_entropy_with_logits(where.float(), _apart(x))
         solver.zero_grad(set_to_none=True)
         wrong.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -84,7 +86,7 @@ def train_face(
         told, step = told + wrong.item(), step + 1
         if step % 200 == 0:
             print(f"step {step}, {60 * schedule.minutes * done:.0f} s: {told / 200:.3f}",
-                  _tell(network, looks, aside) if aside is not None and step % 600 == 0 else "",
+                  _tell(network, looks, aside) if aside is not None and step % 1000 == 0 else "",
                   flush=True)  # fmt: skip
             told = 0.0
     print(f"{step} steps; {_tell(network, looks, aside) if aside is not None else ''}", flush=True)
@@ -133,19 +135,28 @@ def _batch(
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def _apart(x: torch.Tensor) -> torch.Tensor:
+    """(2B,1,s/8,s/8): where pictures differ from their untouched ones."""
+    untouched, changed = x[:, :3].chunk(2)
+    apart = functional.avg_pool2d((changed - untouched).abs().mean(1, keepdim=True), 8)
+    apart = (apart / APART).clamp(max=1)
+    return torch.cat([torch.zeros_like(apart), apart])
+
+
 def _each(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.tile(values, 2)).float()[:, None, None, None]
 
 
 def look_whole(network: ForensicFaceNet, whole: np.ndarray) -> np.ndarray:
-    """(n,) evidence of faces (n,SIDE,SIDE,4) uint8: the mean over both mirror images."""
-    low = (SIDE - FACE_SIDE) // 2
+    """(n,) evidence of faces (n,s,s,4) uint8, s at least FACE_SIDE, of whose middle is taken; the
+    mean over both mirror images."""
+    low = (whole.shape[1] - FACE_SIDE) // 2
     found = []
     with torch.inference_mode():
         for start in range(0, len(whole), 64):
             part = torch.from_numpy(whole[start : start + 64]).permute(0, 3, 1, 2).float() / 255
             part = part[:, :, low : low + FACE_SIDE, low : low + FACE_SIDE].contiguous()
-            found.append(0.5 * (network(part) + network(part.flip(3))))
+            found.append(0.5 * (network(part)[0] + network(part.flip(3))[0]))
     return torch.cat(found).numpy() if found else np.zeros(0, np.float32)
 
 
@@ -153,9 +164,7 @@ def _tell(network: ForensicFaceNet, looks: Looks, aside: np.ndarray) -> str:
     """AUC of each method against all untouched pictures of the same people."""
     network.eval()
     real = look_whole(network, looks.whole[np.unique(looks.real[aside])])
-    parts: Sequence[str] = [
-        f"{name} {auc(real, look_whole(network, looks.whole[aside[looks.methods[aside] == name]])):.2f}"
-        for name in np.unique(looks.methods[aside])
-    ]
+    told = look_whole(network, looks.whole[aside])
+    names = looks.methods[aside]
     network.train()
-    return ", ".join(parts)
+    return ", ".join(f"{name} {auc(real, told[names == name]):.2f}" for name in np.unique(names))

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from forensics_faces import FIELD, photos_in, split_of
-from forensics_fakes import CPU, _largest
+from forensics_donors import some_finish
+from forensics_faces import CLIPS, FIELD, photos_in, split_of
+from forensics_fakes import CPU, largest
+from forensics_wear import filmed
 
 from likeness.composite.finish import FinishConfig
-from likeness.decode import open_clip
+from likeness.decode import Decoder, open_clip
 from likeness.decode.reordered import stream_reordered
 from likeness.errors import LikenessError
 from likeness.methods.edit.surface import SurfaceConfig, surface_bundle
@@ -40,7 +42,6 @@ from likeness.track.readers import UprightReader, open_reader
 from likeness.types import Clip, Shot, Window
 
 SWAPS = ("swap.photo", "swap.warp", "swap.mesh", "swap.library")
-_COLORS = ("low-pass", "low-pass", "rct", "lct", "mkl", "none")
 _EDITS = ("age", "smile", "brows", "eyes_open", "slim", "jaw", "relight", "nose")
 
 
@@ -75,6 +76,17 @@ class _Known:
     person: str
     kind: str
     path: Path
+
+
+def cut_driver(data: Path, work: Path) -> Path:
+    """Cut four seconds of a training person out of a clip, who moves photos."""
+    name = next(name for name, split in CLIPS.items() if split == "train")
+    path = work / "driver.mp4"
+    if not path.is_file():
+        with Decoder(open_clip(data / "clips" / f"{name}.mp4")) as decoder:
+            frames = decoder.read(Window(700, 800))
+        filmed(list(frames.permute(0, 2, 3, 1).numpy()), 10, kept=path)
+    return path
 
 
 def make_lessons(
@@ -167,7 +179,7 @@ def _made(
     """Yield method, picture and landmarks, the untouched one first; nothing if it can't be read."""
     try:
         clip, photo = photo_of(known.path)
-        shot = _largest(clip)
+        shot = largest(clip)
     except LikenessError as error:
         print(f"left out: {error}", flush=True)
         return
@@ -241,17 +253,7 @@ def _swapped(
 
 def _finish(rng: np.random.Generator) -> FinishConfig:
     """The usual finish half of the time, another otherwise."""
-    if rng.random() < 0.5:
-        return FinishConfig()
-    return FinishConfig(
-        color=str(rng.choice(_COLORS)),  # type: ignore[arg-type]
-        grow=float(rng.uniform(-0.08, 0.03)),
-        feather=float(rng.uniform(0.02, 0.12)),
-        blend=str(rng.choice(["alpha", "multiband", "poisson"])),  # type: ignore[arg-type]
-        kept_bands=int(rng.integers(0, 3)),
-        grain=float(rng.choice([0, 0.5, 1.0])),
-        sharpen=float(rng.choice([0, 0, 0.3, 0.8])),
-    )
+    return FinishConfig() if rng.random() < 0.5 else some_finish(rng)
 
 
 def _face(frame: torch.Tensor, reader: UprightReader) -> np.ndarray | None:

@@ -7,9 +7,10 @@ kept in two ways: the whole face at a fixed size, and a window at the picture's 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -23,15 +24,17 @@ from forensics_wear import Wear, coded
 
 from likeness.metrics.regions import FACE_OVAL
 from likeness.nets.forensic import OVAL_STRIDE
-from likeness.verify.faces import whole_face
+from likeness.nets.forensic_face import FACE_SIDE
+from likeness.verify.faces import FACE_FIELD, FIELD, whole_face
 
-SIDE = 136
-"""Pixels of a whole face as it is kept: more than the network is shown, which sees a part."""
+SIDE = round(FACE_SIDE * FIELD / FACE_FIELD)
+"""Pixels of a whole face as it is kept: more than the network is shown, so that it can be moved."""
 VIEWS = 2
+ROUNDS = 3
 DONORS = ("self", "self", "cross", "cross", "cross", "cross", "moved", "moved")
 """What is made of each face without any method: it is laid over itself, changed; others are laid
 over it; its parts are moved."""
-_STEP = {"gray": 1, "clip": 3, "actor": 2}
+_STEP = {"clip": 3, "actor": 2, "gray": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +57,16 @@ class Looks:
     """(N,)"""
 
 
-def make_looks(lessons: Sequence[Lesson], faces: Faces, folder: Path) -> Iterator[Path]:
+def make_looks(
+    lessons: Sequence[Lesson], faces: Faces, folder: Path, rounds: int = ROUNDS
+) -> Iterator[Path]:
     """Keep what is shown of every lesson, and of other real faces; what is there stays.
 
     Args:
         lessons: photos with what methods make of them.
         faces: real faces of training people; those of clips and of actors are used.
         folder: where it is kept.
+        rounds: how often; each one draws other donors, and methods are shown in the first alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     more = [
@@ -70,11 +76,15 @@ def make_looks(lessons: Sequence[Lesson], faces: Faces, folder: Path) -> Iterato
         for row in np.flatnonzero(faces.kinds == kind)[::step]
     ]  # fmt: skip
     every = [*lessons, *more]
-    for lesson in every:
+    for number, lesson in itertools.product(range(rounds), every):
         name = hashlib.sha256(lesson.pictures[0].tobytes()).hexdigest()[:8]
-        kept = folder / f"{lesson.kind}_{name}.npz"
+        alone = "_alone" if len(lesson.methods) == 1 or number else ""
+        kept = folder / f"{number}_{lesson.kind}_{name}{alone}.npz"
+        if number:
+            lesson = replace(lesson, methods=("real",), pictures=lesson.pictures[:1],
+                             landmarks=lesson.landmarks[:1])  # fmt: skip
         if not kept.is_file():
-            rng = np.random.default_rng(int(name, 16))
+            rng = np.random.default_rng([number, int(name, 16)])
             donors = [one for one in every if (one.kind == "gray") == (lesson.kind == "gray")]
             columns = _shown(lesson, donors, rng)
             unfinished = kept.with_name(f".{kept.name}")
@@ -111,7 +121,7 @@ def _shown(
             hull = cv2.convexHull(here[FACE_OVAL].astype(np.float32))
             cv2.fillConvexPoly(oval, hull.astype(np.int32), 1.0)
             mask = cv2.resize(masks[k], picture.shape[1::-1], interpolation=cv2.INTER_AREA)
-            columns["whole"].append(whole_face(picture, here, SIDE))
+            columns["whole"].append(whole_face(picture, here, SIDE, FIELD))
             for name, part in zip(("window", "oval", "changed"),
                                   _window(picture, oval, mask, at), strict=True):  # fmt: skip
                 columns[name].append(part)

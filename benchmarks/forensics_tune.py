@@ -71,7 +71,9 @@ def tune(
         solver.step()
         told, step = told + wrong.item(), step + 1
         if step % 100 == 0:
-            print(f"step {step}, {60 * schedule.minutes * done:.0f} s: {told / 100:.3f}", flush=True)
+            print(
+                f"step {step}, {60 * schedule.minutes * done:.0f} s: {told / 100:.3f}", flush=True
+            )
             told = 0.0
     if kept is not None:
         torch.save(tuned.state_dict(), kept)
@@ -79,7 +81,11 @@ def tune(
 
 
 def _batch(
-    pairs: Pairs, old: np.ndarray, looks: Looks, rows: np.ndarray, side: int,
+    pairs: Pairs,
+    old: np.ndarray,
+    looks: Looks,
+    rows: np.ndarray,
+    side: int,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Untouched windows, then changed ones: (2B,3,s,s), where changed, where the face is."""

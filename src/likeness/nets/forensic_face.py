@@ -5,9 +5,9 @@ Beside the network that compares the finest detail (`forensic.py`), this one see
 sees: seams, light that comes from elsewhere, somebody else's hair on a forehead, features that do
 not fit the head. It learns from pairs of one picture with and without the change.
 
-Input:  (N,4,s,s): RGB in [0,1] and a mask, one inside of the face's outline; s is 112 in training
-        and a multiple of 16.
-Output: evidence (N,) in logits; above 0 is changed.
+Input:  (N,4,s,s): RGB in [0,1] and a mask, one inside of the face's outline; s is a multiple of
+        16.
+Output: evidence (N,) and map (N,1,s/8,s/8), in logits; above 0 is changed.
 """
 
 from __future__ import annotations
@@ -47,23 +47,35 @@ class ForensicFaceNet(nn.Module):
         super().__init__()
         self.config = config
         first, second, third, fourth = config.widths
-        self.trunk = nn.Sequential(
+        self.near = nn.Sequential(
             _conv(4, first, 2), _conv(first, second, 2), _Block(second),
             _conv(second, third, 2), _Block(third),
-            _conv(third, fourth, 2), _Block(fourth),
         )  # fmt: skip
-        self.whole = nn.Linear(2 * fourth, 1)
+        self.wide = nn.Sequential(_conv(third, fourth, 2), _Block(fourth))
+        self.place = nn.Conv2d(third, 1, 1)
+        self.around = nn.Conv2d(fourth, 1, 1)
+        self.whole = nn.Linear(features_count(config), 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map faces (N,4,s,s) to evidence (N,)."""
-        features = functional.dropout(self.features(x), self.config.dropout, self.training)
-        evidence: Tensor = self.whole(features)[:, 0]
-        return evidence
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map faces (N,4,s,s) to evidence (N,) and map (N,1,s/8,s/8)."""
+        features, where = self.features(x)
+        features = functional.dropout(features, self.config.dropout, self.training)
+        return self.whole(features)[:, 0], where
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return what the evidence is a linear function of (N,2C)."""
-        trunk = self.trunk(2 * x - 1)
-        return torch.cat([trunk.mean((2, 3)), trunk.amax((2, 3))], 1)
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the evidence is a linear function of (N,F), and the map in logits."""
+        near = self.near(2 * x - 1)
+        wide = self.wide(near)
+        around = functional.interpolate(self.around(wide), near.shape[2:], mode="nearest")
+        where = self.place(near) + around
+        seen = torch.sigmoid(where)
+        told = [wide.mean((2, 3)), wide.amax((2, 3)), seen.mean((2, 3)), seen.amax((2, 3))]
+        return torch.cat(told, 1), where
+
+
+def features_count(config: ForensicFaceConfig) -> int:
+    """Numbers that a face becomes."""
+    return 2 * config.widths[3] + 2
 
 
 class _Block(nn.Module):

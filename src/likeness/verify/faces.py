@@ -10,10 +10,13 @@ import numpy as np
 
 from likeness.metrics.regions import FACE_OVAL, OUTER_LIPS
 from likeness.nets.forensic import OVAL_STRIDE, STRIDE
+from likeness.nets.forensic_face import FACE_SIDE
 from likeness.types import Floats
 
 FIELD = 1.7
 """Side of what is seen, over the face's larger side."""
+FACE_FIELD = 1.4
+"""The same of what the network for whole faces is shown."""
 LEAST, MOST = 64, 480
 """Sides in pixels: of a larger face a part is seen, another one in each frame."""
 _AROUND = 1.8
@@ -77,20 +80,23 @@ def sight(points: Floats, size: tuple[int, int], turn: int = 0) -> Sight:
     return Sight(top, left, height, width)
 
 
-def whole_face(picture: Floats, points: Floats, side: int) -> Floats:
+def whole_face(
+    picture: Floats, points: Floats, side: int = FACE_SIDE, field: float = FACE_FIELD
+) -> Floats:
     """Show all of a face at a fixed size, whatever its own is.
 
     Args:
         picture: (h,w,3) RGB in [0,1].
         points: (478,2 or more) landmarks in its pixels.
         side: of the result in pixels.
+        field: what it covers, over the larger side of the face.
 
     Returns:
         (side,side,4): RGB, and one inside of the face's outline. What lies beyond the picture
         repeats its edge.
     """
     low, high = points[:, :2].min(0), points[:, :2].max(0)
-    reach = max(1.0, FIELD / 2 * float((high - low).max()))
+    reach = max(1.0, field / 2 * float((high - low).max()))
     left, top = (int(x) for x in np.floor((low + high) / 2 - reach))
     right, bottom = left + math.ceil(2 * reach), top + math.ceil(2 * reach)
     height, width = picture.shape[:2]

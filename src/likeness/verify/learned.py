@@ -12,24 +12,18 @@ rarely, or the answer lies where the detector is no help, it says so and gives n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch.nn import functional
 
-from likeness.nets.forensic import ForensicNet
-from likeness.networks import build
-from likeness.store import load_bundle
 from likeness.track.measure import EYE_CORNERS
 from likeness.types import Floats, Window
-from likeness.verify.faces import LEAST, sight
+from likeness.verify.detector import Detector, read_detector
+from likeness.verify.faces import LEAST, sight, whole_face
 from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, surprise
 
-BUNDLE = Path(__file__).with_name("detector.bundle")
-"""Weights and calibration, written by `benchmarks/forensics.py`."""
 BASE_RATE = 0.5
 """Share of changed clips that the probability assumes."""
 _FRAMES = 32
@@ -75,18 +69,15 @@ class Calibration:
         return max(1 - below, 1 / self.pictures)
 
 
-@lru_cache(maxsize=1)
-def detector() -> tuple[ForensicNet, Calibration]:
-    """Read the network and its calibration, once.
+def detector() -> tuple[Detector, Calibration]:
+    """Return the networks and their calibration.
 
     Raises:
         BundleError: the files in the package are damaged.
     """
-    bundle = load_bundle(BUNDLE)
-    network = build(bundle.networks["detector"], "forensic")
-    assert isinstance(network, ForensicNet)  # noqa: S101 - the table says so
+    networks, bundle = read_detector()
     known = dict(bundle.input["calibration"])
-    return network, Calibration(**{**known, "real": tuple(known["real"])})
+    return networks, Calibration(**{**known, "real": tuple(known["real"])})
 
 
 class LearnedSignal:
@@ -159,10 +150,13 @@ class LearnedSignal:
         height, width = picture.shape[1:]
         seen = sight(points, (height, width), len(self._numbers))
         crop = torch.from_numpy(np.ascontiguousarray(seen.of(picture.numpy())))
-        oval = torch.from_numpy(seen.oval(points))
-        with torch.inference_mode():
-            evidence, where = self._network(crop[None], oval[None, None])
-        number, shown = float(evidence), torch.sigmoid(where[0, 0]).numpy()
+        whole = whole_face(picture.permute(1, 2, 0).numpy(), points)
+        number, where = self._network(
+            crop,
+            torch.from_numpy(seen.oval(points)),
+            torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))),
+        )
+        shown = where.numpy()
         self._numbers.append((frame, number))
         for part, inside in (("mouth", seen.mouth(points)), ("face", seen.oval(points))):
             at_map = cv2.resize(inside, shown.shape[::-1], interpolation=cv2.INTER_AREA)
