@@ -1,22 +1,23 @@
 """Make and measure the trained detector of `likeness verify`, from faces to tables.
 
-Run: python benchmarks/forensics.py DATA WORK [--driver CLIP] [--portrait SPLIT=BUNDLE ...]
-                                    [--only METHOD ...] [--minutes 15] [--pairs 5760] [--scale 1]
+Run: python benchmarks/forensics.py DATA WORK --recognizer BUNDLE [--driver CLIP]
+                                    [--portrait SPLIT=BUNDLE ...] [--only METHOD ...]
+                                    [--minutes 15] [--pairs 5760] [--steps 900]
                                     [--quick] [--write] [--clips | --clips-only]
      python benchmarks/forensics.py DATA WORK --files CLIP.mp4 ...
 
 DATA is the folder of test data, WORK keeps faces, pairs, networks and fakes between runs, CLIP
 (one of DATA's where none is given) moves the photos that are animated, and a trained portrait of
-somebody in one part of the people (train, calibrate, test) is drawn over photos of that part.
-Networks are trained on self-blended faces and on donors that are laid by the project's own finish;
-then, once for each method, further on what all other methods make of training people, and once on
-all. Each method is measured with the detector that never saw it, on people that none has seen.
---scale multiplies the minutes of all trainings but the first. --write puts what was trained on all
-methods into the package; --clips then measures short real and made clips with what is in the
-package, and
-with the untrained signals; --clips-only does nothing else. --quick takes three people of each
-part, two methods and seconds of training, to see that all of it runs; its numbers mean nothing and
-are not written. --files prints what all signals say of finished files instead.
+somebody in one part of the people (train, calibrate, test) is drawn over photos of that part. One
+network is trained for so many minutes on self-blended faces, the other for so many steps on donors
+that are laid by the project's own finish, beginning with dlib's recognizer, as it was imported
+(docs/identity.md). Its last layer is fitted once for each method on what all other methods make of
+training people, and once on all. Each method is measured with the detector that never saw it, on
+people that none has seen. --write puts what knows all methods into the package; --clips then
+measures short real and made clips with what is in the package, and with the untrained signals;
+--clips-only does nothing else. --quick takes three people of each part, two methods and seconds of
+training, to see that all of it runs; its numbers mean nothing and are not written. --files prints
+what all signals say of finished files instead.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from pathlib import Path
 
 import torch
 from forensics_clips import measure_clips, report_files
-from forensics_detectors import Plan, Taught, teach
+from forensics_detectors import Taught, teach
+from forensics_face import FaceSchedule
 from forensics_faces import PER_CLIP, Faces, load_faces, some_people
 from forensics_fakes import load_fakes, measured_methods
 from forensics_lessons import cut_driver, make_lessons, read_lessons
@@ -71,12 +73,11 @@ def main() -> None:
     faces = load_faces(asked.data, asked.work / "faces.npz", choose, per_clip)
     fakes = _fakes(asked)
     taught = _taught(asked, faces, list(fakes))
-    viewers = {name: Viewer(one, asked.work, f"without_{name}")
-               for name, one in taught.without.items()}  # fmt: skip
-    blind = Viewer(taught.blind, asked.work, "donors")
+    viewers = {name: Viewer(one, asked.work) for name, one in taught.without.items()}
+    blind = Viewer(taught.blind, asked.work)
     left_out(dict.fromkeys(fakes, blind), faces, fakes, "shown donors alone, and no method")
     left_out(viewers, faces, fakes, "shown all methods but the one of the row")
-    look = Viewer(taught.every, asked.work, "every")
+    look = Viewer(taught.every, asked.work)
     left_out(dict.fromkeys(fakes, look), faces, fakes, "shown all methods: what is shipped")
     by_size(look, faces, fakes)
     known = calibrate(look, faces, fakes)
@@ -97,8 +98,8 @@ def _taught(asked: argparse.Namespace, faces: Faces, methods: Sequence[str]) -> 
     pairs = load_pairs(own, asked.work / "pairs", 128 if quick else asked.pairs)
     minutes, kept = (0.2, 64) if quick else (asked.minutes, 128)
     first = train(pairs, asked.work / "network.pt", Schedule(minutes=minutes, kept=kept))
-    plan = Plan().times(0.02 if quick else asked.scale)
-    return teach(first, pairs, _looks(asked, own), methods, asked.work, plan)
+    schedule = FaceSchedule(steps=8 if quick else asked.steps)
+    return teach(first, own, _looks(asked, own), methods, asked.recognizer, asked.work, schedule)
 
 
 def _looks(asked: argparse.Namespace, own: Faces) -> Looks:
@@ -127,14 +128,14 @@ def _fakes(asked: argparse.Namespace) -> dict[str, Faces]:
 def write(detector: Detector, known: Calibration, faces: Faces, methods: Sequence[str]) -> None:
     """Put the networks and their calibration into the package."""
     networks = {
-        "detector": ("forensic", detector.fine),
-        "face": ("forensic_face", detector.face),
+        "detector": detector.fine,
+        "face": detector.face,
     }
     bundle = Bundle(
         method="verify.learned",
         networks={
-            name: Weights(kind, asdict(network.config), _halved(network))
-            for name, (kind, network) in networks.items()
+            name: Weights("forensic", asdict(network.config), _halved(network))
+            for name, network in networks.items()
         },
         input={"calibration": asdict(known), "shares": list(detector.shares)},
         training={
@@ -166,7 +167,8 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--pairs", type=int, default=5760)
-    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--recognizer", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--clips", action="store_true")

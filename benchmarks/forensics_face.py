@@ -1,8 +1,10 @@
 """Training of the network that looks at whole faces. Imported by `forensics.py`.
 
-Every batch holds pairs: a picture and the same one changed, worn and coded alike, moved and colored
-alike. So nothing but the change is to be learned, and a part of the loss is that the changed one of
-the two gets more.
+Its layers begin as the first ones of dlib's recognizer. Every batch holds pairs: a picture and the
+same one with a donor laid over it, worn and coded alike, moved and colored alike. So nothing but
+the change is to be learned, and a part of the loss is that the changed one of the two gets more. No
+method is shown to these layers; the last one, linear, is fitted on methods as well
+(`forensics_detectors`).
 """
 
 from __future__ import annotations
@@ -14,96 +16,117 @@ from pathlib import Path
 import numpy as np
 import torch
 from forensics_looks import DONORS, SIDE, Looks
-from forensics_numbers import auc
+from forensics_numbers import Head, fit_head
 from torch.nn import functional
 
-from likeness.nets.forensic_face import FACE_SIDE, ForensicFaceConfig, ForensicFaceNet
+from likeness.nets.forensic_whole import ForensicWholeConfig, ForensicWholeNet
+from likeness.store import load_bundle
+from likeness.verify.faces import FACE_SIDE
 
 RANKING = 0.5
 """Weight of the order within pairs."""
-APART = 0.03
-"""Mean difference from the untouched picture from which a place counts as changed."""
+PENALTY = 12.0
+"""Of last layers."""
+_STARTED = 1500
+"""Pictures of each kind on which the last layer begins."""
 
 
 @dataclass(frozen=True)
 class FaceSchedule:
     """How long and how fast."""
 
-    minutes: float = 4.0
-    batch: int = 32
-    rate: float = 2e-3
-    donors: float = 0.4
-    """Share of pairs whose change no method made."""
+    steps: int = 900
+    batch: int = 16
+    rate: float = 2e-4
+    last: float = 0.3
+    """The last layer's rate, over that of the others."""
 
 
 def train_face(
-    looks: Looks,
-    rows: np.ndarray,
-    kept: Path | None,
-    schedule: FaceSchedule,
-    start_from: ForensicFaceNet | None = None,
-    aside: np.ndarray | None = None,
-) -> ForensicFaceNet:
+    looks: Looks, rows: np.ndarray, recognizer: Path, kept: Path, schedule: FaceSchedule
+) -> ForensicWholeNet:
     """Train a network, or read what an earlier call trained.
 
     Args:
         looks: pictures.
         rows: of changed pictures that may be learned from.
-        kept: its file.
+        recognizer: bundle of dlib's recognizer, as `likeness` imports it.
+        kept: file of the result.
         schedule: how long.
-        start_from: what to begin with; None begins anew.
-        aside: rows of changed pictures to tell about meanwhile.
     """
-    network = ForensicFaceNet(ForensicFaceConfig())
-    if kept is not None and kept.is_file():
+    network = ForensicWholeNet(ForensicWholeConfig())
+    if kept.is_file():
         network.load_state_dict(torch.load(kept, weights_only=True))
         return network.eval()
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    network = ForensicFaceNet(ForensicFaceConfig())
-    if start_from is not None:
-        network.load_state_dict(start_from.state_dict())
+    _begin(network, recognizer, looks, rows, rng)
     network = network.to(memory_format=torch.channels_last).train()
-    chances = chances_of(looks.methods[rows], schedule.donors)
-    solver = torch.optim.AdamW(network.parameters(), schedule.rate, weight_decay=2e-2)
-    start, step, told = time.monotonic(), 0, 0.0
-    while (done := (time.monotonic() - start) / (60 * schedule.minutes)) < 1:
+    last = set(network.whole.parameters())
+    solver = torch.optim.AdamW([
+        {"params": [one for one in network.parameters() if one not in last], "share": 1.0},
+        {"params": list(last), "share": schedule.last},
+    ], schedule.rate, weight_decay=1e-2)  # fmt: skip
+    chances, told, start = chances_of(looks.methods[rows]), 0.0, time.monotonic()
+    for step in range(1, schedule.steps + 1):
         for group in solver.param_groups:
-            warm = min(1.0, 20 * done + 0.05)
-            group["lr"] = schedule.rate * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + 1e-5
+            falling = 0.5 + 0.5 * np.cos(np.pi * max(0.0, 2 * step / schedule.steps - 1))
+            group["lr"] = schedule.rate * group["share"] * min(1.0, step / 60) * falling
         some = rng.choice(rows, schedule.batch, p=chances)
         x = _batch(looks.whole, looks.real[some], some, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            evidence, where = network(x)
+            evidence = network(x[:, :3], x[:, 3:])
         untouched, changed = evidence.float().reshape(2, -1)
         wrong = functional.softplus(untouched).mean() + functional.softplus(-changed).mean()
         wrong = wrong / 2 + RANKING * functional.softplus(untouched - changed).mean()
-        wrong = wrong + functional.binary_cross_entropy_with_logits(where.float(), _apart(x))
         solver.zero_grad(set_to_none=True)
         wrong.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         solver.step()
-        told, step = told + wrong.item(), step + 1
-        if step % 200 == 0:
-            print(f"step {step}, {60 * schedule.minutes * done:.0f} s: {told / 200:.3f}",
-                  _tell(network, looks, aside) if aside is not None and step % 1000 == 0 else "",
-                  flush=True)  # fmt: skip
+        told += wrong.item()
+        if step % 100 == 0:
+            print(f"step {step}, {time.monotonic() - start:.0f} s: {told / 100:.3f}", flush=True)
             told = 0.0
-    print(f"{step} steps; {_tell(network, looks, aside) if aside is not None else ''}", flush=True)
-    if kept is not None:
-        torch.save(network.state_dict(), kept)
+    torch.save(network.state_dict(), kept)
     return network.eval()
 
 
-def chances_of(methods: np.ndarray, donors: float) -> np.ndarray:
-    """Every method counts alike, and so do both kinds of donors."""
+def _begin(
+    network: ForensicWholeNet,
+    recognizer: Path,
+    looks: Looks,
+    rows: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Take over the recognizer's first layers, and fit the last one on what they find."""
+    (known,) = load_bundle(recognizer).networks.values()
+    own = network.state_dict()
+    network.load_state_dict({name: known.tensors.get(name, own[name]).float() for name in own})
+    network.eval()
+    some = rng.choice(rows, min(_STARTED, len(rows)), replace=False)
+    real = np.unique(looks.real[rows])
+    real = rng.choice(real, min(_STARTED, len(real)), replace=False)
+    found = [features_of(network, looks.whole[part]) for part in (real, some)]
+    both = np.concatenate(found)
+    network.middle.copy_(torch.from_numpy(both.mean(0)))
+    network.spread.copy_(torch.from_numpy(both.std(0) + 1e-3))
+    head = fit_head([found[0]], [found[1]], PENALTY)
+    shifted = head.bias + float(head.weights @ both.mean(0))
+    scaled = head.weights * network.spread.numpy()
+    set_head(network, Head(scaled, shifted))
+
+
+def set_head(network: ForensicWholeNet, head: Head) -> None:
+    """Give a network another last layer."""
+    with torch.no_grad():
+        network.whole.weight.copy_(torch.from_numpy(np.asarray(head.weights, np.float32))[None])
+        network.whole.bias.fill_(head.bias)
+
+
+def chances_of(methods: np.ndarray) -> np.ndarray:
+    """(n,) by which donors are drawn as often as they are laid, however many there are."""
     names = list(np.unique(methods))
-    own = [name for name in names if name not in DONORS]
-    share = donors if own else 1.0
-    weights = {name: (1 - share) / max(1, len(own)) for name in own}
-    kinds = [name for name in names if name in DONORS]
-    weights |= {name: share / len(kinds) for name in kinds}
-    each = np.array([weights[str(name)] / (methods == name).sum() for name in names])
+    each = np.array([DONORS.count(str(name)) / (methods == name).sum() for name in names])
     chances = each[np.searchsorted(names, methods)]
     return np.asarray(chances / chances.sum())
 
@@ -123,7 +146,7 @@ def _batch(
         np.stack([flip * zoom * np.sin(angle), zoom * np.cos(angle), shift[1]], -1),
     ], 1)  # fmt: skip
     theta = torch.from_numpy(np.tile(matrix, (2, 1, 1))).float()
-    grid = functional.affine_grid(theta, (2 * count, 4, FACE_SIDE, FACE_SIDE), align_corners=False)
+    grid = functional.affine_grid(theta, [2 * count, 4, FACE_SIDE, FACE_SIDE], align_corners=False)
     x = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
     rgb = x[:, :3]
     gray = rgb.mean(1, keepdim=True)
@@ -135,36 +158,20 @@ def _batch(
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _apart(x: torch.Tensor) -> torch.Tensor:
-    """(2B,1,s/8,s/8): where pictures differ from their untouched ones."""
-    untouched, changed = x[:, :3].chunk(2)
-    apart = functional.avg_pool2d((changed - untouched).abs().mean(1, keepdim=True), 8)
-    apart = (apart / APART).clamp(max=1)
-    return torch.cat([torch.zeros_like(apart), apart])
-
-
 def _each(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.tile(values, 2)).float()[:, None, None, None]
 
 
-def look_whole(network: ForensicFaceNet, whole: np.ndarray) -> np.ndarray:
-    """(n,) evidence of faces (n,s,s,4) uint8, s at least FACE_SIDE, of whose middle is taken; the
-    mean over both mirror images."""
+def features_of(network: ForensicWholeNet, whole: np.ndarray) -> np.ndarray:
+    """(n,F) of faces (n,s,s,4) uint8, s at least FACE_SIDE, of whose middle is taken; the mean over
+    both mirror images."""
     low = (whole.shape[1] - FACE_SIDE) // 2
-    found = []
+    found = [np.zeros((0, len(network.middle)), np.float32)]
     with torch.inference_mode():
-        for start in range(0, len(whole), 64):
-            part = torch.from_numpy(whole[start : start + 64]).permute(0, 3, 1, 2).float() / 255
-            part = part[:, :, low : low + FACE_SIDE, low : low + FACE_SIDE].contiguous()
-            found.append(0.5 * (network(part)[0] + network(part.flip(3))[0]))
-    return torch.cat(found).numpy() if found else np.zeros(0, np.float32)
-
-
-def _tell(network: ForensicFaceNet, looks: Looks, aside: np.ndarray) -> str:
-    """AUC of each method against all untouched pictures of the same people."""
-    network.eval()
-    real = look_whole(network, looks.whole[np.unique(looks.real[aside])])
-    told = look_whole(network, looks.whole[aside])
-    names = looks.methods[aside]
-    network.train()
-    return ", ".join(f"{name} {auc(real, told[names == name]):.2f}" for name in np.unique(names))
+        for start in range(0, len(whole), 16):
+            part = whole[start : start + 16, low : low + FACE_SIDE, low : low + FACE_SIDE]
+            x = torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2).float() / 255
+            both = torch.cat([x, x.flip(3)])
+            told = network.features(both[:, :3], both[:, 3:])
+            found.append(told.reshape(2, len(x), -1).mean(0).numpy())
+    return np.concatenate(found)

@@ -1,7 +1,7 @@
-"""What the detector is shown to learn from: untouched faces, each with what was made of it.
+"""What the network for whole faces learns from: untouched faces, each with what was made of it.
 
 Imported by `forensics.py`. All pictures of a face are worn and coded alike, a few times over, and
-kept in two ways: the whole face at a fixed size, and a window at the picture's own density.
+kept at a fixed size.
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from forensics_blend import processed
 from forensics_donors import changed_self, laid, moved
 from forensics_faces import Faces
 from forensics_lessons import Lesson
-from forensics_pairs import WINDOW
 from forensics_wear import Wear, coded
 
-from likeness.metrics.regions import FACE_OVAL
-from likeness.nets.forensic import OVAL_STRIDE
-from likeness.nets.forensic_face import FACE_SIDE
-from likeness.verify.faces import FACE_FIELD, FIELD, whole_face
+from likeness.verify.faces import FACE_FIELD, FACE_SIDE, FIELD, whole_face
 
 SIDE = round(FACE_SIDE * FIELD / FACE_FIELD)
 """Pixels of a whole face as it is kept: more than the network is shown, so that it can be moved."""
+LEAST = 184
+"""Pixels to which pictures are scaled down at most."""
 VIEWS = 2
 ROUNDS = 3
 DONORS = ("self", "self", "cross", "cross", "cross", "cross", "moved", "moved")
@@ -43,12 +40,6 @@ class Looks:
 
     whole: np.ndarray
     """(N,SIDE,SIDE,4) uint8: RGB and the face's mask."""
-    window: np.ndarray
-    """(N,WINDOW,WINDOW,3) uint8 RGB."""
-    oval: np.ndarray
-    """(N,WINDOW/4,WINDOW/4) uint8, 255 inside of the face."""
-    changed: np.ndarray
-    """(N,WINDOW/4,WINDOW/4) uint8, 255 where it was changed."""
     methods: np.ndarray
     """(N,) what was done: real, self, cross, or a method's key."""
     real: np.ndarray
@@ -99,7 +90,7 @@ def read_looks(folder: Path) -> Looks:
     count = 0
     for kept in sorted(folder.glob("[!.]*.npz")):
         with np.load(kept) as file:
-            for name in file.files:
+            for name in ("whole", "methods", "real", "people"):
                 value = file[name]
                 parts.setdefault(name, []).append(value + count if name == "real" else value)
             count += len(file["real"])
@@ -109,40 +100,29 @@ def read_looks(folder: Path) -> Looks:
 def _shown(
     lesson: Lesson, donors: Sequence[Lesson], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    names, pictures, points, masks = _every(lesson, donors, rng)
-    columns: dict[str, list[np.ndarray]] = {"whole": [], "window": [], "oval": [], "changed": []}
+    names, pictures, points = _every(lesson, donors, rng)
+    shown = []
     for _ in range(VIEWS):
-        sent, sizes = _sent(pictures, rng)
-        at = rng.uniform(0, 1, 2)
-        for k, picture in enumerate(sent):
-            scale = np.array(picture.shape[1::-1]) / sizes[k]
-            here = points[k] * scale
-            oval = np.zeros(picture.shape[:2], np.float32)
-            hull = cv2.convexHull(here[FACE_OVAL].astype(np.float32))
-            cv2.fillConvexPoly(oval, hull.astype(np.int32), 1.0)
-            mask = cv2.resize(masks[k], picture.shape[1::-1], interpolation=cv2.INTER_AREA)
-            columns["whole"].append(whole_face(picture, here, SIDE, FIELD))
-            for name, part in zip(("window", "oval", "changed"),
-                                  _window(picture, oval, mask, at), strict=True):  # fmt: skip
-                columns[name].append(part)
+        for picture, size, marks in zip(*_sent(pictures, rng), points, strict=True):
+            here = marks * (np.array(picture.shape[1::-1]) / size)
+            whole = whole_face(picture, here, SIDE, FIELD)
+            shown.append((np.clip(whole, 0, 1) * 255 + 0.5).astype(np.uint8))
     count = len(names)
     return {
-        **{name: np.stack([(np.clip(one, 0, 1) * 255 + 0.5).astype(np.uint8) for one in column])
-           for name, column in columns.items()},
+        "whole": np.stack(shown),
         "methods": np.array(names * VIEWS, dtype="U32"),
         "real": np.repeat(np.arange(VIEWS) * count, count),
         "people": np.array([lesson.person] * count * VIEWS, dtype="U64"),
-    }  # fmt: skip
+    }
 
 
 def _every(
     lesson: Lesson, donors: Sequence[Lesson], rng: np.random.Generator
-) -> tuple[list[str], list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Names, pictures, landmarks and masks of what methods made, and of donors laid over it."""
+) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+    """Names, pictures and landmarks of what methods made, and of donors laid over it."""
     pictures = [picture.astype(np.float32) / 255 for picture in lesson.pictures]
     target, points = pictures[0], lesson.landmarks[0]
     names, landmarks = list(lesson.methods), list(lesson.landmarks)
-    masks = [_apart(picture, target) for picture in pictures]
     for name in DONORS:
         donor, there = target, points
         if name == "self":
@@ -150,7 +130,7 @@ def _every(
         elif name == "cross":
             other = donors[int(rng.integers(len(donors)))]
             donor, there = other.pictures[0].astype(np.float32) / 255, other.landmarks[0]
-        made, where = (
+        made, _ = (
             moved(target, points, rng)
             if name == "moved"
             else laid(target, points, donor, there, rng)
@@ -158,16 +138,7 @@ def _every(
         names.append(name)
         pictures.append(made)
         landmarks.append(points)
-        masks.append(where)
-    return names, pictures, landmarks, masks
-
-
-def _apart(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(h,w): where two pictures differ; everywhere where one was bent as a whole."""
-    if picture.shape != target.shape:
-        return np.ones(picture.shape[:2], np.float32)
-    apart = (np.abs(picture - target).max(-1) > 1.5 / 255).astype(np.float32)
-    return cv2.blur(cv2.dilate(apart, np.ones((3, 3))), (3, 3))
+    return names, pictures, landmarks
 
 
 def _sent(
@@ -177,7 +148,7 @@ def _sent(
     wear, first, seed = Wear(rng), rng.random() < 0.3, int(rng.integers(2**31))
     least = min(min(picture.shape[:2]) for picture in pictures)
     if wear.scale < 1:
-        wear.scale = min(1.0, max(wear.scale, (WINDOW + 8) / least))
+        wear.scale = min(1.0, max(wear.scale, LEAST / least))
     crf = int(np.clip(rng.normal(24, 6), 15, 39)) if rng.random() > 0.12 else 0
     codec = "libx265" if rng.random() < 0.2 else "libx264"
     gop = 3 if rng.random() < 0.1 else 1
@@ -193,20 +164,3 @@ def _sent(
         for row, one in zip(rows, coded([worn[k] for k in rows], crf, codec, gop), strict=True):
             sent[row] = one
     return sent, sizes
-
-
-def _window(
-    picture: np.ndarray, oval: np.ndarray, mask: np.ndarray, at: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    layers = [picture, oval, mask]
-    down, right = (max(0, WINDOW - length) for length in oval.shape)
-    if down or right:
-        layers = [cv2.copyMakeBorder(one, 0, down, 0, right, cv2.BORDER_REFLECT_101)
-                  for one in layers]  # fmt: skip
-    top, left = (int(share * (length - WINDOW + 0.99))
-                 for share, length in zip(at, layers[1].shape, strict=True))  # fmt: skip
-    cut = [one[top : top + WINDOW, left : left + WINDOW] for one in layers]
-    side = WINDOW // OVAL_STRIDE
-    small = [cv2.resize(np.ascontiguousarray(one), (side, side), interpolation=cv2.INTER_AREA)
-             for one in cut[1:]]  # fmt: skip
-    return cut[0], small[0], small[1]

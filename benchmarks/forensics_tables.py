@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from forensics_blend import blend
+from forensics_detectors import head_of
+from forensics_face import features_of
 from forensics_faces import Faces, split_of
 from forensics_numbers import auc, equal_error, interval, platt
-from forensics_train import evidence_of, look
+from forensics_train import evidence_of, look, wholes
 from forensics_views import JUDGED, VIEWS, between_eyes
 
 from likeness.nets.forensic import STRIDE, ForensicNet
@@ -37,16 +39,24 @@ SIZES = (0, 70, 90, 1000)
 class Viewer:
     """What a detector makes of faces in a view, looked at once and kept."""
 
-    def __init__(self, detector: Detector, work: Path, name: str) -> None:
-        self.detector, self._work, self._name = detector, work / "numbers", name
+    def __init__(self, detector: Detector, work: Path) -> None:
+        self.detector, self._work = detector, work / "numbers"
         self._work.mkdir(exist_ok=True)
 
     def __call__(self, name: str, faces: Faces, split: str, view: str) -> np.ndarray:
         """Return numbers (n,) of one split of `name`'s faces in one view."""
-        kept = self._work / f"{self._name}_{name}_{split}_{view.replace(' ', '')}.npy"
+        networks, key = self.detector, f"{name}_{split}_{view.replace(' ', '')}"
+        some, way = faces.of(split), VIEWS[view]
+        first = self._kept(f"fine_{key}", lambda: evidence_of(networks.fine, some, way))
+        whole = self._kept(f"whole_{key}", lambda: wholes(some, way))
+        found = self._kept(f"face_{key}", lambda: features_of(networks.face, whole))
+        return networks.shares[0] * first + networks.shares[1] * head_of(networks.face)(found)
+
+    def _kept(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        kept = self._work / f"{name}.npy"
         if not kept.is_file():
-            np.save(kept, evidence_of(self.detector, faces.of(split), VIEWS[view]))
-        return np.load(kept) @ np.array(self.detector.shares)
+            np.save(kept, make())
+        return np.load(kept)
 
 
 def left_out(

@@ -7,20 +7,18 @@ is one that it never saw; `forensics_tune` teaches it more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from forensics_face import look_whole
 from forensics_faces import Faces, seen
 from forensics_pairs import WINDOW, Pairs
 from torch.nn import functional
 
 from likeness.nets.forensic import OVAL_STRIDE, STRIDE, ForensicConfig, ForensicNet
-from likeness.verify.detector import Detector
-from likeness.verify.faces import whole_face
+from likeness.verify.faces import FACE_SIDE, whole_face
 
 
 @dataclass(frozen=True)
@@ -75,18 +73,26 @@ def train(pairs: Pairs, kept: Path, schedule: Schedule) -> ForensicNet:
     return network.eval()
 
 
-def evidence_of(
-    detector: Detector, faces: Faces, view: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """(n,2) evidence of both networks for faces after something happened to their pictures."""
-    found = np.zeros((len(faces), 2), np.float32)
-    for row, (picture, points) in enumerate(zip(faces.pictures, faces.landmarks, strict=True)):
+View = Callable[[np.ndarray], np.ndarray]
+
+
+def evidence_of(network: ForensicNet, faces: Faces, view: View) -> np.ndarray:
+    """(n,) evidence of the finest detail of faces after something happened to their pictures."""
+    told = [look(network, *shown)[0] for shown in _seen_as(faces, view)]
+    return np.array(told, np.float32)
+
+
+def wholes(faces: Faces, view: View) -> np.ndarray:
+    """(n,s,s,4) uint8: the same faces as the network for whole faces is shown them."""
+    shown = [np.round(255 * whole_face(*one)).astype(np.uint8) for one in _seen_as(faces, view)]
+    return np.stack(shown) if shown else np.zeros((0, FACE_SIDE, FACE_SIDE, 4), np.uint8)
+
+
+def _seen_as(faces: Faces, view: View) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pictures and landmarks after something happened to them."""
+    for picture, points in zip(faces.pictures, faces.landmarks, strict=True):
         shown = view(picture.astype(np.float32) / 255)
-        scale = np.array(shown.shape[1::-1]) / picture.shape[1::-1]
-        whole = whole_face(shown, points * scale)
-        found[row, 0] = look(detector.fine, shown, points * scale)[0]
-        found[row, 1] = look_whole(detector.face, np.round(255 * whole).astype(np.uint8)[None])[0]
-    return found
+        yield shown, points * (np.array(shown.shape[1::-1]) / picture.shape[1::-1])
 
 
 def look(network: ForensicNet, picture: np.ndarray, points: np.ndarray) -> tuple[float, np.ndarray]:

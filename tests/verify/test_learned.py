@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from likeness.metrics.regions import FACE_OVAL
-from likeness.nets.forensic_face import FACE_SIDE
 from likeness.store import load_bundle
 from likeness.types import Clip, FaceTrack, Shot, Window
 from likeness.verify import learned
 from likeness.verify.detector import BUNDLE, Detector
-from likeness.verify.faces import FACE_FIELD, FIELD, LEAST, MOST, sight, whole_face
+from likeness.verify.faces import FACE_FIELD, FACE_SIDE, FIELD, LEAST, MOST, sight, whole_face
 from likeness.verify.learned import Calibration, LearnedSignal, detector
 from likeness.verify.signal import Scene, SignalReading
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from likeness.nets.forensic import ForensicNet
-from likeness.nets.forensic_face import ForensicFaceNet
+from likeness.nets.forensic_whole import ForensicWholeNet
 from likeness.networks import build
 from likeness.store import load_bundle
 from likeness.types import Bundle
@@ -24,7 +24,7 @@ class Detector:
     """One network compares the finest detail of places, the other looks at the whole face."""
 
     fine: ForensicNet
-    face: ForensicFaceNet
+    face: ForensicWholeNet
     shares: tuple[float, float]
     """What each one's evidence counts for."""
 
@@ -43,7 +43,8 @@ class Detector:
         with torch.inference_mode():
             fine, where = self.fine(crop[None], oval[None, None])
             # Nothing about a face depends on which side is left: both mirror images are asked.
-            face = self.face(torch.stack([whole, whole.flip(2)]))[0].mean()
+            both = torch.stack([whole, whole.flip(2)])
+            face = self.face(both[:, :3], both[:, 3:]).mean()
         number = self.shares[0] * float(fine[0]) + self.shares[1] * float(face)
         return number, torch.sigmoid(where[0, 0])
 
@@ -57,8 +58,8 @@ def read_detector() -> tuple[Detector, Bundle]:
     """
     bundle = load_bundle(BUNDLE)
     fine = build(bundle.networks["detector"], "forensic")
-    face = build(bundle.networks["face"], "forensic_face")
+    face = build(bundle.networks["face"], "forensic_whole")
     assert isinstance(fine, ForensicNet)  # noqa: S101 - the table says so
-    assert isinstance(face, ForensicFaceNet)  # noqa: S101
+    assert isinstance(face, ForensicWholeNet)  # noqa: S101
     first, second = bundle.input["shares"]
     return Detector(fine, face, (float(first), float(second))), bundle

@@ -10,13 +10,12 @@ import numpy as np
 
 from likeness.metrics.regions import FACE_OVAL, OUTER_LIPS
 from likeness.nets.forensic import OVAL_STRIDE, STRIDE
-from likeness.nets.forensic_face import FACE_SIDE
 from likeness.types import Floats
 
 FIELD = 1.7
 """Side of what is seen, over the face's larger side."""
-FACE_FIELD = 1.4
-"""The same of what the network for whole faces is shown."""
+FACE_SIDE, FACE_FIELD = 112, 1.4
+"""Pixels of a face that is shown whole, and what they cover, over the face's larger side."""
 LEAST, MOST = 64, 480
 """Sides in pixels: of a larger face a part is seen, another one in each frame."""
 _AROUND = 1.8
