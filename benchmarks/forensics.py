@@ -2,7 +2,7 @@
 
 Run: python benchmarks/forensics.py DATA WORK --recognizer BUNDLE [--driver CLIP]
                                     [--portrait SPLIT=BUNDLE ...] [--only METHOD ...]
-                                    [--minutes 15] [--pairs 5760] [--steps 900]
+                                    [--minutes 15] [--pairs 5760] [--steps 1200]
                                     [--quick] [--write] [--clips | --clips-only]
      python benchmarks/forensics.py DATA WORK --files CLIP.mp4 ...
 
@@ -128,14 +128,14 @@ def _fakes(asked: argparse.Namespace) -> dict[str, Faces]:
 def write(detector: Detector, known: Calibration, faces: Faces, methods: Sequence[str]) -> None:
     """Put the networks and their calibration into the package."""
     networks = {
-        "detector": detector.fine,
-        "face": detector.face,
+        "detector": ("forensic", detector.fine),
+        "face": ("forensic_whole", detector.face),
     }
     bundle = Bundle(
         method="verify.learned",
         networks={
-            name: Weights("forensic", asdict(network.config), _halved(network))
-            for name, network in networks.items()
+            name: Weights(kind, asdict(network.config), _halved(network))
+            for name, (kind, network) in networks.items()
         },
         input={"calibration": asdict(known), "shares": list(detector.shares)},
         training={
@@ -145,7 +145,8 @@ def write(detector: Detector, known: Calibration, faces: Faces, methods: Sequenc
                 "people": len(set(faces.of("train").people)),
             }
         },
-        license="Apache-2.0; detects and cannot draw a face",
+        license="Apache-2.0; what looks at whole faces began as dlib's recognizer by Davis King, "
+        "CC0-1.0; detects and cannot draw a face",
     )
     save_bundle(bundle, BUNDLE)
     print(f"\nwrote {BUNDLE.name}")
@@ -167,7 +168,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--pairs", type=int, default=5760)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--recognizer", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")

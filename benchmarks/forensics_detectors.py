@@ -24,7 +24,7 @@ from likeness.nets.forensic import ForensicNet
 from likeness.nets.forensic_whole import ForensicWholeNet
 from likeness.verify.detector import Detector
 
-EACH = 320
+EACH = 150
 """Pictures of each method and kind of donor that last layers are fitted on, and of untouched."""
 
 

@@ -25,7 +25,7 @@ from likeness.verify.faces import FACE_SIDE
 
 RANKING = 0.5
 """Weight of the order within pairs."""
-PENALTY = 12.0
+PENALTY = 60.0
 """Of last layers."""
 _STARTED = 1500
 """Pictures of each kind on which the last layer begins."""
@@ -35,7 +35,7 @@ _STARTED = 1500
 class FaceSchedule:
     """How long and how fast."""
 
-    steps: int = 900
+    steps: int = 1200
     batch: int = 16
     rate: float = 2e-4
     last: float = 0.3

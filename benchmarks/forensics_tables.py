@@ -28,8 +28,8 @@ from likeness.verify.spectrum import SpectrumSignal
 
 LEAST = 45.0
 """Pixels between the outer eye corners from which faces are judged."""
-RARE = 1e-4
-"""Share of real pictures that may raise an alarm."""
+RARE = 5e-3
+"""Share of real pictures that may raise an alarm: half of the one in a hundred that is asked."""
 PIECE = 3
 """Faces of a clip that count as one piece, about a second apart."""
 HELD = ("calibrate", "test")
@@ -124,7 +124,7 @@ def calibrate(look_at: Viewer, faces: Faces, fakes: Mapping[str, Faces]) -> Cali
     known = Calibration(scale, shift, 1.0, 0.0, LEAST, tuple(steps.round(4).tolist()), count)
     told = np.array([known.probability(float(value)) for value in fake])
     # The worst of so few people is no bound for others: the tail behind their upper tenth is
-    # taken for exponential (Pickands 1975), and the alarm lies where one in ten thousand gets.
+    # taken for exponential (Pickands 1975), and the alarm lies where so few get, and none of them.
     start = float(np.quantile(real, 0.9))
     tail = float((real[real > start] - start).mean())
     alarm = known.probability(max(start + tail * np.log(0.1 / RARE), float(real.max())))

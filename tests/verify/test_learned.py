@@ -184,16 +184,18 @@ def test_what_is_shipped_is_small_and_whole() -> None:
     assert not networks.face.training
 
 
-def test_a_mirrored_face_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirrored_face_gets_the_same() -> None:
     networks, _ = detector()
     alone = Detector(networks.fine, networks.face, (0.0, 1.0))
     generator = torch.Generator().manual_seed(1)
     crop, oval = torch.rand(3, 64, 64, generator=generator), torch.ones(16, 16)
     whole = torch.rand(4, FACE_SIDE, FACE_SIDE, generator=generator)
-    assert alone(crop, oval, whole)[0] == pytest.approx(alone(crop, oval, whole.flip(2))[0])
+    assert alone(crop, oval, whole)[0] == pytest.approx(
+        alone(crop, oval, whole.flip(2))[0], rel=1e-3
+    )
     fine = Detector(networks.fine, networks.face, (1.0, 0.0))
     assert fine(crop, oval, whole)[0] == pytest.approx(
-        float(networks.fine(crop[None], oval[None, None])[0])
+        float(networks.fine(crop[None], oval[None, None])[0]), rel=1e-4
     )
 
 

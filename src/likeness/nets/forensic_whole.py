@@ -92,7 +92,7 @@ def whole_features_count(config: ForensicWholeConfig) -> int:
 
 def _compared(found: Tensor, oval: Tensor) -> list[Tensor]:
     """Means and deviations (N,C) inside of the face, at its edge and around it."""
-    inside = functional.adaptive_avg_pool2d(oval, found.shape[2:])
+    inside = functional.adaptive_avg_pool2d(oval, (found.shape[2], found.shape[3]))
     wide = functional.max_pool2d(inside, 3, 1, 1)
     narrow = -functional.max_pool2d(-inside, 3, 1, 1)
     told = []

@@ -1,12 +1,13 @@
 """A trained detector among the signals: what a small network says of a clip's faces.
 
-It was trained on real faces that were blended with a changed copy of themselves (Shiohara and
-Yamasaki 2022), and never saw what any method makes; `docs/verify.md` says how it was measured and
-what it misses. It is shown each face at the frame's own pixel density, and answers one number and a
-map of where it sees a change; the mean over up to 32 frames, calibrated on people whom training
-never saw, is a probability under the stated base rate. The score is how rarely real pictures get as
-far, so that it means what the scores of other signals mean. Where the face is too small or seen too
-rarely, or the answer lies where the detector is no help, it says so and gives no score.
+One network was trained on real faces that were blended with a changed copy of themselves (Shiohara
+and Yamasaki 2022), the other on faces that were laid over others; `docs/verify.md` says how both
+were measured and what they miss. Each face is shown at the frame's own pixel density and whole at a
+fixed size; the answer is one number, and a map of where a change is seen. The mean over up to 32
+frames, calibrated on people whom training never saw, is a probability under the stated base rate.
+The score is how rarely real pictures get as far, so that it means what the scores of other signals
+mean. Where the face is too small or seen too rarely, or the answer lies where the detector is no
+help, it says so and gives no score.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _FEW = 3
 _TITLE = "Trained detector"
 _MOSTLY = 0.6
 _BLIND = (
-    "Knows the traces of blending, and was shown no forgery program. What is drawn softly over a "
-    "whole face it finds more often than not; what is bent out of a sharp photo mostly not, and "
-    "what is drawn whole by a strong generator, or filmed again from a screen, may leave no trace. "
-    "It was trained on few people, most of them in photographs."
+    "Knows the traces of blending, and how faces look that this program laid over others. Most "
+    "single changes stay below its threshold; what moves or shades a person's own face it mostly "
+    "misses, and what is drawn whole by a strong generator, or filmed again from a screen, may "
+    "leave no trace. It was trained on few people, most of them in photographs."
 )
 
 
