@@ -118,8 +118,8 @@ def make_lessons(
 
     reader = open_reader(TrackConfig(max_faces=1, even=False))
     for kind in AMOUNTS:
-        photos = _photos(data, kind)[:most]
-        for number, known in enumerate(photos):
+        photos = _photos(data, kind)
+        for number, known in enumerate(photos[:most]):
             kept = folder / f"{kind}_{number:03d}.npz"
             if kept.is_file() or time.monotonic() - start > seconds:
                 continue

