@@ -189,6 +189,8 @@ def pieces(look_at: Viewer, known: Calibration, faces: Faces) -> None:
     print(f"|{'---|' * (len(VIEWS) + 2)}")
     for split in HELD:
         cells, count = [], len(shown.of(split)) // PIECE
+        if not count:
+            continue
         for name in VIEWS:
             numbers = look_at("clip", shown, split, name)[: count * PIECE]
             means = numbers.reshape(count, PIECE).mean(1)
