@@ -154,7 +154,7 @@ def _frames(clip: Clip, chosen: np.ndarray) -> Iterator[torch.Tensor]:
 
 def _edited(clip: Clip) -> Iterator[torch.Tensor]:
     """Make the person of a photo older, and smiling."""
-    shot = _largest(clip)
+    shot = largest(clip)
     for course in ({"age": 1.0}, {"smile": 1.0}):
         courses = {name: np.full(len(clip), strength) for name, strength in course.items()}
         plan = plan_edit(shot, courses, {})
@@ -165,14 +165,15 @@ def _edited(clip: Clip) -> Iterator[torch.Tensor]:
 
 def _portrayed(clip: Clip, target: Photo, portraits: Sequence[Path]) -> Iterator[torch.Tensor]:
     """Put trained portraits on a photo."""
-    shot = _largest(clip)
+    shot = largest(clip)
     for path in portraits:
         plan = plan_swap(shot, (), FinishConfig(), sound=False)
         method = METHODS["swap.portrait"].open(load_bundle(path), plan, CPU)
         yield paint(target.picture[None], [method], Window(0, 1))
 
 
-def _largest(clip: Clip) -> Shot:
+def largest(clip: Clip) -> Shot:
+    """Return the person whose face is largest."""
     return max(
         find_people(clip), key=lambda one: float(one.track.boxes[0, 2] - one.track.boxes[0, 0])
     )
@@ -183,7 +184,7 @@ def _swapped(
 ) -> Iterator[torch.Tensor]:
     """Put others' faces on a photo."""
     # A photo's own fit knows nothing of light, which some methods take from the target.
-    shot = _largest(clip)
+    shot = largest(clip)
     for source in sources:
         bundle = photos_bundle(name, (source,))
         plan = plan_swap(shot, (), FinishConfig(), sound=False)

@@ -25,7 +25,9 @@ class Head:
         return features @ self.weights + self.bias
 
 
-def fit_head(reals: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> Head:
+def fit_head(
+    reals: Sequence[np.ndarray], fakes: Sequence[np.ndarray], penalty: float = PENALTY
+) -> Head:
     """Fit a logistic regression: every kind counts alike, and all reals as much as all fakes."""
     features = np.concatenate([*reals, *fakes])
     count = sum(map(len, reals))
@@ -42,7 +44,7 @@ def fit_head(reals: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> Head:
         solver.zero_grad()
         told = x @ unknown[:-1] + unknown[-1]
         wrong = functional.binary_cross_entropy_with_logits(told, truth, reduction="none")
-        total = (weights * wrong).sum() + PENALTY * unknown[:-1].square().mean()
+        total = (weights * wrong).sum() + penalty * unknown[:-1].square().mean()
         total.backward()
         return total
 

@@ -1,25 +1,24 @@
 """Training of the detector's network on pairs, and what it makes of faces.
 
 Imported by `forensics.py`. The network learns from self-blended faces alone, so that every method
-is one that it never saw. A last layer, a linear function of what the network makes of a face, can
-be fitted on methods too (`forensics_numbers.fit_head`); tables show what that would bring.
+is one that it never saw; `forensics_tune` teaches it more.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from forensics_faces import Faces, seen
-from forensics_numbers import Head
 from forensics_pairs import WINDOW, Pairs
 from torch.nn import functional
 
-from likeness.nets.forensic import OVAL_STRIDE, STRIDE, ForensicConfig, ForensicNet, features_count
+from likeness.nets.forensic import OVAL_STRIDE, STRIDE, ForensicConfig, ForensicNet
+from likeness.verify.faces import FACE_SIDE, whole_face
 
 
 @dataclass(frozen=True)
@@ -74,27 +73,35 @@ def train(pairs: Pairs, kept: Path, schedule: Schedule) -> ForensicNet:
     return network.eval()
 
 
-def features_of(
-    network: ForensicNet, faces: Faces, view: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """(n,F) what the network makes of faces after something happened to their pictures."""
-    found = np.zeros((len(faces), features_count(network.config)), np.float32)
-    for row, (picture, points) in enumerate(zip(faces.pictures, faces.landmarks, strict=True)):
+View = Callable[[np.ndarray], np.ndarray]
+
+
+def evidence_of(network: ForensicNet, faces: Faces, view: View) -> np.ndarray:
+    """(n,) evidence of the finest detail of faces after something happened to their pictures."""
+    told = [look(network, *shown)[0] for shown in _seen_as(faces, view)]
+    return np.array(told, np.float32)
+
+
+def wholes(faces: Faces, view: View) -> np.ndarray:
+    """(n,s,s,4) uint8: the same faces as the network for whole faces is shown them."""
+    shown = [np.round(255 * whole_face(*one)).astype(np.uint8) for one in _seen_as(faces, view)]
+    return np.stack(shown) if shown else np.zeros((0, FACE_SIDE, FACE_SIDE, 4), np.uint8)
+
+
+def _seen_as(faces: Faces, view: View) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pictures and landmarks after something happened to them."""
+    for picture, points in zip(faces.pictures, faces.landmarks, strict=True):
         shown = view(picture.astype(np.float32) / 255)
-        scale = np.array(shown.shape[1::-1]) / picture.shape[1::-1]
-        found[row] = look(network, shown, points * scale)[0]
-    return found
+        yield shown, points * (np.array(shown.shape[1::-1]) / picture.shape[1::-1])
 
 
-def look(
-    network: ForensicNet, picture: np.ndarray, points: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (F,) and the map in [0,1] of one picture (h,w,3)."""
+def look(network: ForensicNet, picture: np.ndarray, points: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the evidence and the map in [0,1] of one picture (h,w,3)."""
     crop, oval = seen(picture, points)
     with torch.inference_mode():
         x = torch.from_numpy(np.ascontiguousarray(crop))[None]
-        features, where = network.features(x, torch.from_numpy(oval)[None, None])
-    return features[0].numpy(), torch.sigmoid(where[0, 0]).numpy()
+        evidence, where = network(x, torch.from_numpy(oval)[None, None])
+    return float(evidence), torch.sigmoid(where[0, 0]).numpy()
 
 
 def _batch(
@@ -131,22 +138,3 @@ def _right(network: ForensicNet, pairs: Pairs, first: int) -> float:
     network.train()
     both = torch.cat(told)
     return float((both[:, 1] > both[:, 0]).float().mean())
-
-
-def window_features(
-    network: ForensicNet, pairs: Pairs, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (n,F) of both pictures of some pairs."""
-    rng, found = np.random.default_rng(1), []
-    rows = np.arange(len(pairs.pictures))[-count:]
-    with torch.inference_mode():
-        for start in range(0, len(rows), 8):
-            x, _, oval = _batch(pairs, rows[start : start + 8], WINDOW, rng)
-            found.append(network.features(x, oval)[0].numpy())
-    both = np.concatenate(found)
-    return both[::2], both[1::2]
-
-
-def whole_of(network: ForensicNet) -> Head:
-    """Return the layer that was trained with the network."""
-    return Head(network.whole.weight[0].detach().numpy().copy(), float(network.whole.bias.detach()))

@@ -17,6 +17,7 @@ from likeness import config
 from likeness.errors import BundleError, ConfigError, ContractError
 from likeness.nets.declared import shapes_only
 from likeness.nets.forensic import ForensicConfig, ForensicNet
+from likeness.nets.forensic_whole import ForensicWholeConfig, ForensicWholeNet
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.nets.identity_faceshifter import FaceShifterIdentity, FaceShifterIdentityConfig
 from likeness.nets.identity_iresnet import IResNet, IResNetConfig
@@ -77,6 +78,7 @@ NETWORKS: Mapping[str, tuple[type[nn.Module], type]] = {
     "eigenfaces": (Eigenfaces, EigenfacesConfig),
     "faceshifter": (AEINet, AEIConfig),
     "forensic": (ForensicNet, ForensicConfig),
+    "forensic_whole": (ForensicWholeNet, ForensicWholeConfig),
     "hear": (Hear, HearConfig),
     "fsgan": (FSGAN, FSGANConfig),
     "fsnet": (FSNet, FSNetConfig),

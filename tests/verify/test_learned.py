@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from likeness.metrics.regions import FACE_OVAL
 from likeness.store import load_bundle
 from likeness.types import Clip, FaceTrack, Shot, Window
 from likeness.verify import learned
-from likeness.verify.faces import FIELD, LEAST, MOST, sight
-from likeness.verify.learned import BUNDLE, Calibration, LearnedSignal, detector
+from likeness.verify.detector import BUNDLE, Detector
+from likeness.verify.faces import FACE_FIELD, FACE_SIDE, FIELD, LEAST, MOST, sight, whole_face
+from likeness.verify.learned import Calibration, LearnedSignal, detector
 from likeness.verify.signal import Scene, SignalReading
 
 KNOWN = Calibration(1.0, 0.0, 0.9, 0.2, 20.0, tuple(np.linspace(-3, 3, 201)), 100)
@@ -39,17 +41,21 @@ def watch(scene: Scene, frames: torch.Tensor) -> SignalReading:
     return signal.read()
 
 
-class Saying(torch.nn.Module):
+class Saying:
     """Answers one number, and sees a change in the mouth or nowhere."""
 
     def __init__(self, number: float, mouth: torch.Tensor) -> None:
-        super().__init__()
         self.number, self.mouth = number, mouth
 
-    def forward(self, x: torch.Tensor, oval: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        where = torch.full((len(x), 1, x.shape[2] // 8, x.shape[3] // 8), -9.0)
-        place = functional.interpolate(self.mouth[None, None], where.shape[2:])
-        return torch.full((len(x),), self.number), where + 12 * place
+    def __call__(
+        self, crop: torch.Tensor, oval: torch.Tensor, whole: torch.Tensor
+    ) -> tuple[float, torch.Tensor]:
+        assert crop.shape[1:] == (4 * oval.shape[0], 4 * oval.shape[1])
+        assert whole.shape == (4, FACE_SIDE, FACE_SIDE)
+        place = functional.interpolate(
+            self.mouth[None, None], (crop.shape[1] // 8, crop.shape[2] // 8)
+        )
+        return self.number, torch.sigmoid(12 * place[0, 0] - 9)
 
 
 @pytest.fixture
@@ -165,7 +171,7 @@ def test_windows_make_no_difference(
 
 
 def test_what_is_shipped_is_small_and_whole() -> None:
-    network, known = detector()
+    networks, known = detector()
     size = sum(file.stat().st_size for file in BUNDLE.rglob("*") if file.is_file())
     assert size < 6 * 2**20
     assert load_bundle(BUNDLE).people == ()
@@ -173,4 +179,41 @@ def test_what_is_shipped_is_small_and_whole() -> None:
     assert list(known.real) == sorted(known.real)
     assert known.rarity(min(known.real) - 1) == 1
     assert known.scale > 0
-    assert not network.training
+    assert min(networks.shares) > 0
+    assert not networks.fine.training
+    assert not networks.face.training
+
+
+def test_a_mirrored_face_gets_the_same() -> None:
+    networks, _ = detector()
+    alone = Detector(networks.fine, networks.face, (0.0, 1.0))
+    generator = torch.Generator().manual_seed(1)
+    crop, oval = torch.rand(3, 64, 64, generator=generator), torch.ones(16, 16)
+    whole = torch.rand(4, FACE_SIDE, FACE_SIDE, generator=generator)
+    assert alone(crop, oval, whole)[0] == pytest.approx(
+        alone(crop, oval, whole.flip(2))[0], rel=1e-3
+    )
+    fine = Detector(networks.fine, networks.face, (1.0, 0.0))
+    assert fine(crop, oval, whole)[0] == pytest.approx(
+        float(networks.fine(crop[None], oval[None, None])[0]), rel=1e-4
+    )
+
+
+@given(st.floats(60, 300), st.floats(-40, 240), st.floats(-40, 240))
+@settings(max_examples=25, deadline=None)
+def test_whole_faces_are_as_large_whatever_their_size(face: float, x: float, y: float) -> None:
+    points = np.zeros((478, 2), np.float32)
+    points[:] = (x, y)
+    points[0], points[1] = (x - face / 2, y - face / 2), (x + face / 2, y + face / 2)
+    points[FACE_OVAL] = np.float32([x, y]) + 0.3 * face * np.stack(
+        [np.cos(np.arange(len(FACE_OVAL))), np.sin(np.arange(len(FACE_OVAL)))], -1
+    )
+    ramp = np.repeat(np.arange(200.0, dtype=np.float32)[None, :, None], 200, 0).repeat(3, 2) / 200
+    shown = whole_face(ramp, points)
+    assert shown.shape == (FACE_SIDE, FACE_SIDE, 4)
+    assert shown[..., 3].mean() == pytest.approx(np.pi * (0.3 / FACE_FIELD) ** 2, rel=0.15)
+    assert shown.min() >= 0
+    assert shown.max() <= 1 + 1e-5
+    if face * FACE_FIELD < 100 and 70 < x < 130:
+        across = shown[60, -1, 0] - shown[60, 0, 0]
+        assert across == pytest.approx(FACE_FIELD * face / 200, rel=0.1)

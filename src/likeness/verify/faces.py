@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,8 @@ from likeness.types import Floats
 
 FIELD = 1.7
 """Side of what is seen, over the face's larger side."""
+FACE_SIDE, FACE_FIELD = 112, 1.4
+"""Pixels of a face that is shown whole, and what they cover, over the face's larger side."""
 LEAST, MOST = 64, 480
 """Sides in pixels: of a larger face a part is seen, another one in each frame."""
 _AROUND = 1.8
@@ -74,3 +77,34 @@ def sight(points: Floats, size: tuple[int, int], turn: int = 0) -> Sight:
         edges.append((int(start), int(stop - int(start)) // STRIDE * STRIDE))
     (top, height), (left, width) = edges
     return Sight(top, left, height, width)
+
+
+def whole_face(
+    picture: Floats, points: Floats, side: int = FACE_SIDE, field: float = FACE_FIELD
+) -> Floats:
+    """Show all of a face at a fixed size, whatever its own is.
+
+    Args:
+        picture: (h,w,3) RGB in [0,1].
+        points: (478,2 or more) landmarks in its pixels.
+        side: of the result in pixels.
+        field: what it covers, over the larger side of the face.
+
+    Returns:
+        (side,side,4): RGB, and one inside of the face's outline. What lies beyond the picture
+        repeats its edge.
+    """
+    low, high = points[:, :2].min(0), points[:, :2].max(0)
+    reach = max(1.0, field / 2 * float((high - low).max()))
+    left, top = (int(x) for x in np.floor((low + high) / 2 - reach))
+    right, bottom = left + math.ceil(2 * reach), top + math.ceil(2 * reach)
+    height, width = picture.shape[:2]
+    inside = picture[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
+    room = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
+    square = cv2.copyMakeBorder(np.ascontiguousarray(inside), *room, cv2.BORDER_REPLICATE)
+    mask = np.zeros(square.shape[:2], np.float32)
+    hull = cv2.convexHull((points[FACE_OVAL, :2] - [left, top]).astype(np.float32))
+    cv2.fillConvexPoly(mask, np.round(hull).astype(np.int32), (1.0,))
+    how = cv2.INTER_AREA if len(square) > side else cv2.INTER_LINEAR
+    both = np.concatenate([square, mask[..., None]], -1)
+    return np.asarray(cv2.resize(both, (side, side), interpolation=how), np.float32)

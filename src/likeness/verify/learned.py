@@ -1,35 +1,30 @@
 """A trained detector among the signals: what a small network says of a clip's faces.
 
-It was trained on real faces that were blended with a changed copy of themselves (Shiohara and
-Yamasaki 2022), and never saw what any method makes; `docs/verify.md` says how it was measured and
-what it misses. It is shown each face at the frame's own pixel density, and answers one number and a
-map of where it sees a change; the mean over up to 32 frames, calibrated on people whom training
-never saw, is a probability under the stated base rate. The score is how rarely real pictures get as
-far, so that it means what the scores of other signals mean. Where the face is too small or seen too
-rarely, or the answer lies where the detector is no help, it says so and gives no score.
+One network was trained on real faces that were blended with a changed copy of themselves (Shiohara
+and Yamasaki 2022), the other on faces that were laid over others; `docs/verify.md` says how both
+were measured and what they miss. Each face is shown at the frame's own pixel density and whole at a
+fixed size; the answer is one number, and a map of where a change is seen. The mean over up to 32
+frames, calibrated on people whom training never saw, is a probability under the stated base rate.
+The score is how rarely real pictures get as far, so that it means what the scores of other signals
+mean. Where the face is too small or seen too rarely, or the answer lies where the detector is no
+help, it says so and gives no score.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch.nn import functional
 
-from likeness.nets.forensic import ForensicNet
-from likeness.networks import build
-from likeness.store import load_bundle
 from likeness.track.measure import EYE_CORNERS
 from likeness.types import Floats, Window
-from likeness.verify.faces import LEAST, sight
+from likeness.verify.detector import Detector, read_detector
+from likeness.verify.faces import LEAST, sight, whole_face
 from likeness.verify.signal import NO_FACE, Curve, Scene, SignalReading, surprise
 
-BUNDLE = Path(__file__).with_name("detector.bundle")
-"""Weights and calibration, written by `benchmarks/forensics.py`."""
 BASE_RATE = 0.5
 """Share of changed clips that the probability assumes."""
 _FRAMES = 32
@@ -39,10 +34,10 @@ _FEW = 3
 _TITLE = "Trained detector"
 _MOSTLY = 0.6
 _BLIND = (
-    "Knows the traces of blending, and was shown no forgery program. What is drawn softly over a "
-    "whole face it finds more often than not; what is bent out of a sharp photo mostly not, and "
-    "what is drawn whole by a strong generator, or filmed again from a screen, may leave no trace. "
-    "It was trained on few people, most of them in photographs."
+    "Knows the traces of blending, and how faces look that this program laid over others. Most "
+    "single changes stay below its threshold; what moves or shades a person's own face it mostly "
+    "misses, and what is drawn whole by a strong generator, or filmed again from a screen, may "
+    "leave no trace. It was trained on few people, most of them in photographs."
 )
 
 
@@ -75,18 +70,15 @@ class Calibration:
         return max(1 - below, 1 / self.pictures)
 
 
-@lru_cache(maxsize=1)
-def detector() -> tuple[ForensicNet, Calibration]:
-    """Read the network and its calibration, once.
+def detector() -> tuple[Detector, Calibration]:
+    """Return the networks and their calibration.
 
     Raises:
         BundleError: the files in the package are damaged.
     """
-    bundle = load_bundle(BUNDLE)
-    network = build(bundle.networks["detector"], "forensic")
-    assert isinstance(network, ForensicNet)  # noqa: S101 - the table says so
+    networks, bundle = read_detector()
     known = dict(bundle.input["calibration"])
-    return network, Calibration(**{**known, "real": tuple(known["real"])})
+    return networks, Calibration(**{**known, "real": tuple(known["real"])})
 
 
 class LearnedSignal:
@@ -159,10 +151,13 @@ class LearnedSignal:
         height, width = picture.shape[1:]
         seen = sight(points, (height, width), len(self._numbers))
         crop = torch.from_numpy(np.ascontiguousarray(seen.of(picture.numpy())))
-        oval = torch.from_numpy(seen.oval(points))
-        with torch.inference_mode():
-            evidence, where = self._network(crop[None], oval[None, None])
-        number, shown = float(evidence), torch.sigmoid(where[0, 0]).numpy()
+        whole = whole_face(picture.permute(1, 2, 0).numpy(), points)
+        number, where = self._network(
+            crop,
+            torch.from_numpy(seen.oval(points)),
+            torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))),
+        )
+        shown = where.numpy()
         self._numbers.append((frame, number))
         for part, inside in (("mouth", seen.mouth(points)), ("face", seen.oval(points))):
             at_map = cv2.resize(inside, shown.shape[::-1], interpolation=cv2.INTER_AREA)
