@@ -109,7 +109,8 @@ def swap(
             return opened_ahead(sources[number].recipe, made, device)
 
         # Whatever can be refused is refused before the target is looked at, or a portrait trained.
-        opening = {number: opened(number) for number, one in enumerate(sources) if one.quick}
+        soon = [n for n, one in enumerate(sources) if all(len(clip) == 1 for clip in one.clips)]
+        opening = {number: opened(number) for number in soon}
         faces = chosen_people(pairs, find_people(target, config.analyze, progress))
         plans = [_planned(sources[number], shot, config) for number, shot in faces]
         for number in sorted({number for number, _ in faces} - opening.keys()):

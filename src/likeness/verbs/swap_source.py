@@ -46,11 +46,6 @@ class Source:
         return tuple(p for p in people if p.get("role") == "source") or people
 
     @property
-    def quick(self) -> bool:
-        """Whether what its method opens is made soon: of a bundle or of photos, not of a clip."""
-        return all(len(clip) == 1 for clip in self.clips)
-
-    @property
     def recipe(self) -> Recipe:
         """How the method is opened."""
         return METHODS[self.method]
