@@ -93,11 +93,12 @@ def align(
                 state = aligner.step(state, look, frames, references, _OTHERS)
             parts.append(state)
             progress("align", int(frames[-1]) + 1, len(track))
+    found = State.joined(parts)
     return replace(
         params,
-        rotation=axis_angle(np.concatenate([part.rotation for part in parts])),
-        translation=np.concatenate([part.translation for part in parts]),
-        expression=np.concatenate([part.expression for part in parts]),
+        rotation=axis_angle(found.rotation),
+        translation=found.translation,
+        expression=found.expression,
     )
 
 
@@ -176,13 +177,7 @@ class Aligner:
         def move(run: slice) -> State:
             return self._step(state.part(run), look.part(run), frames[run], references, count)
 
-        moved = list(self.pool.map(move, runs(len(frames))))
-        return replace(
-            state,
-            rotation=np.concatenate([part.rotation for part in moved]),
-            translation=np.concatenate([part.translation for part in moved]),
-            expression=np.concatenate([part.expression for part in moved]),
-        )
+        return State.joined(list(self.pool.map(move, runs(len(frames)))))
 
     def _step(
         self, state: State, look: Look, frames: Ints, references: References, count: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -96,6 +97,16 @@ class State:
             rotation=self.rotation[index],
             translation=self.translation[index],
             expression=self.expression[index],
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[State]) -> State:
+        """Return the state of all frames of parts that share shape and focal length."""
+        return replace(
+            parts[0],
+            rotation=np.concatenate([part.rotation for part in parts]),
+            translation=np.concatenate([part.translation for part in parts]),
+            expression=np.concatenate([part.expression for part in parts]),
         )
 
     def spread(self, at: Values) -> State:
@@ -241,12 +252,7 @@ def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int)
         for _ in range(rounds):
             step = partial(_frame_step, problem, state, time_steps(state), config)
             parts = list(pool.map(step, batches))
-            state = replace(
-                state,
-                rotation=np.concatenate([p.rotation for p in parts]),
-                translation=np.concatenate([p.translation for p in parts]),
-                expression=np.concatenate([p.expression for p in parts]),
-            ).spread(at)
+            state = State.joined(parts).spread(at)
     return state
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from likeness.errors import ConfigError
-from likeness.nets.identity_dlib import MEAN, Block
+from likeness.nets.identity_dlib import MEAN, stem_and_stages
 
 _SHOWN = 150
 """Pixels to which faces are enlarged: the recognizer's own scale."""
@@ -54,14 +54,7 @@ class ForensicWholeNet(nn.Module):
     def __init__(self, config: ForensicWholeConfig) -> None:
         super().__init__()
         self.config = config
-        inside = config.widths[0]
-        self.stem = nn.Conv2d(3, inside, 7, 2)
-        self.stages = nn.ModuleList()
-        for stage, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
-            blocks = [Block(inside, width, stage > 0)]
-            blocks += [Block(width, width, False) for _ in range(depth - 1)]
-            self.stages.append(nn.Sequential(*blocks))
-            inside = width
+        self.stem, self.stages = stem_and_stages(config.depths, config.widths)
         count = whole_features_count(config)
         self.register_buffer("middle", torch.zeros(count))
         self.register_buffer("spread", torch.ones(count))

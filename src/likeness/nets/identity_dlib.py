@@ -13,6 +13,7 @@ Output: code (N,128), not of length 1: two faces are one person's below a distan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,21 +94,28 @@ def _grown(x: Tensor, channels: int, rows: int, columns: int) -> Tensor:
     return functional.pad(x, (0, missing[0], 0, missing[1], 0, missing[2]))
 
 
+def stem_and_stages(
+    depths: Sequence[int], widths: Sequence[int]
+) -> tuple[nn.Conv2d, nn.ModuleList]:
+    """Build the first convolution and the stages of so many blocks and channels each."""
+    inside, stages = widths[0], nn.ModuleList()
+    stem = nn.Conv2d(3, inside, 7, 2)
+    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
+        blocks = [Block(inside, width, stage > 0)]
+        blocks += [Block(width, width, False) for _ in range(depth - 1)]
+        stages.append(nn.Sequential(*blocks))
+        inside = width
+    return stem, stages
+
+
 class DlibIdentity(nn.Module):
     """The recognizer; see the head of this file."""
 
     def __init__(self, config: DlibIdentityConfig) -> None:
         super().__init__()
         self.config = config
-        inside = config.widths[0]
-        self.stem = nn.Conv2d(3, inside, 7, 2)
-        self.stages = nn.ModuleList()
-        for stage, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
-            blocks = [Block(inside, width, stage > 0)]
-            blocks += [Block(width, width, False) for _ in range(depth - 1)]
-            self.stages.append(nn.Sequential(*blocks))
-            inside = width
-        self.project = nn.Linear(inside, config.code, bias=False)
+        self.stem, self.stages = stem_and_stages(config.depths, config.widths)
+        self.project = nn.Linear(config.widths[-1], config.code, bias=False)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Map aligned RGB chips (N,3,size,size) in [0,1] to codes (N,code)."""
