@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
 from likeness.machine import cores
 from likeness.types import Window
+
+Item, Answer = TypeVar("Item"), TypeVar("Answer")
 
 _MOST = 8
 """Windows that are worked on at once, however many cores there are: each holds its frames."""
@@ -22,6 +25,12 @@ def runs(count: int, length: int = 4) -> list[slice]:
     otherwise.
     """
     return [slice(begin, min(begin + length, count)) for begin in range(0, count, length)]
+
+
+def side_by_side(work: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
+    """Return work(item) for each item, in their order, worked on by one thread for each core."""
+    with ThreadPoolExecutor(cores(), "part") as pool:
+        return list(pool.map(work, items))
 
 
 def in_order(

@@ -35,6 +35,8 @@ from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Pro
 
 _BATCH = 256
 """Frames whose meshes are held at once."""
+_KEPT = 64
+"""Frames that are laid in one go where their squares are kept: threads wait once a go."""
 _REFERENCES = 48
 _OTHERS = 3
 """Reference frames that a frame is laid onto."""
@@ -107,8 +109,8 @@ def _stream_looks(
 ) -> Iterator[tuple[Ints, Look]]:
     """Yield numbers (n,) of frames of the track and their squares, decoding unless all are kept."""
     if looks.known(np.arange(len(track))) is not None:
-        for begin in range(0, len(track), window):
-            frames = np.arange(begin, min(begin + window, len(track)))
+        for begin in range(0, len(track), _KEPT):
+            frames = np.arange(begin, min(begin + _KEPT, len(track)))
             yield frames, looks.read(clip, track, frames)
         return
     for piece, pixels in stream(clip, window, track.window, reuse=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from likeness.fit.seen_range import seen_rows
 from likeness.fit.solve import spread_subset
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.machine import cores
-from likeness.parallel import runs
+from likeness.parallel import runs, side_by_side
 from likeness.types import Bools, Clip, FaceParams, FaceTrack, Floats, Ints, Progress
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -36,7 +37,8 @@ _PRIOR = np.array([0.006, 0.006, 0.006, 0.6, 0.6, 3.0])
 """How far the pixels may usually move the landmarks' pose: radians and millimetres."""
 _PIXEL = 0.02
 """Usual difference of luma between frame and template."""
-
+_TOGETHER = 16
+"""Frames that one thread looks at in one go."""
 _SHARE = 150.0
 """Neighboring samples err together; all of them count like this many free ones."""
 
@@ -174,16 +176,28 @@ def solve_albedo(
     for _ in range(rounds):
         light = solve_light(surface, model, beta, chosen)
         h, g = np.eye(count), np.zeros(count)
-        for index, one in zip(chosen, light, strict=True):
-            colors, basis, weight = _vertex_rows(surface, model, np.array([index]))
-            shading = np.maximum(basis[0] @ one, 0.02)
-            rows = (modes.reshape(count, -1, 3) * shading).astype(np.float64)
-            residual = colors[0] - model.albedo_mean * shading
-            inverse = weight[0][:, None] / (0.08**2 * len(chosen) * 8)
-            h += np.einsum("avc,bvc->ab", rows * inverse, rows, optimize=True)
-            g += np.einsum("avc,vc->a", rows * inverse, residual, optimize=True)
+        said = partial(_albedo_rows, surface, model, modes, len(chosen))
+        for more, pull in side_by_side(said, list(zip(chosen, light, strict=True))):
+            h += more
+            g += pull
         beta = np.clip(np.linalg.solve(h, g), -3, 3).astype(np.float32)
     return beta
+
+
+def _albedo_rows(
+    surface: Surface, model: FaceModel, modes: Floats, many: int, frame: tuple[int, Floats]
+) -> tuple[Values, Values]:
+    """Return what one of `many` frames says of the albedo, in its light: J'J (A,A) and J'r (A,)."""
+    index, light = frame
+    colors, basis, weight = _vertex_rows(surface, model, np.array([index]))
+    shading = np.maximum(basis[0] @ light, 0.02)
+    rows = (modes.reshape(len(modes), -1, 3) * shading).astype(np.float64)
+    residual = colors[0] - model.albedo_mean * shading
+    inverse = weight[0][:, None] / (0.08**2 * many * 8)
+    return (
+        np.einsum("avc,bvc->ab", rows * inverse, rows, optimize=True),
+        np.einsum("avc,vc->a", rows * inverse, residual, optimize=True),
+    )
 
 
 def solve_light(
@@ -212,8 +226,8 @@ def solve_light(
     reflect = model.colors(albedo)
     h = np.zeros((len(index), 3, 9, 9))
     g = np.zeros((len(index), 3, 9))
-    for begin in range(0, len(index), 64):
-        some = slice(begin, begin + 64)
+
+    def gather(some: slice) -> None:
         colors, basis, weight = _vertex_rows(surface, model, index[some])
         for _ in range(3):
             for c in range(3):
@@ -225,6 +239,8 @@ def solve_light(
             error = np.linalg.norm(colors - reflect * (basis @ light), axis=-1)
             scale = 2 * np.maximum(np.median(error, axis=1, keepdims=True), 0.01)
             weight = _visible(basis, model) / (1 + (error / scale) ** 2)
+
+    side_by_side(gather, runs(len(index), _TOGETHER))
     if chosen is None and len(index) > 1:
         if observed is not None and observed.any():
             h[~observed], g[~observed] = 0, 0
@@ -256,31 +272,18 @@ def refine_pose(
     """
     if weight <= 0 or len(params) < 10:
         return params
-    batches = [slice(begin, begin + 128) for begin in range(0, len(params), 128)]
+    batches = runs(len(params), _TOGETHER)
     ratio = np.empty(surface.luma.shape, np.float32)
-    for some in batches:
+
+    def flatten(some: slice) -> None:
         ratio[some] = surface.luma[some] / _shading(surface, params, some)
         ratio[some] /= np.median(ratio[some], axis=1, keepdims=True)
+
+    side_by_side(flatten, batches)
     template = np.median(ratio[track.observed], axis=0, overwrite_input=True)
     still = _stillness(model)
-    steps = np.zeros((len(params), 6))
-    for some in batches:
-        facing = np.clip(-surface.normals[some, :, 2].astype(np.float32) * 2 - 0.4, 0, 1)
-        luma = surface.luma[some].astype(np.float32)
-        predicted = template * _shading(surface, params, some)
-        trust = still * facing
-        squares = np.maximum((trust * predicted**2).sum(1), 1e-6)
-        error = luma - ((trust * luma * predicted).sum(1) / squares)[:, None] * predicted
-        trust = weight * trust / (1 + (error / (2 * _PIXEL)) ** 2) / _PIXEL**2
-        points, _ = _surface_points(params, model, some)
-        slope = pixel_jacobian(points, params.focal)
-        by_camera = np.einsum("npi,npij->npj", surface.gradient[some].astype(np.float32), slope)
-        turned = points - params.translation[some, None]
-        rows = np.concatenate([np.cross(turned, by_camera), by_camera], -1).astype(np.float64)
-        scaled = rows * trust[..., None] * (_SHARE / trust.shape[1])
-        h = np.swapaxes(scaled, 1, 2) @ rows + np.diag(_PRIOR**-2.0)
-        g = (np.swapaxes(scaled, 1, 2) @ error[..., None])[..., 0]
-        steps[some] = -np.linalg.solve(h, g[..., None])[..., 0]
+    step = partial(_pose_step, surface, params, model, template, still, weight)
+    steps = np.concatenate(side_by_side(step, batches))
     steps = np.clip(steps, -3 * _PRIOR, 3 * _PRIOR) * track.observed[:, None]
     turn = rotation_matrix(steps[:, :3].astype(np.float32)) @ rotation_matrix(params.rotation)
     return replace(
@@ -288,6 +291,34 @@ def refine_pose(
         rotation=axis_angle(turn),
         translation=(params.translation + steps[:, 3:]).astype(np.float32),
     )
+
+
+def _pose_step(
+    surface: Surface,
+    params: FaceParams,
+    model: FaceModel,
+    template: Floats,
+    still: Floats,
+    weight: float,
+    some: slice,
+) -> Values:
+    """Return the Gauss-Newton step (n,6) of some frames' rotation and translation."""
+    facing = np.clip(-surface.normals[some, :, 2].astype(np.float32) * 2 - 0.4, 0, 1)
+    luma = surface.luma[some].astype(np.float32)
+    predicted = template * _shading(surface, params, some)
+    trust = still * facing
+    squares = np.maximum((trust * predicted**2).sum(1), 1e-6)
+    error = luma - ((trust * luma * predicted).sum(1) / squares)[:, None] * predicted
+    trust = weight * trust / (1 + (error / (2 * _PIXEL)) ** 2) / _PIXEL**2
+    points, _ = _surface_points(params, model, some)
+    slope = pixel_jacobian(points, params.focal)
+    by_camera = np.einsum("npi,npij->npj", surface.gradient[some].astype(np.float32), slope)
+    turned = points - params.translation[some, None]
+    rows = np.concatenate([np.cross(turned, by_camera), by_camera], -1).astype(np.float64)
+    scaled = rows * trust[..., None] * (_SHARE / trust.shape[1])
+    h = np.swapaxes(scaled, 1, 2) @ rows + np.diag(_PRIOR**-2.0)
+    g = (np.swapaxes(scaled, 1, 2) @ error[..., None])[..., 0]
+    return np.asarray(-np.linalg.solve(h, g[..., None])[..., 0])
 
 
 def _shading(surface: Surface, params: FaceParams, some: slice) -> Floats:

@@ -158,18 +158,16 @@ def start(problem: Problem, shape: Floats, focal: float) -> State:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Joint:
-    """Normal equations of n frames and what they share: K unknowns each and S together."""
+    """What n frames say of the S unknowns that all share, their own K eliminated from it."""
 
-    frame: Values
-    """(n,K,K)."""
-    pull: Values
-    """(n,K)."""
-    cross: Values
-    """(n,K,S)."""
+    solved: Values
+    """(n,K,S+1) inverse of the frames' equations times what crosses to the shared, and pull."""
     shared: Values
     """(S,S)."""
     shared_pull: Values
     """(S,)."""
+    less: Values
+    """(S,S+1) what elimination takes off these two."""
 
 
 def solve_shared(
@@ -184,15 +182,14 @@ def solve_shared(
     # Always the same few frames together, so that sums are those of any number of cores.
     some = runs(len(problem.landmarks), _TOGETHER)
     for _ in range(config.shared_rounds):
-        parts = list(pool.map(partial(_joint, problem, state, config), some))
-        h = np.concatenate([part.frame for part in parts])
-        g = np.concatenate([part.pull for part in parts])
-        cross = np.concatenate([part.cross for part in parts])
+        parts = list(pool.map(partial(_joint, problem, state, config, free_focal), some))
+        solved = np.concatenate([part.solved for part in parts])
         hs = np.sum([part.shared for part in parts], 0)
         gs = np.sum([part.shared_pull for part in parts], 0)
+        less = np.sum([part.less for part in parts], 0)
         diagonal, gradient = shape_term(state.shape, config.shape_spread)
         # The prior speaks once per clip, the landmarks once per frame with errors that repeat.
-        share = len(g) / 4
+        share = len(solved) / 4
         hs[np.arange(shared - 1), np.arange(shared - 1)] += share * diagonal
         gs[:-1] += share * gradient
         if free_focal:
@@ -200,15 +197,10 @@ def solve_shared(
             hs[-1, -1] += share * one
             gs[-1] += share * slope
         else:
-            hs[-1, :], hs[:, -1], gs[-1], cross[..., -1] = 0, 0, 0, 0
+            hs[-1, :], hs[:, -1], gs[-1] = 0, 0, 0
             hs[-1, -1] = 1
-        _hold_bounds(problem, state, h, g, cross)
-        answer = np.linalg.solve(h, np.concatenate([cross, g[..., None]], -1))
-        flat, solved = cross.reshape(-1, shared), answer.reshape(-1, shared + 1)
-        schur = hs - flat.T @ solved[:, :-1]
-        reduced = gs - flat.T @ solved[:, -1]
-        step = -np.linalg.solve(schur, reduced)
-        frame_step = -answer[..., -1] - answer[..., :-1] @ step
+        step = -np.linalg.solve(hs - less[:, :-1], gs - less[:, -1])
+        frame_step = -solved[..., -1] - solved[..., :-1] @ step
         log_step = float(np.clip(step[-1], -0.3, 0.3))
         state = _move(problem, state, frame_step)
         state = replace(
@@ -219,8 +211,10 @@ def solve_shared(
     return state
 
 
-def _joint(problem: Problem, state: State, config: FitConfig, some: slice) -> _Joint:
-    """Set up the equations of some frames and what all frames share."""
+def _joint(
+    problem: Problem, state: State, config: FitConfig, free_focal: bool, some: slice
+) -> _Joint:
+    """Set up the equations of some frames and what all frames share, and eliminate the former."""
     part, current = problem.part(some), state.part(some)
     rows = _data_rows(part, current, config, shared=True)
     h, g = _frame_equations(part, current, rows, None, config)
@@ -232,7 +226,12 @@ def _joint(problem: Problem, state: State, config: FitConfig, some: slice) -> _J
         hs += flat.T @ flat
         gs += row.residual.reshape(-1) @ flat
         cross += np.swapaxes(row.frame, 1, 2) @ row.shared
-    return _Joint(h, g, cross, hs, gs)
+    if not free_focal:
+        cross[..., -1] = 0
+    _hold_bounds(part, current, h, g, cross)
+    solved = np.linalg.solve(h, np.concatenate([cross, g[..., None]], -1))
+    less = cross.reshape(-1, shared).T @ solved.reshape(-1, shared + 1)
+    return _Joint(solved, hs, gs, less)
 
 
 def solve_frames(problem: Problem, state: State, config: FitConfig, rounds: int) -> State:
