@@ -12,7 +12,8 @@ import torch
 from likeness.machine import cores
 from likeness.types import Window
 
-Item, Answer = TypeVar("Item"), TypeVar("Answer")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 _MOST = 8
 """Windows that are worked on at once, however many cores there are: each holds its frames."""

@@ -68,6 +68,17 @@ def test_what_is_in_front_or_forbidden_stays_bit_for_bit(blend: str, mask: str) 
     assert not finish(over, torch.zeros_like(alpha), under, landmarks, config)[1].any()
 
 
+@pytest.mark.parametrize("blend", ["alpha", "multiband"])
+def test_a_face_that_fills_its_crop_ends_softly(blend: str) -> None:
+    under, over, alpha, landmarks = pair()
+    config = FinishConfig(blend=blend, mask="learned", color="none", grain=0, motion_blur=0)  # type: ignore[arg-type]
+    layer = finish(over, torch.ones_like(alpha), under, landmarks, config)[1]
+    assert not layer[..., 0, :].any()
+    assert not layer[..., -1].any()
+    assert layer[..., 40:-40, 40:-40].min() == 1
+    assert layer[0, 0].diff(dim=0).abs().max() < 0.5
+
+
 def test_a_frame_is_finished_alike_alone_and_in_company() -> None:
     under, over, alpha, landmarks = pair()
     motion = np.repeat(np.array([[[1, 0, 4.0], [0, 1, 1.0]]], np.float32), 3, 0)

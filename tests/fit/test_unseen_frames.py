@@ -75,8 +75,14 @@ def padded(params: FaceParams, gaps: list[tuple[int, int]]) -> tuple[FaceParams,
 
 
 def assert_same(found: FaceParams, expected: FaceParams, rows: np.ndarray) -> None:
-    for name in ("expression", "rotation", "translation", "gaze", "light"):
+    for name in ("expression", "translation", "gaze", "light"):
         np.testing.assert_array_equal(getattr(found, name)[rows], getattr(expected, name), name)
+    assert_same_turn(found, expected, rows)
+
+
+def assert_same_turn(found: FaceParams, expected: FaceParams, rows: np.ndarray) -> None:
+    # Products of another number of frames may be rounded otherwise.
+    np.testing.assert_allclose(found.rotation[rows], expected.rotation, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["full", "pose"])
@@ -94,7 +100,7 @@ def test_transfer_does_not_see_faceless_frames(
     if mode == "full":
         assert_same(found.params, plain.params, observed)
     else:
-        np.testing.assert_array_equal(found.params.rotation[observed], plain.params.rotation)
+        assert_same_turn(found.params, plain.params, observed)
     assert (found.clamped, found.warnings) == (plain.clamped, plain.warnings)
     clip, seen = padded(target, gaps)
     other = transfer(driver, clip, config, beneath, seen=Seen(target=seen))

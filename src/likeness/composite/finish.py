@@ -107,7 +107,9 @@ def finish(
         patch = _prepared(n, (rgb, alpha), under, landmarks[n], config, facts)
         blended, layer = _blended(patch, under, config)
         _keep(pictures[n], blended)
-        alphas[n, 0] = torch.from_numpy(layer)
+        alphas[n, 0] = torch.from_numpy(
+            layer * masks.clear_of_border(layer.shape[0], layer.shape[1])
+        )
     return pictures, alphas
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -39,6 +40,8 @@ REGIONS: Mapping[str, tuple[tuple[tuple[int, ...], ...], float]] = {
     "lower": (((*OVAL[8:29], 2),), 0.0),
 }
 """Named parts: hulls of landmarks, and how far each is grown in face widths."""
+_BORDER = 0.04
+"""Width of the border of a crop in which nothing is changed any more, in its longer sides."""
 _HALVED = 192
 """Side in crop pixels from which on masks are drawn at half the size: they are soft anyway."""
 _RISE = 0.24
@@ -140,6 +143,18 @@ def soft_hull(
     return enlarged(ramp(share), size, half)
 
 
+@lru_cache(maxsize=4)
+def clear_of_border(height: int, width: int) -> Floats:
+    """Return (height,width) in [0,1]: zero at the border of a crop, one a little inside.
+
+    A method may have learned more of a head than a crop holds, which must not end in an edge.
+    """
+    soft = max(1.0, _BORDER * max(height, width))
+    away = [np.minimum(np.arange(side), np.arange(side)[::-1]) for side in (height, width)]
+    rows, columns = (ramp(np.asarray(places / soft, np.float32)) for places in away)
+    return np.asarray(rows[:, None] * columns, np.float32)
+
+
 def face_width(face: Floats) -> float:
     """Return the width of a face, (478,>=2), in crop pixels; at least 1."""
     return max(float(np.ptp(face[list(OVAL), 0])), 1.0)
@@ -168,7 +183,7 @@ def to_hairline(face: Floats, pixels: Floats, feather: float, grown: float) -> F
         grown: how far the outline is moved outward, in face widths.
     """
     size = (pixels.shape[0], pixels.shape[1])
-    times = max(1, min(size) // 128)
+    times = max(1, max(size) // 128)
     small = shrunk(pixels, (-(-size[0] // times), -(-size[1] // times)))
     points = face[:, :2] / times
     width = face_width(face) / times

@@ -60,12 +60,24 @@ def test_the_crop_follows_on_whole_pixels(actor_shot: Shot, times: int) -> None:
     crop = following_crop(shot.track)
     block = 1 / crop.crop_from_frame[0, 0, 0]
     assert block == round(block)
-    assert crop.size[0] <= 640
-    assert crop.size[0] % 16 == 0
+    assert max(crop.size) <= 640
+    assert [side % 16 for side in crop.size] == [0, 0]
     assert (crop.crop_from_frame[:, :, 2] % 8 == 0).all()
+    # Room for the border in which a blend runs out, 0.06 sides, on all four sides of the face.
     inside = into_crop(shot.track.landmarks, crop)[..., :2]
-    assert inside.min() > 0
-    assert inside.max() < crop.size[0]
+    room = 0.06 * max(crop.size)
+    assert inside.min() > room
+    assert (inside.max((0, 1)) < np.array(crop.size[::-1]) - room).all()
+
+
+def test_a_crop_is_as_wide_as_the_widest_face(actor_shot: Shot) -> None:
+    boxes = actor_shot.track.boxes.copy()
+    slim = following_crop(actor_shot.track).size
+    middle, half = boxes[:, [0, 2]].mean(1), 0.5 * np.ptp(boxes[:, [1, 3]], axis=1)
+    boxes[:, 0], boxes[:, 2] = middle - 1.5 * half, middle + 1.5 * half
+    broad = following_crop(replace(actor_shot.track, boxes=boxes)).size
+    assert slim[0] > slim[1]
+    assert broad[1] > broad[0]
 
 
 @settings(max_examples=30, deadline=None)

@@ -20,8 +20,9 @@ from likeness.condition.conditioner import select
 from likeness.plan.performance import away
 from likeness.types import Bools, Crop, FaceParams, FaceTrack, Floats, Ints, Shot, Window, check
 
-_SCALE = 1.5
-"""Side of the crop in units of the largest face: holds chin, hairline and room to blend."""
+_ROOM = (0.5, 0.36)
+"""Height and width of the crop beyond the face's own, in units of its longer side: holds chin,
+hairline and room to blend."""
 _STEP = 8
 """Pixels by which the crop's corner moves."""
 _MOST = 640
@@ -137,19 +138,21 @@ def following_crop(track: FaceTrack) -> Crop:
     """
     boxes = track.boxes
     seen = boxes[track.observed] if track.observed.any() else boxes
-    face = float(np.percentile((seen[:, 2:] - seen[:, :2]).max(1), 98))
-    wanted = _SCALE * max(face, 1.0)
+    # The largest height and width of the face, whichever way it is turned and tilted.
+    largest = np.maximum(np.percentile((seen[:, 2:] - seen[:, :2])[:, ::-1], 98, axis=0), 1.0)
+    face = float(largest.max())
+    wanted = largest + face * np.array(_ROOM)
     # A power of two keeps every crop pixel a block of whole frame pixels.
-    density = 2.0 ** -max(0, int(np.ceil(np.log2(wanted / _MOST))))
-    side = int(max(_LEAST, np.ceil(wanted * density / 16) * 16))
+    density = 2.0 ** -max(0, int(np.ceil(np.log2(wanted.max() / _MOST))))
+    size = np.maximum(np.ceil(wanted * density / 16) * 16, _LEAST).astype(int)
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     # Boxes end at the brows' side of the hairline.
     center[:, 1] -= 0.04 * face
-    corner = np.round((center * density - side / 2) / _STEP) * _STEP
+    corner = np.round((center * density - size[::-1] / 2) / _STEP) * _STEP
     crop_from_frame = np.zeros((len(boxes), 2, 3), np.float32)
     crop_from_frame[:, 0, 0] = crop_from_frame[:, 1, 1] = density
     crop_from_frame[:, :, 2] = -corner
-    return Crop((side, side), crop_from_frame)
+    return Crop((int(size[0]), int(size[1])), crop_from_frame)
 
 
 def cut_upright(frames: torch.Tensor, crop: Crop) -> torch.Tensor:
@@ -169,9 +172,12 @@ def cut_upright(frames: torch.Tensor, crop: Crop) -> torch.Tensor:
     for picture, frame, matrix in zip(pictures, frames, crop.crop_from_frame, strict=True):
         block = round(1 / float(matrix[0, 0]))
         left, top = (round(-float(shift) * block) for shift in matrix[:, 2])
-        columns = (torch.arange(w * block) + left).clamp_(0, width - 1)
-        rows = (torch.arange(h * block) + top).clamp_(0, height - 1)
-        part = frame.index_select(1, rows).index_select(2, columns)
+        if 0 <= left <= width - w * block and 0 <= top <= height - h * block:
+            part = frame[:, top : top + h * block, left : left + w * block]
+        else:
+            columns = (torch.arange(w * block) + left).clamp_(0, width - 1)
+            rows = (torch.arange(h * block) + top).clamp_(0, height - 1)
+            part = frame.index_select(1, rows).index_select(2, columns)
         picture[:] = part if block == 1 else functional.avg_pool2d(part[None], block)[0]
     return pictures
 
