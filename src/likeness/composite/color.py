@@ -39,6 +39,9 @@ ColorMode = Literal[
 _EPSILON = 0.02
 _GRID = 32
 """Side of the grid on which light is compared."""
+_SMOOTHINGS = 6
+"""Means over seven cells that the comparison is smoothed by: a Gaussian of 0.15 sides of the crop,
+which light across a face passes, and brows, lips and sockets that are one person's own don't."""
 _DETAIL = 1.25
 """How much more contrast details get than they had: in a dark cheek that is to be a bright one,
 grain would be four times as strong, and highlights would burn out."""
@@ -100,7 +103,7 @@ def _lit_alike(rgb: Floats, like: Floats, weight: Floats) -> Floats:
     """`low_pass` of (h,w,3) pictures and a (h,w) or (h,w,1) weight."""
     flat = np.ascontiguousarray(weight.reshape(weight.shape[:2]))
     sums = weighted_cells(rgb, like, flat, _GRID)
-    for _ in range(3):
+    for _ in range(_SMOOTHINGS):
         sums = averaged(sums, 7)
     # Where nothing is known, both are black and the ratio is one.
     known = np.maximum(sums[..., 6:], 1e-4)

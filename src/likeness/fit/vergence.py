@@ -7,6 +7,9 @@ import numpy as np
 from likeness.fit.seen_range import seen_rows
 from likeness.types import Bools, FaceParams, Floats
 
+_TREMBLE = np.radians(3.0)
+"""By how much the median lies above the tenth percentile of eyes that look at one thing."""
+
 
 def vergence_of(params: FaceParams, observed: Bools | None = None) -> Floats:
     """Return (2,) how far apart a fit sees a person's eyes look while they look at one thing.
@@ -24,7 +27,10 @@ def vergence_of(params: FaceParams, observed: Bools | None = None) -> Floats:
     """
     gaze = params.gaze[seen_rows(len(params), observed)]
     apart = gaze[:, 0] - gaze[:, 1]
-    return np.array([np.percentile(apart[:, 0], 10), np.median(apart[:, 1])], np.float32)
+    least, usual = np.percentile(apart[:, 0], (10, 50))
+    # Who crosses their eyes much of the time may do so in the least crossed frames as well.
+    beyond = max(0.0, usual - least - _TREMBLE)
+    return np.array([least - beyond, np.median(apart[:, 1])], np.float32)
 
 
 def with_vergence(gaze: Floats, own: Floats, wanted: Floats) -> Floats:
