@@ -24,7 +24,7 @@ _LEFT_EYE = (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 38
 _RIGHT_BROW = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
 _LEFT_BROW = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 _NOSE = (168, 193, 417, 122, 351, 48, 278, 64, 294, 98, 327, 2, 94)
-_LIPS = (
+LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
     *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
 )
@@ -35,7 +35,7 @@ REGIONS: Mapping[str, tuple[tuple[tuple[int, ...], ...], float]] = {
     "eyes": ((_RIGHT_EYE, _LEFT_EYE), 0.035),
     "brows": ((_RIGHT_BROW, _LEFT_BROW), 0.02),
     "nose": ((_NOSE,), 0.02),
-    "mouth": ((_LIPS,), 0.04),
+    "mouth": ((LIPS,), 0.04),
     "upper": (((*_UPPER, 168),), 0.0),
     "lower": (((*OVAL[8:29], 2),), 0.0),
 }
@@ -211,7 +211,7 @@ def to_hairline(face: Floats, pixels: Floats, feather: float, grown: float) -> F
 def _skin(small: Floats, points: Floats, width: float, size: tuple[int, int]) -> Floats:
     """(3,) color of a face's skin: the median of cheeks, nose and between the brows."""
     whole = soft_hull([points[list(_BELOW_BROWS)]], width, size, 0.02, -0.03)
-    holes = [points[list(part)] for part in (_RIGHT_EYE, _LEFT_EYE, _RIGHT_BROW, _LEFT_BROW, _LIPS)]
+    holes = [points[list(part)] for part in (_RIGHT_EYE, _LEFT_EYE, _RIGHT_BROW, _LEFT_BROW, LIPS)]
     chosen = whole * (1 - soft_hull(holes, width, size, 0.02, 0.04)) > 0.5
     colors = small[chosen] if int(chosen.sum()) > 12 else small.reshape(-1, 3)
     return np.asarray(np.median(colors, 0), np.float32)

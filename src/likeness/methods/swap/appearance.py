@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -39,6 +40,8 @@ _MOVING = ((EYE, 0.3), (MOUTH, 0.4))
 _UNSURE = (("lips", 0.08), ("left_brow", 0.06), ("right_brow", 0.06), ("nose", 0.02))
 """The same by region of the face model."""
 _LIDS = 0.18
+_LIPS = 0.9
+"""Share of the lips in a texel that counts as theirs."""
 _ROUNDS = 4
 _RIDGE = 2e-3
 _GRAZING = 0.35
@@ -78,6 +81,14 @@ class Appearance:
     """(side,side,3) logarithms of the face's own color."""
     spread: Floats
     """(side,side,2) deviation of lightness and of color."""
+
+    @cached_property
+    def lips(self) -> Floats:
+        """(3,) logarithms of the lips' own color."""
+        share = np.zeros((len(self.atlas.places), 1), np.float32)
+        share[self.atlas.mesh.model.regions["lips"]] = 1
+        here = self.known & (self.atlas.carry(share)[..., 0] > _LIPS)
+        return np.asarray(np.median(self.color[here], 0), np.float32)
 
     def look(self, pixels: Floats, view: TargetView, n: int) -> SeenFace:
         """Find what each pixel of a crop shows.

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from likeness.compiled import njit
+from likeness.composite.mask import LIPS, face_width, soft_hull
 from likeness.condition.mesh import PortraitMesh
 from likeness.decode import Decoder
 from likeness.decode.stored import exists
@@ -46,6 +47,10 @@ _RIM = 0.015
 """Width of the face's rim, in units of the crop's side, that a fit may miss."""
 _LOUD = 3.0
 """Evidence from which on a pixel is believed without its neighbours."""
+_LIPS_AROUND, _LIPS_EDGE = 0.12, 0.06
+"""How far around the tracked mouth lips may be, and the soft edge of that, in face widths."""
+_LIPS_SPREAD = (0.35, 0.08)
+"""Deviation of lightness and color of lips and the creases beside them."""
 _NEAR = 0.05
 """How far around what is surely in front its color is known, in sides of the crop."""
 _CERTAIN = 0.15
@@ -205,6 +210,7 @@ def evidence_of(appearance: Appearance, view: TargetView, n: int) -> Evidence:
     tint = sampled(appearance.spread[..., 1] / sure, seen.places)
     lightness, color = split(seen.logs - there[..., :3])
     ratio = _ratio(lightness, color, there[..., 3], tint)
+    ratio = _unless_lips(ratio, appearance, seen, expected, view.landmarks[n] / times)
     rim = 2 * max(1, round(_RIM * max(small.shape))) + 1
     inner = cv2.erode(seen.inside.astype(np.uint8), np.ones((rim, rim), np.uint8)) > 0
     ratio = np.where(inner, ratio, 0).astype(np.float32)
@@ -237,6 +243,29 @@ def _ratio(
                 least = min(least, other)
             out[y, x] = min(max(face - least, _LEAST), _MOST)
     return out
+
+
+def _unless_lips(
+    ratio: Floats, appearance: Appearance, seen: SeenFace, expected: Floats, face: Floats
+) -> Floats:
+    """Believe (h,w) evidence less where lips may be: pulled farther than the face could be fitted.
+
+    Around the mouth that the tracker sees, a pixel of the lips' own color, or as dark as the crease
+    beside them, speaks for the face, whatever the fitted mesh expects there.
+    """
+    width = face_width(face)
+    zone = soft_hull([face[list(LIPS), :2]], width, ratio.shape, _LIPS_EDGE, _LIPS_AROUND)  # type: ignore[arg-type]
+    rows, columns = np.flatnonzero(zone.max(1) > 0), np.flatnonzero(zone.max(0) > 0)
+    if not len(rows):
+        return ratio
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    light = sampled(expected - appearance.color, seen.places[box])
+    lightness, color = split(seen.logs[box] - light - appearance.lips)
+    spreads = [np.full(lightness.shape, spread, np.float32) for spread in _LIPS_SPREAD]
+    other = _ratio(lightness, color, spreads[0], spreads[1])
+    answer = ratio.copy()
+    answer[box] -= zone[box] * np.maximum(ratio[box] - other, 0)
+    return answer
 
 
 def _unlike_what_is_near(ratio: Floats, logs: Floats) -> Floats:
