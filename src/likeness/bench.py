@@ -65,7 +65,7 @@ _PAUSE, _IDLE, _PATIENCE = 0.004, 0.0006, 0.5
 class BenchConfig:
     """Settings of `likeness bench`."""
 
-    seconds: float = 5.0
+    seconds: float = 12.0
     """Length of both clips, at 25 frames a second."""
     size: int = 256
     """Side of the clips and of the portrait in pixels."""

@@ -34,6 +34,8 @@ COVERED = range(10, 19)
 """Frames in which something is before the face."""
 
 
+LOWER_LIP = [146, 91, 181, 84, 17, 314, 405, 321, 375]
+
 Filmed = Callable[[str], tuple[Shot, Bools]]
 
 
@@ -61,10 +63,10 @@ def performance() -> tuple[torch.Tensor, Truth]:
 def film(folder: Path, cover: str) -> tuple[Shot, Bools]:
     """Film an actor behind something; also (T,H,W) where that is."""
     bare, known = performance()
-    pictures = bare.clone()
+    pictures, landmarks = bare.clone(), known.landmarks.copy()
     where = np.zeros((COUNT, SIDE, SIDE), bool)
     for n in range(COUNT):
-        face = known.landmarks[n]
+        face = landmarks[n]
         if cover == "glasses":
             for eye in (33, 133), (362, 263):
                 center = face[list(eye), :2].mean(0) + np.array([0, 3])
@@ -74,16 +76,22 @@ def film(folder: Path, cover: str) -> tuple[Shot, Bools]:
         elif cover == "hand" and n in COVERED:
             skin = pictures[n][:, int(face[4, 1]), int(face[4, 0])]
             palm(pictures[n], where[n], face[50, :2] + np.array([(n - 14) * 3, -6]), skin)
+        elif cover == "lips" and n in COVERED:
+            lip = pictures[n][:, int(face[16, 1]), int(face[16, 0])]
+            face[LOWER_LIP, 1] += 0.7 * (face[152, 1] - face[17, 1])
+            pulled(pictures[n], where[n], face[[17, 152], :2].mean(0), lip)
+        elif cover == "fleck" and n in COVERED:
+            disk(pictures[n], where[n], face[10, :2] + np.array([0, 6]), 2)
     path = folder / f"{cover}.mp4"
     plain = Clip(path, "", (SIDE, SIDE), np.arange(COUNT), Fraction(1, 25), 1)
     people = (actor_entry(SEED, "target"),)
     manifest = Manifest(path.name, "render", people=people, digital_source_type=RENDERED)
     with encode(path, plain, manifest, Timeline.of(plain)) as video:
         video.append(pictures)
-    xy = known.landmarks[..., :2]
+    xy = landmarks[..., :2]
     boxes = np.concatenate([xy.min(1), xy.max(1)], 1).astype(np.float32)
     ones = np.ones(COUNT, np.float32)
-    track = FaceTrack(0, boxes, known.landmarks, ones, ones.astype(bool))
+    track = FaceTrack(0, boxes, landmarks, ones, ones.astype(bool))
     return Shot(plain, track, known.params), where
 
 
@@ -97,6 +105,13 @@ def disk(picture: torch.Tensor, where: Bools, center: np.ndarray, radius: int) -
     flat = np.zeros((SIDE, SIDE), np.uint8)
     cv2.circle(flat, tuple(int(v) for v in center), radius, (255,), -1, cv2.LINE_AA)
     lay(picture, where, flat, np.full((3, 1, 1), 0.12))
+
+
+def pulled(picture: torch.Tensor, where: Bools, center: np.ndarray, lip: torch.Tensor) -> None:
+    flat = np.zeros((SIDE, SIDE), np.uint8)
+    middle = tuple(int(v) for v in center)
+    cv2.ellipse(flat, middle, (14, 7), 0, 0, 360, (255,), -1, cv2.LINE_AA)
+    lay(picture, where, flat, lip.numpy()[:, None, None] * np.ones((3, SIDE, SIDE)))
 
 
 def ring(picture: torch.Tensor, where: Bools, center: np.ndarray) -> None:
@@ -164,6 +179,12 @@ def test_what_is_in_front_is_found(cover: str, most_missed: float, filmed: Filme
     assert true > 500
     assert missed < most_missed
     assert false < 0.04
+
+
+@pytest.mark.parametrize("cover", ["lips", "fleck"])
+def test_lips_that_are_pulled_and_flecks_are_the_face_s_own(cover: str, filmed: Filmed) -> None:
+    missed, _, _ = compared(*filmed(cover), COVERED)
+    assert missed > 0.85
 
 
 def test_a_frame_gets_one_answer_in_any_window_and_from_any_thread(filmed: Filmed) -> None:

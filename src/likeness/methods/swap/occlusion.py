@@ -67,6 +67,8 @@ _REACH = (0.05, 0.035, 0.02)
 """How far they see, in units of the crop's side."""
 _ENOUGH = 9.0
 """Evidence that a spot needs in all, for each percent of the crop's side."""
+_FLECK = 0.0035
+"""Share of the face up to which a spot is noise, a mole or the tip of one hair."""
 _WITHIN = 0.05
 """Share of the face that a spot covers which is believed although it does not reach the rim: what
 is held before a face comes from outside, teeth and folds don't."""
@@ -316,11 +318,12 @@ def _supported(covered: Floats, evidence: Floats, inside: Bools) -> Floats:
     speaking = np.where(covered > 0.4, np.maximum(evidence, 0), 0)
     total = np.bincount(labels.ravel(), speaking.ravel(), count)
     area = np.bincount(labels.ravel(), minlength=count)
-    kept = (total > _ENOUGH * side / 100) & (total > 0.7 * area)
+    whole = max(int(inside.sum()), 1)
+    kept = (total > _ENOUGH * side / 100) & (total > 0.7 * area) & (area > _FLECK * whole)
     reach = 2 * max(1, round(1.5 * _RIM * side)) + 1
     rim = inside & (cv2.erode(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)) == 0)
     touching = np.bincount(labels[rim], minlength=count) > 0
-    kept &= touching | (area > _WITHIN * max(int(inside.sum()), 1))
+    kept &= touching | (area > _WITHIN * whole)
     kept[0] = False
     grown = cv2.dilate(kept[labels].astype(np.uint8), np.ones((5, 5), np.uint8))
     return np.asarray(covered * grown, np.float32)
