@@ -42,6 +42,9 @@ Drawer = Callable[[Moment], Swapper]
 """What draws one moment; asked in order, by one thread."""
 _ROOM = 1.25
 """How much larger than at first a face may become before its crop does."""
+_SLIM = 0.75
+"""Least width of a face to its height, or height to its width, that a crop is made for: who is seen
+from the side turns back."""
 _RELIT = 0.5
 """Seconds after which the light on the face is looked at anew."""
 _SLOW = 2.0
@@ -131,7 +134,7 @@ class CropAsItGoes:
 
     def __init__(self, known: Shot) -> None:
         """Take the size from the first frames."""
-        self._face = _ROOM * float(np.percentile(_extent(known.track.boxes), 98))
+        self._face = _roomy(np.percentile(_extent(known.track.boxes), 98, axis=0))
 
     def __call__(self, landmarks: Floats) -> Crop:
         """Return one similarity.
@@ -140,13 +143,13 @@ class CropAsItGoes:
             landmarks: (478,3) pixels of the frame.
         """
         track = one_frame(landmarks)
-        face = float(_extent(track.boxes)[0])
-        if face > self._face or face < self._face / (2 * _ROOM):
-            self._face = _ROOM * face
-        x, y = (track.boxes[0, :2] + track.boxes[0, 2:]) / 2
+        face = _extent(track.boxes)[0]
+        if (face > self._face).any() or face.max() < self._face.max() / (2 * _ROOM):
+            self._face = _roomy(face)
+        middle = (track.boxes[0, :2] + track.boxes[0, 2:]) / 2
         half = self._face / _ROOM / 2
-        square = np.array([[x - half, y - half, x + half, y + half]], np.float32)
-        sized: FaceTrack = replace(track, boxes=square)
+        box = np.concatenate([middle - half, middle + half])[None].astype(np.float32)
+        sized: FaceTrack = replace(track, boxes=box)
         return following_crop(sized)
 
 
@@ -180,5 +183,10 @@ class LightAsItGoes:
 
 
 def _extent(boxes: Floats) -> Floats:
-    """(N,) longer sides of boxes (N,4)."""
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(1))
+    """(N,2) widths and heights of boxes (N,4)."""
+    return np.asarray(boxes[:, 2:] - boxes[:, :2])
+
+
+def _roomy(face: Floats) -> Floats:
+    """Largest width and height (2,) that a crop serves, for a face that turns and tilts."""
+    return np.asarray(_ROOM * np.maximum(face, _SLIM * face.max()), np.float32)
