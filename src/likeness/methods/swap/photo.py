@@ -119,7 +119,7 @@ class PhotoSwapper:
         colors = np.clip(colors / np.maximum(share, 1e-3), 0, 1)
         gain, edge = self._relighting(k, row, view.params, n, shown)
         skin = skin_likeness(colors, laid[0], animation.model, edge)
-        colors, skin = without_brows(colors, skin * share[..., 0], target, animation.model)
+        colors, skin = without_brows(colors, skin * share[..., 0], laid[0], target, animation.model)
         covered = (shown.kinds >= 0) * skin
         return np.clip(colors * gain, 0, 1).transpose(2, 0, 1), np.asarray(covered, np.float32)
 

@@ -27,7 +27,7 @@ from likeness.fit.transfer import TransferConfig, transfer
 from likeness.methods.portrait.model import PortraitModel, gallery_of, open_model
 from likeness.methods.swap.method import Swapped, swapped
 from likeness.methods.swap.outline import Outline, facing_alike, tracked_vertices
-from likeness.methods.swap.skin import skin_likeness, without_brows
+from likeness.methods.swap.skin import clear_of_fringe, skin_likeness, without_brows
 from likeness.methods.swap.view import SwapFace, TargetView
 from likeness.plan.plan import Plan
 from likeness.plan.target import Target
@@ -142,7 +142,8 @@ class PortraitSwapper:
         found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         rgb = np.asarray(np.clip(found, 0, 1), np.float32)
         skin = skin_likeness(rgb, placed, model, values[..., 5])
-        rgb, skin = without_brows(rgb, skin, target, model)
+        skin = clear_of_fringe(skin, placed, model)
+        rgb, skin = without_brows(rgb, skin, placed, target, model)
         laid = whole[:, box[0], box[1]]
         laid[:3] = np.clip(rgb * values[..., 2:5], 0, 1).transpose(2, 0, 1)
         laid[3] = (ids >= 0) * skin

@@ -6,7 +6,10 @@ against the face's own skin in the same picture, so that neither light nor compl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from likeness.condition.matte import fill_holes
 from likeness.face3d.model import FaceModel
@@ -22,9 +25,14 @@ _TINT = (0.045, 0.085)
 _LARGE = 120.0
 """Width of a face in pixels from which on it is looked at at half the size."""
 BROWS = ("right_brow", "left_brow")
+_EYES = ("right_eye", "left_eye")
 _HAIRLINE = (0.6, 0.85)
 """Heights between brows and the top of the outline: hair below the first hangs over the forehead,
 above the second it begins there."""
+_LINE = 0.15
+"""How far below the brows, in the same units, what is no skin may still be hair on a forehead."""
+_NONE = 0.1
+"""Likelihood of hair below which there is none."""
 _STRANDS = 0.05
 """How far around hair on a forehead nothing is taken for skin, in face widths."""
 _BROW = 0.045
@@ -93,32 +101,51 @@ def clear_of_hair(likely: Floats, places: Floats) -> Floats:
 
 
 def clear_of_fringe(likely: Floats, places: Floats, model: FaceModel) -> Floats:
-    """Keep likely skin (h,w) clear of strands that hang over a forehead, but not of its hairline.
+    """Keep likely skin (h,w) clear of strands that hang over a forehead, not of hairline and brows.
 
     Args:
         likely: of `skin_likeness`.
         places: (V,2) of the model's vertices in the same picture.
         model: names the regions.
     """
+    import cv2
+
+    size = (likely.shape[1], likely.shape[0])
+    if _across(places, model) > _LARGE:
+        half = (size[0] // 2, size[1] // 2)
+        scale = np.array(half, np.float32) / np.array(size, np.float32)
+        small = _shrunk(likely, half)
+        clear = clear_of_fringe(small, places * scale, model)
+        if clear is small:
+            return likely
+        return np.asarray(np.minimum(likely, cv2.resize(clear, size)), np.float32)
     middle, up = _brow_line(places, model)
     rise = float(np.linalg.norm(up))
     xs = np.arange(likely.shape[1], dtype=np.float32)[None] + 0.5 - middle[0]
     ys = np.arange(likely.shape[0], dtype=np.float32)[:, None] + 0.5 - middle[1]
     height = (xs * up[0] + ys * up[1]) / max(rise**2, 1e-3)
     low, high = _HAIRLINE
-    hangs = (1 - likely) * np.clip((high - height) / (high - low), 0, 1)
+    over = np.clip(np.minimum(1 + height / _LINE, (high - height) / (high - low)), 0, 1)
+    hangs = (1 - likely) * over
+    if hangs.max() < _NONE:
+        return likely
     clear = clear_of_hair(np.asarray(1 - hangs, np.float32), places)
-    return np.asarray(np.minimum(likely, clear), np.float32)
+    brows = _grown(places, BROWS, model, likely.shape, 0.01 * _across(places, model)).astype(
+        np.float32
+    )
+    soft = cv2.GaussianBlur(brows, (0, 0), 0.006 * _across(places, model) + 0.3)
+    return np.asarray(np.minimum(likely, np.maximum(clear, soft)), np.float32)
 
 
 def without_brows(
-    picture: Floats, skin: Floats, target: Floats, model: FaceModel
+    picture: Floats, skin: Floats, places: Floats, target: Floats, model: FaceModel
 ) -> tuple[Floats, Floats]:
     """Make up skin where the source has hair and the target has brows, which must not stay.
 
     Args:
         picture: (h,w,3) RGB in [0,1]: the source as drawn.
         skin: (h,w) from `skin_likeness`.
+        places: (V,2) of the source's vertices in the picture.
         target: (V,2) of the target's vertices.
         model: names the regions.
 
@@ -127,15 +154,10 @@ def without_brows(
     """
     import cv2
 
-    size = skin.shape
-    zone = np.zeros(size, np.uint8)
+    size = (skin.shape[0], skin.shape[1])
     margin = _BROW * _across(target, model)
-    for name in BROWS:
-        hull = cv2.convexHull(target[model.regions[name]].astype(np.float32))
-        cv2.fillConvexPoly(zone, np.round(hull).astype(np.int32), (1,))
-    side = 2 * max(1, round(margin)) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    soft = cv2.GaussianBlur(cv2.dilate(zone, kernel).astype(np.float32), (0, 0), margin / 3 + 0.5)
+    zone = _grown(target, BROWS, model, size, margin)
+    soft = cv2.GaussianBlur(zone.astype(np.float32), (0, 0), margin / 3 + 0.5)
     rows, columns = np.flatnonzero(soft.max(1) > 0), np.flatnonzero(soft.max(0) > 0)
     if not len(rows) or not len(columns):
         return picture, skin
@@ -143,10 +165,29 @@ def without_brows(
     missing = soft[box] * (1 - skin[box])
     if missing.max() < 0.05 or skin[box].max() < 0.5:
         return picture, skin
-    filled = fill_holes(picture[box], skin[box])
+    # Skin is made up from what is surely skin: strands, brows and shaded lids would bleed into it.
+    drawn = _grown(places, (*BROWS, *_EYES), model, size, margin / 3)
+    sure = np.asarray(np.clip(4 * skin[box] - 3, 0, 1), np.float32)
+    known = sure * (1 - drawn[box])
+    filled = fill_holes(picture[box], known if known.max() > 0.5 else skin[box])
     picture[box] += missing[..., None] * (filled - picture[box])
     skin[box] = np.maximum(skin[box], soft[box])
     return picture, skin
+
+
+def _grown(
+    places: Floats, regions: Sequence[str], model: FaceModel, size: tuple[int, ...], margin: float
+) -> NDArray[np.uint8]:
+    """(h,w): one on the hulls of regions and `margin` pixels around them."""
+    import cv2
+
+    zone = np.zeros(size, np.uint8)
+    for name in regions:
+        hull = cv2.convexHull(places[model.regions[name]].astype(np.float32))
+        cv2.fillConvexPoly(zone, np.round(hull).astype(np.int32), (1,))
+    side = 2 * max(1, round(margin)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(zone, kernel), np.uint8)
 
 
 def _shrunk(picture: Floats, size: tuple[int, int]) -> Floats:
