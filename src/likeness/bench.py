@@ -66,7 +66,8 @@ class BenchConfig:
     """Settings of `likeness bench`."""
 
     seconds: float = 12.0
-    """Length of both clips, at 25 frames a second."""
+    """Length of both clips, at 25 frames a second: 300 frames, so that what is done once per file
+    and once per person weighs what it does in use."""
     size: int = 256
     """Side of the clips and of the portrait in pixels."""
     steps: int = 4
