@@ -32,7 +32,7 @@ def bench(
     for a few steps, and another actor moves it. Measure on a machine that does nothing else.
 
     Args:
-        seconds: Length of the clips. [default: 5]
+        seconds: Length of the clips. [default: 12]
         size: Side of clips and portrait in pixels. [default: 256]
         steps: Training steps; they are not part of what is measured. [default: 4]
         runs: Runs of the whole command, of which the median counts. [default: 3]
