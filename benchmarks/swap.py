@@ -43,7 +43,8 @@ from likeness.verbs.swap_pairs import SwapPair
 COLUMNS = {
     "identity_source": "to source", "identity_target": "to target", "nearer_to_source": "nearer",
     "pose_error_deg": "pose deg", "expression_error": "expr. mm", "gaze_error_deg": "gaze deg",
-    "mouth_correlation": "mouth", "blink_correlation": "blinks", "temporal_error": "flicker",
+    "mouth_correlation": "mouth", "mouth_gain": "its gain",
+    "blink_correlation": "blinks", "temporal_error": "flicker",
     "seam": "seam", "outside_changed": "outside",
 }  # fmt: skip
 TRUTH = {"psnr_face": "PSNR face", "landmark_error_px": "points px", "identity": "to truth"}

@@ -92,6 +92,7 @@ def test_the_truth_between_two_actors_is_nearly_perfect(truth: SwapReport) -> No
     assert truth.expression_error < 0.8
     assert truth.gaze_error_deg < 7
     assert truth.mouth_correlation > 0.9
+    assert truth.mouth_gain == pytest.approx(1, abs=0.3)
     assert abs(truth.temporal_error) < 0.006
 
 

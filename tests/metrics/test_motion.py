@@ -68,6 +68,15 @@ def test_eyes_that_never_blink_give_nothing_to_follow(face):
     assert motion.blink_correlation(blinks, still + noise) is None
 
 
+def test_gain_tells_a_mouth_that_opens_by_half_from_one_that_follows():
+    real = np.sin(np.linspace(0, 9, 60)).astype(np.float32)
+    real[7] = np.nan
+    assert motion.gain(0.5 * real + 3, real) == pytest.approx(0.5, abs=1e-6)
+    assert motion.gain(real, real) == pytest.approx(1)
+    assert motion.gain(np.full(60, 0.2, np.float32), real) == pytest.approx(0, abs=1e-9)
+    assert motion.gain(real, np.full(60, 0.2, np.float32), still=0.01) is None
+
+
 def test_correlation_skips_lost_faces():
     a = np.array([0, 1, np.nan, 3, 4.0])
     assert motion.correlation(2 * a + 1, np.array([0, 1, 7, 3, 4.0])) == pytest.approx(1)

@@ -92,6 +92,21 @@ def correlation(result: Floats, real: Floats, still: float = 0.0) -> float | Non
     return float(a @ b) / scale if a.std() > 1e-9 else 0.0
 
 
+def gain(result: Floats, real: Floats, still: float = 0.0) -> float | None:
+    """Slope of the regression of one (n,) series on another over the frames where both are known.
+
+    Returns:
+        1 where the result moves as far as the real series, 0 where it does not follow at all; None
+        as for `correlation`.
+    """
+    known = np.isfinite(result) & np.isfinite(real)
+    a, b = result[known].astype(np.float64), real[known].astype(np.float64)
+    if len(b) < 3 or b.std() <= still:
+        return None
+    b = b - b.mean()
+    return float((a - a.mean()) @ b / (b @ b))
+
+
 def blink_correlation(result: Floats, real: Floats) -> float | None:
     """Correlation of eye openness, mean of both eyes.
 

@@ -59,6 +59,9 @@ class SwapReport:
     open."""
     mouth_correlation: float | None
     blink_correlation: float | None
+    mouth_gain: float | None
+    """How far the mouth opens for each step that the target's does, by regression."""
+    blink_gain: float | None
     temporal_error: float | None
     """Flicker beyond the target's own, RGB [0,1]."""
     seam: float | None
@@ -167,6 +170,8 @@ class SwapEvaluation:
             "gaze_error_deg": (np.where(shut, np.nan, of["gaze"]), mean),
             "mouth_correlation": (_pair(of, "mouth"), _lips),
             "blink_correlation": (_pair(of, "eyes"), _blinks),
+            "mouth_gain": (_pair(of, "mouth"), _lips_gain),
+            "blink_gain": (_pair(of, "eyes"), _blinks_gain),
             "temporal_error": (of["unexplained"], difference_of_roots),
             "seam": (of["seam"], mean),
             "outside_changed": (of["outside_changed"], mean),
@@ -236,3 +241,11 @@ def _lips(openness: Floats) -> float | None:
 
 def _blinks(openness: Floats) -> float | None:
     return motion.correlation(openness[:, 0], openness[:, 1], motion.STILL_OPENNESS)
+
+
+def _lips_gain(openness: Floats) -> float | None:
+    return motion.gain(openness[:, 0], openness[:, 1], motion.STILL_MOUTH)
+
+
+def _blinks_gain(openness: Floats) -> float | None:
+    return motion.gain(openness[:, 0], openness[:, 1], motion.STILL_OPENNESS)
