@@ -39,6 +39,8 @@ from tests.stage import film
 
 CPU = torch.device("cpu")
 NOTHING = Weights("none", {}, {})
+FALLING = {"fall": ((0.7, 0.1), (0.4, 0.2))}
+"""In no order."""
 TINY = SimSwapTraining(
     steps=2, size=32, widths=(4, 8, 8), blocks=1, batch=2, judge_width=4, max_faces=4
 )
@@ -136,6 +138,24 @@ def test_a_step_teaches_both_sides(folder: Path, tmp_path: Path, penalty: float)
     )
 
 
+def test_the_identity_loss_falls_in_phases(folder: Path, tmp_path: Path) -> None:
+    config = SimSwapTraining(identity=3.0, fall=((0.4, 0.5), (0.75, 0.1)))
+    weights = [config.identity_at(share) for share in (0.0, 0.39, 0.4, 0.74, 0.75, 1.0)]
+    assert weights == pytest.approx([3, 3, 1.5, 1.5, 0.3, 0.3])
+    assert SimSwapTraining(fall=()).identity_at(0.9) == 10
+    torch.manual_seed(0)
+    found = collect(faces_of(folder), mean_color(), 32, 4, tmp_path / "x.crops")
+    config = SimSwapTraining(
+        size=32, widths=(8, 16), blocks=1, batch=4, judge_width=4, fall=((0.5, 0.0),)
+    )
+    task = SimSwapTask(Given(found, mean_color(), NOTHING, CPU, {}), config)
+    task.generator.eval()
+    sample = task.sample(np.random.default_rng(0))
+    early, late = (float(task.losses(sample, share).generator) for share in (0.0, 0.9))
+    wanted = task.identity(task.generator(sample.target, sample.code), sample.theta, sample.code)
+    assert early - late == pytest.approx(10 * float(wanted), rel=1e-4)
+
+
 def test_learning_lowers_what_it_minimizes(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     found = collect(faces_of(folder), mean_color(), 32, 4, tmp_path / "x.crops")
@@ -219,7 +239,7 @@ def test_what_cannot_teach_is_refused() -> None:
     assert float(chip.grad.abs().max()) > 0  # type: ignore[union-attr]
     with pytest.raises(BundleError, match="ONNX files have no gradients"):
         recognizer_of(replace(recognizer_bundle(), networks={}), CPU)
-    for wrong in ({"size": 50}, {"same": 1.0}, {"matched": 9}, {"batch": 1}):
+    for wrong in ({"size": 50}, {"same": 1.0}, {"matched": 9}, {"batch": 1}, FALLING):
         with pytest.raises(ConfigError):
             SimSwapTraining(**wrong)  # type: ignore[arg-type]
 

@@ -29,6 +29,10 @@ class SimSwapTraining(PairTraining):
     batches, which a small batch's norms do not bear."""
     identity: float = 10.0
     """Weight of the identity loss; 30 in the later script."""
+    fall: tuple[tuple[float, float], ...] = ((0.4, 0.17), (0.7, 0.05))
+    """From which share of the training on which part of that weight counts; empty in the paper.
+    The recognizer soon says yes, and what it asks beyond that closes mouths and turns heads; later
+    phases give them back. A short training swaps nothing if it begins with the last."""
     judged: int = 256
     """Faces of a batch, the last, of which the recognizer is asked."""
     feature: float = 10.0
@@ -55,10 +59,22 @@ class SimSwapTraining(PairTraining):
                 "more"
             )
 
+        shares = [share for share, _ in self.fall]
+        if shares != sorted(shares) or any(not 0 < s < 1 or part < 0 for s, part in self.fall):
+            raise ConfigError(
+                f"fall is {self.fall}; expected pairs of a share between 0 and 1, growing, and a "
+                "factor of 0 or more"
+            )
+
     def _prove_size(self) -> None:
         rate = 2 ** (len(self.widths) - 1)
         if self.size % rate or not 32 <= self.size <= 1024:
             raise ConfigError(f"size is {self.size}, expected a multiple of {rate} from 32 to 1024")
+
+    def identity_at(self, progress: float) -> float:
+        """Return the weight of the identity loss at a share of the training from 0 to 1."""
+        factors = [1.0, *(part for share, part in self.fall if progress >= share)]
+        return self.identity * factors[-1]
 
     def network(self, code: int) -> SimSwapConfig:
         """Return the generator's shape for codes of so many numbers."""

@@ -48,7 +48,7 @@ class SimSwapTask(AnsweredTask):
         known, asked = sample.known, slice(-config.judged, None)
         weight = counting(target, answer, config.changed)[:known]
         total = (
-            config.identity * self.identity(result[asked], theta[asked], wanted[asked])
+            config.identity_at(progress) * self.identity(result[asked], theta[asked], wanted[asked])
             + config.feature * feature
             + config.reconstruction * losses.l1(result[:known], answer[:known], weight)
             + config.adversarial * self.fooled(result)
