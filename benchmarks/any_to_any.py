@@ -1,14 +1,16 @@
 """Train every network for any two people on the same procedural actors, and measure all in a table.
 
-Run: python benchmarks/any_to_any.py FOLDER --train simswap cihanet ... --minutes 5
-     python benchmarks/any_to_any.py FOLDER --measure simswap warp photo ...
-     python benchmarks/any_to_any.py FOLDER --table
-     [--actors 70] [--held 10] [--moments 8] [--seed 1000] [--steps N] [--photos 1]
+Run: python benchmarks/any_to_any.py FOLDER --train simswap cihanet ...
+     python benchmarks/any_to_any.py FOLDER --measure simswap warp photo ... [--chosen]
+     python benchmarks/any_to_any.py FOLDER --table [--chosen]
+     [--actors 70] [--held 10] [--moments 8] [--steps N | --minutes M] [--photos 1]
+
+A training takes the steps that its settings name (`any_to_any_settings`), and is repeatable.
 
 FOLDER keeps what costs time: films of the actors (`train_*.npz`, `held_*.npz`; whatever lies there
 is used as it is) with the recognizer's codes and landmarks, of each network a bundle, the state to
-go on from (ask for more minutes, and the training goes on) and its row of the table, and the
-contact sheet `sheet.png`.
+go on from and its row of the table, and the contact sheet `sheet.png`. Settings are to be chosen
+by other actors than those of the table: `--chosen` measures on them, into FOLDER/chosen.
 Actors stand in a row and each is given the face of the next (`compact.actors`), so that every
 picture has its exact swap; those that are held out are seen by no training, but for one: a style
 transfer learns the pictures of its one source, the second that is held out. Networks that are told
@@ -18,6 +20,7 @@ of a source by pictures and landmarks learn from filmed pictures alone.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +31,7 @@ from torch import Tensor
 from likeness import config as settings
 from likeness.condition.align import TEMPLATES
 from likeness.importers.recognizer import recognizer_bundle
-from likeness.methods.edit.train import GanTraining, learn_generator
+from likeness.methods.edit.train import learn_generator
 from likeness.methods.swap.compact.actors import ActorFaces, film_actors
 from likeness.methods.swap.compact.pairs import Pairs, joined_pairs, pairs_of_actors
 from likeness.methods.swap.simswap.answers import people_of_pairs
@@ -42,14 +45,17 @@ from likeness.training.footage import Budget
 from likeness.types import Bundle
 
 from any_to_any_faces import points_of_actors  # isort: skip
-from any_to_any_settings import BY_PICTURES, CONFIGS, SIDE, START  # isort: skip
+from any_to_any_settings import BY_PICTURES, CONFIGS, FACES, SIDE, START  # isort: skip
 from any_to_any_table import Held, measure, rows_of, small, table  # isort: skip
 
 CPU = torch.device("cpu")
 FILMED = 128
 CHUNK = 10
+TRAINED = (*range(1000, 1030), *range(2000, 2040))
+"""Seeds of the actors that are learned from."""
 ARRAYS = ("filmed", "swapped", "cover", "filmed_theta", "swapped_theta")
-HELD = 9000
+HELD, CHOSEN = 12000, 9000
+"""First seeds of the actors of the table, and of those by whom settings were chosen."""
 
 
 def main() -> None:
@@ -57,33 +63,35 @@ def main() -> None:
     asked = _asked()
     asked.folder.mkdir(parents=True, exist_ok=True)
     _, describer, _ = recognizer_of(recognizer_bundle(), CPU)
-    size = asked.held, asked.moments
-    held, marks = films(asked.folder, "held", HELD, *size, describer)
+    name, first = ("chosen", CHOSEN) if asked.chosen else ("held", HELD)
+    seeds = range(first, first + asked.held)
+    held, marks = films(asked.folder, name, seeds, asked.moments, describer)
     if asked.train:
-        size = asked.actors, asked.moments
-        known, points = films(asked.folder, "train", asked.seed, *size, describer)
+        learned = TRAINED[: asked.actors]
+        known = films(asked.folder, "train", learned, asked.moments, describer)
         for name in asked.train:
-            train(name, (known, points), (held, marks), asked)
+            train(name, known, (held, marks), asked)
     if asked.measure or asked.table:
-        out = Held.of(held, marks, asked.held, asked.moments)
+        out = Held.of(held, marks, seeds, asked.moments)
+        rows = asked.folder / "chosen" if asked.chosen else asked.folder
+        rows.mkdir(exist_ok=True)
         for name in asked.measure:
-            measure(asked.folder, name, out, describer, asked.photos)
+            measure(asked.folder, rows, name, out, describer, asked.photos)
         if asked.table:
-            table(asked.folder, out)
+            table(rows, out)
 
 
 def films(
-    folder: Path, name: str, seed: int, count: int, moments: int, describer: Describer
+    folder: Path, name: str, seeds: Sequence[int], moments: int, describer: Describer
 ) -> tuple[Pairs, Tensor]:
     """Read films of actors, or make them; and the landmarks (A*F,478,3) of filmed pictures."""
     template = scaled(TEMPLATES[TEMPLATE], FILMED)
     if not any(folder.glob(f"{name}_*.npz")):
-        for first in range(seed, seed + count, CHUNK):
-            seeds = range(first, min(first + CHUNK, seed + count))
-            made = list(film_actors(seeds, moments, template, describer.template))
+        for some in (seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)):
+            made = list(film_actors(some, moments, template, describer.template))
             told = {key: np.stack([getattr(one, key) for one in made]) for key in ARRAYS}
             ends = {"seed": [one.seed for one in made], "face": [one.face for one in made]}
-            np.savez(folder / f"{name}_{first}.npz", **ends, **told)
+            np.savez(folder / f"{name}_{some[0]}.npz", **ends, **told)
     parts, points = [], []
     for path in sorted(folder.glob(f"{name}_*.npz")):
         kept = dict(np.load(path))
@@ -111,18 +119,19 @@ def train(
     """Train one network, or go on with it, and keep its bundle."""
     folder = asked.folder / f"{name}.bundle"
     if name == "gan":
-        pixels = shrunk(known[0]).faces.pictures[known[0].faces.real]
-        config = GanTraining(minutes=asked.minutes)
-        made = learn_generator(pixels, config, asked.folder / name, "gan")
+        pixels = shrunk(known[0]).faces.pictures
+        made = learn_generator(pixels, FACES, asked.folder / name, "gan", True)
         save_bundle(
             Bundle("edit.stitch", dict(made.networks), {"size": SIDE}, {}, "CC0-1.0"), folder
         )
         return
     config, system = CONFIGS[name], replace(SYSTEMS[SETTINGS[name]], laid=TEMPLATE)
     # Of what is learned from alone, so that a training can go on with other weights of losses.
-    digest = settings.digest([name, asked.actors, asked.moments, asked.seed])
-    limit = Budget(asked.minutes, asked.steps, 0, asked.folder / name, digest, True, CPU)
-    limit.folder.mkdir(exist_ok=True)
+    digest = settings.digest([name, asked.actors, asked.moments, TRAINED[0]])
+    steps = asked.steps if asked.minutes or asked.steps else config.steps
+    state = asked.folder / name
+    limit = Budget(asked.minutes or config.minutes, steps, 0, state, digest, True, CPU)
+    state.mkdir(exist_ok=True)
     start = load_bundle(asked.folder / f"{START[name]}.bundle") if name in START else None
     if name == "korshunova":
         people = one_source(filmed(*known), filmed(*held))
@@ -194,13 +203,13 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--actors", type=int, default=70)
     parser.add_argument("--held", type=int, default=10)
     parser.add_argument("--moments", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--train", nargs="*", default=[], choices=["gan", *CONFIGS])
-    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--minutes", type=float, default=None)
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--measure", nargs="*", default=[], choices=rows_of(CONFIGS))
     parser.add_argument("--photos", type=int, default=1)
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--chosen", action="store_true")
     return parser.parse_args()
 
 

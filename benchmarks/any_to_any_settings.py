@@ -1,4 +1,4 @@
-"""How every network for any two people is trained in minutes of one core.
+"""How every network for any two people is trained in minutes of one core, and for how many steps.
 
 Short trainings: where the answer is known, it counts most, and most where a swap changes something;
 the networks are narrow, the batches small, and convolutions are computed in bfloat16.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from likeness.methods.edit.train import GanTraining
 from likeness.methods.swap.simswap.any_settings import PeopleTraining
 from likeness.methods.swap.simswap.settings import SimSwapTraining
 from likeness.methods.swap.survey.cihanet import CihaTraining
@@ -33,16 +34,19 @@ CONFIGS: Mapping[str, PeopleTraining] = {
         size=SIDE,
         widths=(24, 48, 96),
         blocks=5,
-        identity=0.25,
+        steps=8000,
+        identity=3.0,
+        fall=((0.4, 0.17), (0.7, 0.05)),
         feature=0.3,
         reconstruction=10.0,
         adversarial=0.02,
         penalty=0.0,
         judge_width=16,
-        learning_rate=3e-3,
+        learning_rate=2e-3,
     ),
     "faceshifter": FaceShifterTraining(
         **_KNOWN,
+        steps=717,
         width=16,
         most=96,
         attributes=1.0,
@@ -54,6 +58,7 @@ CONFIGS: Mapping[str, PeopleTraining] = {
     ),
     "hear": HearTraining(
         **_KNOWN,
+        steps=786,
         width=16,
         most=96,
         identity=0.4,
@@ -63,6 +68,7 @@ CONFIGS: Mapping[str, PeopleTraining] = {
     ),
     "ipgan": IPGANTraining(
         **_SHORT,
+        steps=661,
         same=0.15,
         identity=0.4,
         reconstruction=40.0,
@@ -72,15 +78,40 @@ CONFIGS: Mapping[str, PeopleTraining] = {
         learning_rate=1e-3,
     ),
     "cihanet": CihaTraining(
-        **_KNOWN, identity=0.8, attributes=0.5, adversarial=0.02, area=0.0, learning_rate=2e-3
+        **_KNOWN,
+        steps=4000,
+        identity=1.0,
+        attributes=0.5,
+        adversarial=5e-3,
+        area=0.0,
+        learning_rate=2e-3,
     ),
-    "korshunova": KorshunovaTraining(narrow=True),
-    "megafs": MegaFSTraining(**_KNOWN, identity=0.2, inversion=0.3),
-    "rsgan": RSGANTraining(**_SHORT, batch=8, learning_rate=1e-3, divergence=5e-4),
-    "fsnet": FSNetTraining(**_SHORT, batch=6, same=0.67, identity=0.5, learning_rate=1.5e-3),
-    "fsgan": FSGANTraining(**_SHORT, batch=6, learning_rate=1e-3),
-    "unifacegan": UniFaceGANTraining(**_SHORT, batch=5, same=0.8, learning_rate=1.5e-3),
+    "korshunova": KorshunovaTraining(narrow=True, steps=900),
+    "megafs": MegaFSTraining(**_KNOWN, steps=4000, identity=0.2, inversion=0.3),
+    "rsgan": RSGANTraining(
+        **_SHORT,
+        steps=4000,
+        batch=8,
+        learning_rate=3e-3,
+        divergence=2e-5,
+        adversarial=2e-3,
+        judge_width=8,
+    ),
+    "fsnet": FSNetTraining(
+        **_SHORT,
+        steps=4000,
+        batch=6,
+        same=0.67,
+        identity=0.5,
+        adversarial=2e-3,
+        judge_width=8,
+        learning_rate=3e-3,
+    ),
+    "fsgan": FSGANTraining(**_SHORT, steps=651, batch=6, learning_rate=1e-3),
+    "unifacegan": UniFaceGANTraining(**_SHORT, steps=890, batch=5, same=0.8, learning_rate=1.5e-3),
 }
+FACES = GanTraining(steps=6000, polish=0.3, alone=0.93)
+"""The generator that MegaFS builds on: it learns to reconstruct, and is hardly judged."""
 START: Mapping[str, str] = {"hear": "faceshifter", "megafs": "gan"}
 """What is trained before what."""
 BY_PICTURES = ("rsgan", "fsnet", "fsgan", "unifacegan")

@@ -10,7 +10,7 @@ against the truth where the faces are. All rows are measured at the side of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,14 @@ class Held:
     """(N,D) of the targets."""
     points: Tensor
     """(N,478,3) landmarks of the targets, in sides of the crop."""
-    seeds: range
+    seeds: Sequence[int]
     """Of the actors."""
 
     @staticmethod
-    def of(pairs: Pairs, points: Tensor, actors: int, moments: int, first: int = 9000) -> Held:
+    def of(pairs: Pairs, points: Tensor, seeds: Sequence[int], moments: int) -> Held:
         """Read the actors that no training saw."""
         faces = pairs.faces
-        rows = np.arange(len(faces)).reshape(actors, 2, moments)
+        rows = np.arange(len(faces)).reshape(len(seeds), 2, moments)
         filmed, swapped = rows[:, 0].ravel(), rows[:, 1].ravel()
         pixels = small(torch.from_numpy(faces.pictures).float() / 255)
         return Held(
@@ -81,10 +81,10 @@ class Held:
             small(torch.from_numpy(faces.cover).float() / 255)[filmed],
             faces.theta[filmed],
             faces.theta[swapped],
-            torch.arange(actors).repeat_interleave(moments),
+            torch.arange(len(seeds)).repeat_interleave(moments),
             pairs.codes[filmed],
             points,
-            range(first, first + actors),
+            seeds,
         )
 
     @property
@@ -113,8 +113,10 @@ def small(pictures: Tensor) -> Tensor:
     return functional.interpolate(pictures, size=(SIDE, SIDE), mode="area")
 
 
-def measure(folder: Path, name: str, held: Held, describer: Describer, photos: int) -> None:
-    """Draw and measure one row, and keep both."""
+def measure(
+    folder: Path, rows: Path, name: str, held: Held, describer: Describer, photos: int
+) -> None:
+    """Draw and measure one row, and keep both in the folder of rows."""
     trained, row = "", name if photos == 1 or name in BASELINES else f"{name}.{photos}"
     if name in ("target", "truth"):
         pictures = held.target if name == "target" else held.truth
@@ -132,8 +134,8 @@ def measure(folder: Path, name: str, held: Held, describer: Describer, photos: i
     only = held.actor == 0 if name == "korshunova" else torch.ones_like(held.actor, dtype=bool)
     numbers, lost = measured(pictures, only, theta, held, describer)
     kept: dict[str, Any] = {"trained": trained, "numbers": numbers, "lost": lost}
-    (folder / f"{row}.row.json").write_text(json.dumps(kept))
-    np.save(folder / f"{row}.row.npy", (pictures * 255 + 0.5).to(torch.uint8).numpy())
+    (rows / f"{row}.row.json").write_text(json.dumps(kept))
+    np.save(rows / f"{row}.row.npy", (pictures * 255 + 0.5).to(torch.uint8).numpy())
     print(line(row, kept), flush=True)
 
 

@@ -45,7 +45,17 @@ def test_it_trains_every_network_that_learn_system_does(program: ModuleType) -> 
     for name, config in program.CONFIGS.items():
         assert type(config) is SETTINGS[name]
         assert config.size == SIDE
+        assert config.steps is not None, f"{name} is not repeatable"
     assert set(program.BY_PICTURES) | set(program.START) < set(SETTINGS)
+
+
+def test_nobody_is_judged_by_whom_settings_were_chosen(program: ModuleType) -> None:
+    count = 10
+    held = set(range(program.HELD, program.HELD + count))
+    chosen = set(range(program.CHOSEN, program.CHOSEN + count))
+    assert not held & chosen
+    assert not (held | chosen) & set(program.TRAINED)
+    assert len(set(program.TRAINED)) == 70
 
 
 def test_people_are_laid_out_as_networks_learn_them(program: ModuleType) -> None:
@@ -64,7 +74,7 @@ def test_people_are_laid_out_as_networks_learn_them(program: ModuleType) -> None
 
 def test_networks_are_told_of_one_picture_of_the_next(program: ModuleType) -> None:
     pairs = toy_pairs()
-    held = program.Held.of(pairs, torch.rand(12, 478, 3), 3, 4, 0)
+    held = program.Held.of(pairs, torch.rand(12, 478, 3), range(3), 4)
     assert held.photos(1, 2) == [4, 6]
     table = importlib.import_module("any_to_any_table")
     torch.manual_seed(0)
