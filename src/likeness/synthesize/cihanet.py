@@ -28,8 +28,6 @@ from likeness.types import check
 
 _SLOPE = 0.2
 _EPSILON = 1e-5
-_BEGIN = -1.0
-"""Added to the maps before the sigmoid: a quarter of everything is identity before training."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Level(nn.Module):
     def forward(self, h: Tensor, context: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (N,width,h,w) and the map (N,1,h,w) in [0,1]."""
         h = functional.leaky_relu(self.enter(h), _SLOPE)
-        where = torch.sigmoid(self.map(torch.cat([h, context], 1)) + _BEGIN)
+        where = torch.sigmoid(self.map(torch.cat([h, context], 1)))
         told = torch.cat([context.mean((2, 3)), context.std((2, 3))], 1)
         drawn = functional.leaky_relu(self.between(self.identity(h, code)), _SLOPE)
         drawn = functional.leaky_relu(self.leave(self.context(drawn, told)), _SLOPE)
@@ -101,6 +99,10 @@ class CihaNet(nn.Module):
         self.levels = nn.ModuleList(Level(a, b, config.code) for a, b in levels)
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
         begin(self, _SLOPE)
+        # A map that is shut before training stays shut, and throws away what coarser levels drew.
+        for module in self.modules():
+            if isinstance(module, Level):
+                nn.init.zeros_(module.map.weight)
 
     def forward(self, rgb: Tensor, code: Tensor) -> Tensor:
         """Put the identity of `code` on the faces in `rgb`; see the head of this file."""
