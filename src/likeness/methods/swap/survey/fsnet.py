@@ -40,7 +40,7 @@ class FSNetTask(PictureTask):
         """Evaluate one batch."""
         config, network, sample = self.config, self.network, self.placed(sample)
         target, same = sample.target, sample.same
-        latent = network.latent(sample.source, sample.source_points)
+        latent, twin, other = self._latents(sample)
         place = network.region(sample.source, sample.source_points)
         drawn = within((network.face(latent) - sample.source).abs(), place)
         region = network.region(target, sample.points)
@@ -51,19 +51,23 @@ class FSNetTask(PictureTask):
             config.face * drawn
             + config.reconstruction * within(error[:same], region[:same])
             + config.outside * within(error, 1 - region)
-            + config.triplet * self._triplet(sample, latent)
+            + config.triplet * self._triplet(latent[same:], twin[same:], other)
             + config.identity * self.likenesses(result[same:], *close).mean()
             + config.adversarial * self.fooled(result)
         )
         real = torch.cat([target, sample.source])
         return Losses(total, lambda: self.judged(real, result.detach()))
 
-    def _triplet(self, sample: PictureSample, latent: Tensor) -> Tensor:
-        """Latents of another picture of the source, and of the target where it is another's."""
-        twin = self.network.latent(sample.twin, sample.twin_points)
-        other = self.network.latent(sample.target[sample.same :], sample.points[sample.same :])
-        near = (latent - twin).square().mean(1)[sample.same :]
-        far = (latent[sample.same :] - other).square().mean(1)
+    def _latents(self, sample: PictureSample) -> list[Tensor]:
+        """Latents of the sources, of other pictures of them, and of targets of another person."""
+        shown = [sample.source, sample.twin, sample.target[sample.same :]]
+        points = [sample.source_points, sample.twin_points, sample.points[sample.same :]]
+        # At once: their level is that of the batch.
+        found: Tensor = self.network.latent(torch.cat(shown), torch.cat(points))
+        return list(found.split([len(one) for one in shown]))
+
+    def _triplet(self, latent: Tensor, twin: Tensor, other: Tensor) -> Tensor:
+        near, far = ((latent - one).square().mean(1) for one in (twin, other))
         return functional.relu(near - far + self.config.margin).mean()
 
 
