@@ -53,7 +53,7 @@ class FSNet(nn.Module):
         # What all faces have in common is most of a new encoder's answer, and tells nobody apart.
         self.level = nn.BatchNorm1d(config.latent, affine=False)
         self.decoder = Decoder(config.latent, config.widths, 3)
-        self.swapper = UNet(4 + told, config.widths, 3, config.latent)
+        self.swapper = UNet(4 + told, config.widths, 3, config.latent, unfolds=True)
 
     def forward(self, rgb: Tensor, points: Tensor, sources: Tensor, told: Tensor) -> Tensor:
         """Draw the targets with the sources' face; its latent is the mean of all sources'."""

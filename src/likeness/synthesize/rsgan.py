@@ -27,7 +27,7 @@ _GROWN = 1.15
 _MOST = 8.0
 """Bound of the logarithm of variances: beyond it a step of training overflows."""
 
-_CALM = -5.0
+_CALM = -7.0
 """Logarithm of the variances before training."""
 
 
@@ -55,20 +55,15 @@ class Separator(nn.Module):
         super().__init__()
         self.encoder = Encoder(4, config.widths, 2 * numbers)
         self.decoder = Decoder(numbers, config.widths, 3)
-        # What all pictures have in common is most of a new encoder's answer, and tells none apart.
-        self.level = nn.BatchNorm1d(numbers, affine=False)
         # At first latents tell the picture and little chance: else nobody learns to read them.
         with torch.no_grad():
             self.encoder.told.bias[numbers:] = _CALM
 
     def forward(self, rgb: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (N,3,S,S) and the region (N,1,S,S) to means and logarithms of the variances.
-
-        Over many pictures means are of mean 0 and deviation 1.
-        """
+        """Map (N,3,S,S) and the region (N,1,S,S) to mean and logarithm of the variance."""
         seen = torch.cat([(rgb * 2 - 1) * region, region * 2 - 1], 1)
         mean, spread = self.encoder(seen).chunk(2, 1)
-        return self.level(mean), spread.clamp(-_MOST, _MOST)
+        return mean, spread.clamp(-_MOST, _MOST)
 
 
 class RSGAN(nn.Module):

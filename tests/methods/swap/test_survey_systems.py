@@ -417,3 +417,19 @@ def test_shapes_that_cannot_be_are_refused() -> None:
             make()
     with pytest.raises(ContractError):
         Korshunova(KorshunovaConfig(16, 2, 4))(torch.rand(1, 3, 32, 32))
+
+
+def test_maps_begin_half_open_and_learn() -> None:
+    torch.manual_seed(0)
+    network = CihaNet(CihaConfig((8, 16, 16), 4))
+    rgb, code = torch.rand(2, 3, 16, 16), torch.randn(2, 4)
+    drawn, maps = network.hallucinate(rgb, code)
+    assert [one.shape[2] for one in maps] == [4, 8, 16]
+    assert all(torch.equal(one, torch.full_like(one, 0.5)) for one in maps)
+    # The code reaches the picture through all of them.
+    other = network(rgb, -code)
+    assert float((other - drawn).abs().mean()) > 0.01
+    drawn.square().mean().backward()
+    for level in network.levels:
+        grad = level.map.weight.grad  # type: ignore[union-attr]
+        assert float(grad.abs().max()) > 0  # type: ignore[union-attr,operator]

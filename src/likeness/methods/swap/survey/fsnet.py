@@ -7,7 +7,8 @@ one person and one of another. L = face (|face part drawn of the latent - source
 nearer to each other than to another's) + identity + adversarial.
 Differs: the paper takes OpenFace for its identity distance, here 1 - cos of the recognizer's codes,
 counted from the mean of all people. Hinge losses and SimSwap's two discriminators stand for the
-paper's, of the whole and of patches. Weights are ours; the paper's are not known for sure.
+paper's, of the whole and of patches. Differences inside of faces are means over the bands of a
+pyramid, so that eyes are not given up for even skin. Weights are ours; the paper's are not known.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from likeness.methods.swap.survey.pictures import (
     within,
 )
 from likeness.synthesize.fsnet import FSNet
+from likeness.training.gan import band_error
 from likeness.training.loop import Losses
 
 
@@ -42,14 +44,14 @@ class FSNetTask(PictureTask):
         target, same = sample.target, sample.same
         latent, twin, other = self._latents(sample)
         place = network.region(sample.source, sample.source_points)
-        drawn = within((network.face(latent) - sample.source).abs(), place)
+        drawn = _banded(network.face(latent) - sample.source, place)
         region = network.region(target, sample.points)
         result = network.swap(target, sample.points, region, latent)
         error = (result - target).abs()
         close = sample.theta[same:], sample.code[same:]
         total = (
             config.face * drawn
-            + config.reconstruction * within(error[:same], region[:same])
+            + config.reconstruction * _banded(result[:same] - target[:same], region[:same])
             + config.outside * within(error, 1 - region)
             + config.triplet * self._triplet(latent[same:], twin[same:], other)
             + config.identity * self.likenesses(result[same:], *close).mean()
@@ -69,6 +71,11 @@ class FSNetTask(PictureTask):
     def _triplet(self, latent: Tensor, twin: Tensor, other: Tensor) -> Tensor:
         near, far = ((latent - one).square().mean(1) for one in (twin, other))
         return functional.relu(near - far + self.config.margin).mean()
+
+
+def _banded(difference: Tensor, region: Tensor) -> Tensor:
+    """Mean absolute error over the bands of a pyramid, inside a region (N,1,S,S)."""
+    return band_error(region * difference) / region.mean().clamp(min=1e-3)
 
 
 FSNET_SYSTEM = System("fsnet", FSNetTask, told_by_faces)

@@ -55,11 +55,12 @@ class RSGANTraining(PictureTraining):
     hair: int = 128
     """Numbers of the latent of all else."""
     reconstruction: float = 10.0
-    """Weight of the absolute difference of whole pictures."""
+    """Weight of the absolute difference of whole pictures, mean over the bands of a pyramid."""
     regions: float = 5.0
     """Weight of that of each region's picture."""
-    divergence: float = 2e-3
-    """Weight of the divergence of both latents from the normal distribution."""
+    divergence: float = 1e-4
+    """Weight of the divergence of both latents from the normal distribution; much more of it, and
+    latents are as much noise as they tell."""
 
     def network(self) -> RSGANConfig:
         """Return the network's shape."""
@@ -73,9 +74,10 @@ class FSNetTraining(PictureTraining):
     latent: int = 128
     """Numbers of the face's latent."""
     reconstruction: float = 10.0
-    """Weight of the absolute difference inside the face, where both show one person."""
+    """Weight of the absolute difference inside the face, where both show one person; mean over the
+    bands of a pyramid."""
     outside: float = 10.0
-    """Weight of that outside of the face, for every pair."""
+    """Weight of the absolute difference outside of the face, for every pair."""
     face: float = 5.0
     """Weight of that of the face part that the latent draws."""
     triplet: float = 1.0

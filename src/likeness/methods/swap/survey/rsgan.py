@@ -7,7 +7,8 @@ distribution) + adversarial, which also judges pictures composed of latents that
 together.
 Differs: no classifiers of attributes, for which there are no labels; the latents that are mixed for
 the adversary are a batch's own, of two people, beside random ones. Hinge losses, SimSwap's two
-discriminators for the paper's global and patch one. No loss asks who is seen: that the face's
+discriminators for the paper's global and patch one. Absolute differences are means over the bands
+of a pyramid, so that eyes are not given up for even skin. No loss asks who is seen: that the face's
 latent carries the identity follows from the regions alone, as in the paper.
 """
 
@@ -21,9 +22,9 @@ from likeness.methods.swap.survey.pictures import (
     PictureSample,
     PictureTask,
     told_by_faces,
-    within,
 )
 from likeness.synthesize.rsgan import RSGAN
+from likeness.training.gan import band_error
 from likeness.training.loop import Losses
 
 
@@ -52,7 +53,7 @@ class RSGANTask(PictureTask):
             latents.append(mean + noise * (spread / 2).exp())
             diverged.append((mean.square() + spread.exp() - 1 - spread).sum(1).mean() / 2)
             own = torch.sigmoid(part.decoder(latents[-1]))
-            parted.append(within((own - target).abs(), place))
+            parted.append(band_error(place * (own - target)))
         composed = network.compose(latents[0], latents[1])
         # Faces of the others in the batch; the last is one that nobody has.
         face = latents[0].detach().roll(1, 0)
@@ -60,7 +61,7 @@ class RSGANTask(PictureTask):
         mixed = network.compose(face, latents[1])
         fakes = torch.cat([composed, mixed])
         total = (
-            config.reconstruction * (composed - target).abs().mean()
+            config.reconstruction * band_error(composed - target)
             + config.regions * torch.stack(parted).sum()
             + config.divergence * torch.stack(diverged).sum()
             + config.adversarial * self.fooled(fakes)
