@@ -53,8 +53,9 @@ class Read:
     def apart(self, other: Read) -> tuple[Floats, Floats, Floats, Floats]:
         """(N,) degrees of pose, millimetres of expression, degrees of gaze, pixels of landmarks."""
         turned = np.swapaxes(other.rotation, -1, -2) @ self.rotation
-        pose = np.degrees(np.linalg.norm(axis_angle(np.nan_to_num(turned)), axis=-1))
         seen = np.isfinite(turned[:, 0, 0])
+        whole = np.where(seen[:, None, None], turned, np.eye(3))
+        pose = np.degrees(np.linalg.norm(axis_angle(whole), axis=-1))
         points = np.linalg.norm((self.landmarks - other.landmarks)[..., :2], axis=-1).mean(-1)
         moved = np.linalg.norm(self.expression - other.expression, axis=-1).mean(-1)
         gaze = gaze_error_deg(self.gaze, other.gaze)
