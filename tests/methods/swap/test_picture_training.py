@@ -50,7 +50,7 @@ TASKS: dict[str, tuple[Any, Any]] = {
     "unifacegan": (UniFaceGANTask, UniFaceGANTraining(**SMALL, adversarial=0.001, identity=0.5)),
 }
 PACES = {
-    "rsgan": (80, 2e-3, 0.6),
+    "rsgan": (200, 4e-3, 0.6),
     "fsnet": (80, 6e-3, 0.6),
     "fsgan": (60, 2e-3, 0.8),
     "unifacegan": (60, 6e-3, 0.6),
