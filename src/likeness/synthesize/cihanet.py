@@ -8,7 +8,7 @@ No mask is cut and nothing is blended afterward.
 Differs: what could be read of the paper names neither layers nor widths. Decided here: convolutions
 of 4x4 and stride 2 down, doubling and 3x3 up; at level l, from h below and the context F_l,
 h' = (1 - M_l) F_l + M_l AdaIN(AdaIN(h, code), statistics of F_l), with statistics the mean and
-deviation over the picture, and M_l = a + (1 - 2 a) sigmoid(conv([h, F_l])), a = 0.1: a map that is
+deviation over the picture, and M_l = a + (1 - 2 a) sigmoid(conv([h, F_l])), a = 1/4: a map that is
 shut passes no gradient to what is drawn below it.
 Input:  rgb (N,3,S,S) in [0,1], the target's aligned crop; code (N,D), who shall be seen.
 Output: rgb (N,3,S,S) in [0,1].
@@ -29,7 +29,7 @@ from likeness.types import check
 
 _SLOPE = 0.2
 _EPSILON = 1e-5
-_LEAST = 0.1
+_LEAST = 0.25
 """Share of every map that stays open, and shut: what is drawn below a map that shuts for good gets
 no gradient, and never becomes better than the context."""
 
