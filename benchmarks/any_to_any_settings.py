@@ -90,7 +90,7 @@ CONFIGS: Mapping[str, PeopleTraining] = {
     "megafs": MegaFSTraining(**_KNOWN, steps=4000, identity=0.2, inversion=0.3),
     "rsgan": RSGANTraining(
         **_SHORT,
-        steps=800,
+        steps=500,
         batch=8,
         learning_rate=3e-3,
         divergence=2e-5,
@@ -98,14 +98,7 @@ CONFIGS: Mapping[str, PeopleTraining] = {
         judge_width=8,
     ),
     "fsnet": FSNetTraining(
-        **_SHORT,
-        steps=800,
-        batch=6,
-        same=0.67,
-        identity=0.5,
-        adversarial=2e-3,
-        judge_width=8,
-        learning_rate=3e-3,
+        **_SHORT, steps=873, batch=6, same=0.67, identity=0.1, learning_rate=1.5e-3
     ),
     "fsgan": FSGANTraining(**_SHORT, steps=651, batch=6, learning_rate=1e-3),
     "unifacegan": UniFaceGANTraining(**_SHORT, steps=890, batch=5, same=0.8, learning_rate=1.5e-3),

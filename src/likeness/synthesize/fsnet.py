@@ -4,8 +4,7 @@ Paper: Natsume et al., FSNet: An Identity-Aware Generative Model for Image-based
 2018, arXiv 1811.12666): an encoder-decoder learns the source's face as a latent variable by drawing
 its face part; a U-shaped network is shown the target without its face, with the latent at its
 coarsest maps, and draws the swap. No weights were published.
-Differs: the paper's sizes of layers and latents are not known for sure; latents are counted from
-the mean of all. What tells the U-shaped
+Differs: the paper's sizes of layers and latents are not known for sure. What tells the U-shaped
 network the target's expression where its face was taken out is a drawing of the target's landmarks
 and the mean brightness of its face, where the paper lays in a mean face by landmarks.
 Input:  rgb (N,3,S,S) in [0,1], points (N,478,3) as `face_maps` has them: the target; sources
@@ -50,10 +49,8 @@ class FSNet(nn.Module):
         self.config = config
         told = len(CONTOURS)
         self.encoder = Encoder(4, config.widths, config.latent)
-        # What all faces have in common is most of a new encoder's answer, and tells nobody apart.
-        self.level = nn.BatchNorm1d(config.latent, affine=False)
         self.decoder = Decoder(config.latent, config.widths, 3)
-        self.swapper = UNet(4 + told, config.widths, 3, config.latent, unfolds=True)
+        self.swapper = UNet(4 + told, config.widths, 3, config.latent)
 
     def forward(self, rgb: Tensor, points: Tensor, sources: Tensor, told: Tensor) -> Tensor:
         """Draw the targets with the sources' face; its latent is the mean of all sources'."""
@@ -72,10 +69,10 @@ class FSNet(nn.Module):
         return hull(points, self.config.size, _GROWN)
 
     def latent(self, rgb: Tensor, points: Tensor) -> Tensor:
-        """Map sources to the latents (N,latent) of their faces, of mean 0 and deviation 1."""
+        """Map sources to the latents (N,latent) of their faces."""
         region = self.region(rgb, points)
         seen = torch.cat([(rgb * 2 - 1) * region, region * 2 - 1], 1)
-        latent: Tensor = self.level(self.encoder(seen))
+        latent: Tensor = self.encoder(seen)
         return latent
 
     def face(self, latent: Tensor) -> Tensor:

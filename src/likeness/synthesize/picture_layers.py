@@ -64,21 +64,6 @@ class Unfold(nn.Module):
         return functional.leaky_relu(self.norm(x), SLOPE)
 
 
-class UnfoldBeside(nn.Module):
-    """Unfolding to double, what lies beside, and a 3x3 convolution with norm and leaky ReLU."""
-
-    def __init__(self, inside: int, outside: int) -> None:
-        super().__init__()
-        self.unfold = Unfold(inside, outside)
-        self.conv = nn.Conv2d(2 * outside, outside, 3, padding=1)
-        self.norm = nn.GroupNorm(1, outside)
-
-    def forward(self, x: Tensor, beside: Tensor) -> Tensor:
-        """Map (N,inside,h,w) and (N,outside,2h,2w) to (N,outside,2h,2w)."""
-        x = torch.cat([self.unfold(x), beside], 1)
-        return functional.leaky_relu(self.norm(self.conv(x)), SLOPE)
-
-
 class Encoder(nn.Module):
     """Halvings down to 4x4, and numbers of what is left."""
 
@@ -97,13 +82,18 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A picture of numbers; each doubling unfolds channels into blocks of 2x2 pixels."""
+    """A picture of numbers; the last doubling unfolds channels into blocks of 2x2 pixels.
 
-    def __init__(self, numbers: int, widths: tuple[int, ...], outside: int) -> None:
+    The others resize their maps, or unfold as well.
+    """
+
+    def __init__(
+        self, numbers: int, widths: tuple[int, ...], outside: int, unfolds: bool = False
+    ) -> None:
         super().__init__()
         self.first = nn.Linear(numbers, widths[-1] * LEAST**2)
         pairs = itertools.pairwise(widths[::-1])
-        self.up = nn.ModuleList(Unfold(a, b) for a, b in pairs)
+        self.up = nn.ModuleList(Unfold(a, b) if unfolds else Up(a, b) for a, b in pairs)
         self.head = nn.Conv2d(widths[0], outside * FOLD**2, 3, padding=1)
 
     def forward(self, numbers: Tensor) -> Tensor:
@@ -118,23 +108,14 @@ class UNet(nn.Module):
     """Halvings, further numbers at the coarsest maps, and back with what lies beside.
 
     At both ends blocks of 2x2 pixels are folded into channels: no convolution runs over all pixels.
-    Maps are resized on the way back, or unfolded.
     """
 
-    def __init__(
-        self,
-        inside: int,
-        widths: tuple[int, ...],
-        outside: int,
-        told: int = 0,
-        unfolds: bool = False,
-    ) -> None:
+    def __init__(self, inside: int, widths: tuple[int, ...], outside: int, told: int = 0) -> None:
         super().__init__()
         pairs = itertools.pairwise((inside, *widths))
         self.down = nn.ModuleList(Down(a, b, index > 0) for index, (a, b) in enumerate(pairs))
         ins = (widths[-1] + told, *widths[-2:0:-1])
-        ups = zip(ins, widths[-2::-1], strict=True)
-        self.up = nn.ModuleList(UnfoldBeside(a, b) if unfolds else Up(a + b, b) for a, b in ups)
+        self.up = nn.ModuleList(Up(a + b, b) for a, b in zip(ins, widths[-2::-1], strict=True))
         self.head = nn.Conv2d(widths[0] + inside * FOLD**2, outside * FOLD**2, 3, padding=1)
 
     def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:

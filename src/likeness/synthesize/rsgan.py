@@ -54,7 +54,7 @@ class Separator(nn.Module):
     def __init__(self, config: RSGANConfig, numbers: int) -> None:
         super().__init__()
         self.encoder = Encoder(4, config.widths, 2 * numbers)
-        self.decoder = Decoder(numbers, config.widths, 3)
+        self.decoder = Decoder(numbers, config.widths, 3, unfolds=True)
         # At first latents tell the picture and little chance: else nobody learns to read them.
         with torch.no_grad():
             self.encoder.told.bias[numbers:] = _CALM
@@ -74,7 +74,7 @@ class RSGAN(nn.Module):
         self.config = config
         self.face = Separator(config, config.face)
         self.hair = Separator(config, config.hair)
-        self.composer = Decoder(config.face + config.hair, config.widths, 3)
+        self.composer = Decoder(config.face + config.hair, config.widths, 3, unfolds=True)
 
     def forward(self, rgb: Tensor, points: Tensor, sources: Tensor, told: Tensor) -> Tensor:
         """Draw the targets with the sources' face; latents are means, of all sources."""

@@ -74,10 +74,9 @@ class FSNetTraining(PictureTraining):
     latent: int = 128
     """Numbers of the face's latent."""
     reconstruction: float = 10.0
-    """Weight of the absolute difference inside the face, where both show one person; mean over the
-    bands of a pyramid."""
+    """Weight of the absolute difference inside the face, where both show one person."""
     outside: float = 10.0
-    """Weight of the absolute difference outside of the face, for every pair."""
+    """Weight of that outside of the face, for every pair."""
     face: float = 5.0
     """Weight of that of the face part that the latent draws."""
     triplet: float = 1.0
