@@ -138,7 +138,7 @@ class PixelReader:
         if _is_float(frame):
             self._read_float(frame, upright)
         elif _has_split_chroma(frame):
-            self._read_split_chroma(frame, upright)
+            self._read_split_chroma(frame, upright, shown)
         elif depth_of(frame) > 8:
             self._read_deep(frame, upright, shown)
         else:
@@ -249,7 +249,7 @@ class PixelReader:
         if transparent:
             self._lay_over(out, _opacity(full_chroma, bits))
 
-    def _read_split_chroma(self, frame: VideoFrame, out: torch.Tensor) -> None:
+    def _read_split_chroma(self, frame: VideoFrame, out: torch.Tensor, shown: Shown) -> None:
         """Odd sizes: swscale would stretch chroma to the odd size instead of doubling it.
 
         Only JPEG, VP9 and AV1 hold odd sizes with halved chroma; it lies in the middle there.
@@ -265,8 +265,10 @@ class PixelReader:
         steps = (round(height / halved.shape[2]), round(width / halved.shape[3]))
         size = (halved.shape[2] * steps[0], halved.shape[3] * steps[1])
         chroma = torch.nn.functional.interpolate(halved, size, mode="bilinear", align_corners=False)
-        yuv = torch.cat([planes[0][None], chroma[0, :, :height, :width]])
-        out.copy_(self._upright(rgb_from_yuv(yuv, tags, bits)))
+        # By bands, like deep pictures.
+        for rows, there in self._bands(out, shown):
+            yuv = torch.cat([planes[0][rows][None], chroma[0][:, *rows]])
+            np.copyto(there, rgb_from_yuv(yuv, tags, bits).numpy())
         if has_alpha(frame):
             self._lay_over(out, _opacity(frame, bits))
 

@@ -20,6 +20,7 @@ from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import plan_animation
+from likeness.methods.photo.reduced import to_side
 from likeness.methods.table import recipe_of
 from likeness.people import check_face, choose_person, face_like, find_people
 from likeness.pipeline import AnalyzeConfig, render
@@ -98,6 +99,7 @@ def animate(
     plan = replace(plan, settings=settings.to_json(config))
     for warning in plan.warnings:
         log.warning("%s", warning)
+    face = to_side(face, config.animate.max_side)
     bundle = photo_bundle(face, clip, config.animate, permission.people)
     opening = partial(recipe_of(bundle, "animate").open, bundle, plan, torch.device("cpu"))
     sink = MarkedFile(output, config.encode, read)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from likeness.decode import Decoder
 from likeness.errors import TrackError
@@ -24,6 +25,8 @@ _STANDING = 135
 """Degrees of roll up to which a head stands or lies."""
 _BESIDE = 0.45
 """Faces narrower than this share of the largest stand in the background: nobody means them."""
+_LINES = 256
+"""Lines of a photo that are rounded to bytes at once."""
 
 
 def find_photo(
@@ -57,7 +60,7 @@ def find_photo(
         )
     with Decoder(clip) as decoder:
         picture = decoder.read(Window(frame, frame + 1))[0]
-    image = np.ascontiguousarray((picture * 255 + 0.5).byte().permute(1, 2, 0).numpy())
+    image = _bytes(picture)
     reader = open_reader(track)
     try:
         faces = sorted(reader.read(image), key=lambda found: -_width(found))
@@ -81,6 +84,15 @@ def find_photo(
         observed=np.ones(1, bool),
     )
     return Photo(picture, found, calibrate(found, load_face_model(), clip.size, fit))
+
+
+def _bytes(picture: torch.Tensor) -> NDArray[np.uint8]:
+    """(3,H,W) in [0,1] to (H,W,3), some lines at a time: whole photos of floats fill memory."""
+    image = np.empty((*picture.shape[1:], 3), np.uint8)
+    for top in range(0, len(image), _LINES):
+        lines = slice(top, top + _LINES)
+        image[lines] = (picture[:, lines] * 255 + 0.5).byte().permute(1, 2, 0).numpy()
+    return image
 
 
 def _expect_upright(face: Face, clip: Clip) -> None:

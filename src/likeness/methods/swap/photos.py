@@ -16,12 +16,16 @@ from likeness.fit.transfer import rest_frame
 from likeness.geometry import axis_angle, rotation_matrix
 from likeness.methods.photo.animation import Photo
 from likeness.methods.photo.find import find_photo
+from likeness.methods.photo.reduced import to_face
 from likeness.track.landmarks import Face
 from likeness.types import Clip, FaceTrack, Shot, Window
 
 log = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic")
+FACE = 640.0
+"""Widest face in pixels that a swap is made from. Targets are drawn into crops of 512 pixels at
+most, 1.6 faces wide (`view`): 320 pixels of a face; of twice as many nothing is lost by a turn."""
 _FRAMES = 5
 """Frames of a clip that stand for its person: at rest, and turned to all sides."""
 
@@ -57,7 +61,8 @@ def find_photos(
         nearest: chooses among the faces of a picture in place of `face`.
 
     Returns:
-        One per photo that shows a usable face, in order.
+        One per photo that shows a usable face, in order, reduced where the face is wider than
+        `FACE`.
 
     Raises:
         TrackError: none of them does; where there is one photo, why.
@@ -65,7 +70,8 @@ def find_photos(
     found: list[Photo] = []
     for clip in clips:
         try:
-            found.append(find_photo(clip, face=face, nearest=nearest))
+            photo = find_photo(clip, face=face, nearest=nearest)
+            found.append(to_face(photo, FACE))
         except TrackError as error:
             if len(clips) == 1:
                 raise
@@ -109,7 +115,7 @@ def _photo(shot: Shot, row: int) -> Photo:
     found = FaceTrack(
         frame, track.boxes[one], track.landmarks[one], track.scores[one], track.observed[one]
     )
-    return Photo(picture, found, select(shot.params, np.array([row])))
+    return to_face(Photo(picture, found, select(shot.params, np.array([row]))), FACE)
 
 
 def open_photos(source: Path) -> tuple[Clip, ...]:
