@@ -32,6 +32,22 @@ def test_steps_follow_the_equations() -> None:
     np.testing.assert_allclose(run(7).numpy(), w, rtol=1e-12)
 
 
+def test_corrected_means_do_not_begin_at_nothing() -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(4, 5, dtype=torch.float64))
+    w = weight.detach().numpy().copy()
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    optimizer = AdaBelief([weight], lr=0.01, corrected=True)
+    for step in range(1, 6):
+        weight.grad = torch.sin(weight.detach() * step) + 0.3
+        optimizer.step()
+        g = np.sin(w * step) + 0.3
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * (g - m) ** 2
+        w = w - 0.01 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-6)
+    np.testing.assert_allclose(weight.detach().numpy(), w, rtol=1e-12)
+
+
 def test_the_wave_swings_the_rate() -> None:
     still = run(1)
     # At the first step of a wave the rate is whole; half a wave later nothing moves.

@@ -288,6 +288,12 @@ class Autoencoder(nn.Module):
         flat: Tensor = self.encoder(rgb)
         return flat
 
+    def numbers(self, flat: Tensor) -> Tensor:
+        """Return the few numbers (N,`config.inter`) that both people's faces pass through."""
+        inter = self.inter if self.config.layout == "df" else self.inter_shared
+        few: Tensor = inter.narrow(flat)
+        return few
+
     def source_code(self, flat: Tensor) -> Tensor:
         """Return the code (N,C,s,s) that is decoded to the source's face."""
         if self.config.layout == "df":

@@ -1,8 +1,8 @@
 """AdaBelief with learning-rate dropout: the optimizer that one-to-one face swaps are trained with.
 
 Papers: Zhuang et al., AdaBelief Optimizer (NeurIPS 2020), algorithm 2; Lin et al., Learning Rate
-Dropout (arXiv 1912.00144). As DeepFaceLab runs them: without bias correction, epsilon outside the
-root. No library that is kept up has both; torch has neither.
+Dropout (arXiv 1912.00144). Epsilon stands outside the root, and bias correction may be left
+out, as DeepFaceLab runs them. No library that is kept up has both; torch has neither.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class AdaBelief(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
         seed: int = 0,
+        corrected: bool = False,
     ) -> None:
         """Prepare the optimizer.
 
@@ -42,9 +43,12 @@ class AdaBelief(torch.optim.Optimizer):
             betas: memory of the gradient and of its deviation.
             eps: added to the root of the deviation.
             seed: of learning-rate dropout.
+            corrected: whether both means are divided by what they have seen so far, as the paper
+                does; else the first hundred steps are several times as long.
         """
         super().__init__(parameters, {"lr": lr})
         self.betas, self.eps, self.seed = betas, eps, seed
+        self.corrected = corrected
         self.kept = 1.0
         """Probability in (0,1] with which a weight takes part in a step."""
         self.wave = 0
@@ -79,6 +83,10 @@ class AdaBelief(torch.optim.Optimizer):
         mean.lerp_(gradient, 1 - self.betas[0])
         apart = gradient - mean
         deviation.mul_(self.betas[1]).addcmul_(apart, apart, value=1 - self.betas[1])
+        if self.corrected:
+            count = int(state["step"])
+            rate /= 1 - self.betas[0] ** count
+            deviation = deviation / (1 - self.betas[1] ** count)
         step = mean / deviation.sqrt().add_(self.eps)
         if self.kept < 1:
             step *= torch.empty_like(weight).bernoulli_(self.kept, generator=chance)

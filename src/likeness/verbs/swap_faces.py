@@ -18,6 +18,7 @@ from likeness.methods.swap.autoencoder.data import Faces
 from likeness.people import choose_person, face_like, find_people
 from likeness.pipeline import AnalyzeConfig
 from likeness.store import load_shot
+from likeness.track.measure import IRIS_CENTERS
 from likeness.types import Clip, Floats, Progress, silent
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ def find_faces(
             elif len(clip) == 1:
                 photo = find_photo(clip, 0, face, config.track, config.fit, nearest)
                 points = sixty_eight(photo.track.landmarks)
-                found.append(Faces(clip, np.zeros(1, np.int64), points))
+                irises = photo.track.landmarks[:, IRIS_CENTERS, :2]
+                found.append(Faces(clip, np.zeros(1, np.int64), points, irises))
             else:
                 found.append(_in_clip(material, clip, face, config, progress))
         except TrackError as error:
@@ -121,7 +123,9 @@ def _in_clip(
     rows = np.flatnonzero(shot.track.observed)
     if not len(rows):
         raise TrackError(f"{clip.path.name} shows the face in no frame; use another clip")
-    return Faces(shot.clip, rows + shot.track.start, sixty_eight(shot.track.landmarks)[rows])
+    landmarks = shot.track.landmarks[rows]
+    irises = landmarks[:, IRIS_CENTERS, :2]
+    return Faces(shot.clip, rows + shot.track.start, sixty_eight(landmarks), irises)
 
 
 def digests(materials: Sequence[Material]) -> list[list[str]]:

@@ -72,7 +72,7 @@ def plan_of(materials: Sequence[Material], config: SwapTraining) -> dict[str, An
     schedule = config.schedule
     stages = {
         "warped until": schedule.warp_until,
-        "dropout from": schedule.dropout_from if schedule.kept < 1 else "never",
+        "dropout from": schedule.dropout_from if (schedule.kept or 1) < 1 else "never",
         "discriminator from": schedule.adversarial_from if config.loss.adversarial else "never",
     }
     names = ["source", "target", *(f"person {n}" for n in range(3, len(materials) + 1))]
@@ -85,6 +85,7 @@ def plan_of(materials: Sequence[Material], config: SwapTraining) -> dict[str, An
             "arch": config.arch,
             "size": config.size,
             "width": config.width,
+            "decoder": config.decoder,
             "parameters": sum(weight.numel() for weight in network.parameters()),
         },
         "share of the time": stages,

@@ -30,10 +30,12 @@ from likeness.methods.swap.autoencoder.losses import (
     blurred,
     blurred_outside,
     face_weight,
+    pointing,
     reconstruction,
     style,
     variation,
 )
+from likeness.methods.swap.autoencoder.marks import marks_of, rarity
 from likeness.synthesize.autoencoder import Face
 from likeness.training.losses import dssim
 from likeness.types import Clip
@@ -126,6 +128,38 @@ def test_turned_faces_are_told_apart() -> None:
     assert abs(front) < 0.1
 
 
+def test_marks_tell_what_a_face_does_not_whose_it_is() -> None:
+    points = np.repeat(points_in(100)[None], 5, 0)
+    points[:, 66, 1] += [0, 2, 4, 6, 8]
+    irises = np.zeros((5, 2, 2), np.float32) + 40
+    irises[2] = np.nan
+    irises[4, :, 0] += 4
+    told = marks_of(points, irises, 100).reshape(5, 70, 2)
+    np.testing.assert_allclose(told[:, 66, 1], [-2, -1, 0, 1, 2], atol=1e-5)
+    np.testing.assert_allclose(told[[0, 4], 68, 0], [-0.5, 1.5], atol=1e-5)
+    assert np.isnan(told[2, 68:]).all()
+    assert np.isfinite(told[2, :68]).all()
+    # Another person: wider, elsewhere in the picture, the same motion.
+    other = marks_of(points + np.array([3, -2]), irises + 7, 100)
+    np.testing.assert_allclose(other, told.reshape(5, 140), atol=1e-5)
+
+
+def test_rare_faces_weigh_more() -> None:
+    points = np.repeat(points_in(100)[None], 40, 0)
+    points[36:, 66, 1] += 12
+    weight = rarity(points)
+    assert weight.mean() == pytest.approx(1)
+    # Nine times as rare: the root of it.
+    assert weight[39] / weight[0] == pytest.approx(3, rel=1e-3)
+
+
+def test_pointing_leaves_out_what_is_not_known() -> None:
+    marks = torch.tensor([[0.0, 2.0, torch.nan, 1.0]])
+    told = torch.tensor([[0.5, 5.0, 100.0, 1.0]])
+    assert float(pointing(told, marks)) == pytest.approx((0.125 + 2.5 + 0) / 3)
+    assert float(pointing(told, torch.full_like(marks, torch.nan))) == 0
+
+
 def test_thinning_keeps_times_and_points_together(plain_clip: object) -> None:
     from likeness.decode import open_clip
 
@@ -183,7 +217,7 @@ def batch_of(seed: int, side: int = 32) -> Batch:
     features = torch.zeros_like(mask)
     features[..., 12:16, 12:16] = 1
     real = torch.rand(2, 3, side, side)
-    return Batch(torch.rand_like(real), real, mask, features)
+    return Batch(torch.rand_like(real), real, mask, features, torch.full((2, 140), torch.nan))
 
 
 def test_reconstruction_is_the_sum_of_its_terms() -> None:

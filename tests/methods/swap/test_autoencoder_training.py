@@ -19,7 +19,13 @@ from likeness.methods.swap.autoencoder.settings import (
     network_of,
     resolved,
 )
-from likeness.methods.swap.autoencoder.tasks import Growth, Judges, SwapScheduleConfig, SwapTask
+from likeness.methods.swap.autoencoder.tasks import (
+    POINTER,
+    Growth,
+    Judges,
+    SwapScheduleConfig,
+    SwapTask,
+)
 from likeness.methods.swap.autoencoder.train import levels_of
 from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.comb import Comb
@@ -103,7 +109,8 @@ def test_dropout_begins_where_the_schedule_says() -> None:
 
 
 def test_the_shared_layer_of_liae_rests_once_warping_ends() -> None:
-    task = task_of(replace(TINY, arch="liae"))
+    plain = SwapLossConfig(adversarial=0, points=0)
+    task = task_of(replace(TINY, arch="liae"), loss=plain)
     assert touched(task, 0.1) == {"encoder", "inter_shared", "inter_target", "decoder"}
     assert touched(task, 0.8) == {"encoder", "inter_target", "decoder"}
 
@@ -192,6 +199,13 @@ def test_the_network_follows_the_time() -> None:
     assert little.size < much.size
     assert little.width < much.width
     assert little.loss.adversarial == 0 < much.loss.adversarial
+    assert little.decoder is not None
+    assert little.decoder < little.width
+    assert resolved(SwapTraining(width=12), 10).decoder == 12
+    assert (little.schedule.kept, little.schedule.learning_rate) == (1, 1e-3)
+    assert (much.schedule.kept, much.schedule.learning_rate) == (0.3, 4e-4)
+    with pytest.raises(ConfigError, match="a share above 0"):
+        SwapScheduleConfig(kept=0)
     assert little.augment.warp == 0.5
     assert much.augment.warp == 1
     assert resolved(SwapTraining(judged="always"), 1).loss.adversarial > 0
@@ -210,3 +224,35 @@ def test_the_network_follows_the_time() -> None:
         SwapTraining(arch="lia")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="letters"):
         SwapTraining(options="x")
+
+
+def test_both_people_begin_as_one() -> None:
+    network = task_of().generator
+    picture = torch.rand(1, 3, SIDE, SIDE)
+    assert isinstance(network, Autoencoder)
+    with torch.no_grad():
+        assert torch.equal(network(picture).rgb, network.reconstruct_target(picture).rgb)
+
+
+def test_the_code_is_asked_where_points_are() -> None:
+    plain = task_of(loss=SwapLossConfig(adversarial=0, points=0))
+    asked = task_of(
+        replace(TINY, batch=4),
+        loss=SwapLossConfig(adversarial=0, points=30),
+        schedule=SwapScheduleConfig(learning_rate=3e-3),
+    )
+    sample = asked.sample(np.random.default_rng(0))
+    assert torch.isfinite(sample[0].marks[:, :136]).all()
+    assert torch.isnan(sample[0].marks[:, 136:]).all()
+    assert touched(asked, 0.1) - touched(plain, 0.1) == {POINTER}
+    train(asked, LoopConfig(steps=120, learning_rate=3e-3, average=0.9), None, "points")
+    pointer, network = asked.generator.get_submodule(POINTER), asked.generator
+    assert isinstance(network, Autoencoder)
+    lip = 66 * 2 + 1
+    still = SwapAugmentConfig(turn=0, zoom=1, shift=0)
+    for one in asked.people:
+        batch = one.draw(np.random.default_rng(1), 16, still)
+        with torch.no_grad():
+            told = pointer(network.numbers(network.encode(batch.real)))[:, lip]
+        known = batch.marks[:, lip]
+        assert float(torch.corrcoef(torch.stack([told, known]))[0, 1]) > 0.8

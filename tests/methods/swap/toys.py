@@ -6,6 +6,7 @@ import numpy as np
 
 from likeness.condition.face_types import FITTED, MEAN_FACE
 from likeness.methods.swap.autoencoder.data import FacesConfig, Person, stored_side
+from likeness.methods.swap.autoencoder.marks import marks_of
 from likeness.training.bank import CropBank
 from likeness.types import Crop
 
@@ -56,4 +57,6 @@ def person(name: str, side: int = SIDE, people: tuple[str, ...] = ("anna", "ben"
     )
     config = FacesConfig(side, "full", 100, 1.0, False)
     points = np.repeat(points_in(stored)[None], COUNT, 0)
-    return Person(bank, np.arange(COUNT), points, np.full(COUNT, 1 / COUNT), config)
+    points[:, 64:68, 1] += np.linspace(0, 0.07, COUNT)[:, None] * stored
+    marks = marks_of(points, np.full((COUNT, 2, 2), np.nan, np.float32), stored)
+    return Person(bank, np.arange(COUNT), points, np.full(COUNT, 1 / COUNT), config, marks)

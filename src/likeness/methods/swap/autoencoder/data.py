@@ -18,12 +18,13 @@ from likeness import geometry
 from likeness.condition.face_types import FaceType, face_crop, feature_mask, hull_mask
 from likeness.errors import TrackError
 from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig, draw_move, recolored, taken
+from likeness.methods.swap.autoencoder.marks import marks_of, rarity
 from likeness.training.bank import CropBank, Excerpt, fill_excerpts
 from likeness.types import Clip, Floats, Ints, Progress, silent
 
 LEAST = 8
 """Fewest frames of a person that can be learned from."""
-_WIDEN = 1.3
+WIDEN = 1.3
 """Side of the stored crops in units of the network's: what turning and shifting reach for."""
 _DENSE = 1.2
 """Pixels of a stored crop for each of the network's."""
@@ -40,6 +41,8 @@ class Faces:
     """(N,) increasing frames of the clip."""
     points: Floats
     """(N,68,2) in pixels of the frame."""
+    irises: Floats | None = None
+    """(N,2,2) centers of the irises, image left first; None where they are not known."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -58,6 +61,8 @@ class FacesConfig:
     """How far the mask rises over the brows."""
     even_turns: bool
     """Whether turned faces are drawn as often as those seen from the front."""
+    even_faces: float = 0.0
+    """How far faces that do what is rare are drawn as often as others: 0 not at all, 1 wholly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +77,16 @@ class Batch:
     """(N,1,S,S) in [0,1]: where the face is."""
     features: Tensor
     """(N,1,S,S) in [0,1]: eyes and mouth."""
+    marks: Tensor
+    """(N,140) what the face does, from `marks_of`; NaN where it is not known."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
         parts = (self.warped, self.real, self.mask, self.features)
-        return Batch(*(part.to(device, memory_format=torch.channels_last) for part in parts))
+        warped, real, mask, features = (
+            part.to(device, memory_format=torch.channels_last) for part in parts
+        )
+        return Batch(warped, real, mask, features, self.marks.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +101,8 @@ class Person:
     probability: Floats
     """(M,) with which each is drawn."""
     config: FacesConfig
+    marks: Floats
+    """(M,140) what each face does; NaN where it is not known."""
 
     def draw(self, random: np.random.Generator, count: int, how: SwapAugmentConfig) -> Batch:
         """Draw faces by chance, each moved and warped by chance."""
@@ -99,25 +111,25 @@ class Person:
         larger = self.bank.raw(self.rows[chosen]).permute(0, 2, 3, 1).contiguous().numpy()
         pictures = np.empty((2, count, side, side, 3), np.float32)
         points = np.empty((count, 68, 2), np.float32)
+        marks = self.marks[chosen]
         for n, picture in enumerate(larger):
             move = draw_move(random, how, inner, side)
             pictures[0, n] = taken(picture, move, warped=True)
             pictures[1, n] = taken(picture, move, warped=False)
             points[n] = geometry.apply(move.crop_from_larger, self.points[chosen[n]])
+            if np.linalg.det(move.crop_from_larger[:, :2]) < 0:
+                marks[n] = np.nan
             if how.hue > 0:
                 pictures[0, n] = recolored(pictures[0, n], random, how.hue)
         warped, real = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3).unbind(0)
         mask = torch.from_numpy(hull_mask(points, side, self.config.brows))
-        return Batch(warped, real, mask, torch.from_numpy(feature_mask(points, side)))
+        features = torch.from_numpy(feature_mask(points, side))
+        return Batch(warped, real, mask, features, torch.from_numpy(marks))
 
     @property
     def inner(self) -> Floats:
         """(2,3) the network's crop, unmoved, in the stored ones: equal middles."""
-        side, stored = self.config.size, self.bank.crop.size[0]
-        scale = side * _WIDEN / stored
-        # Both count half a pixel from their own middle, as `face_crop` does.
-        middle = side / 2 + 0.5 - scale * (stored / 2 + 0.5)
-        return np.array([[scale, 0, middle], [0, scale, middle]], np.float32)
+        return inner_of(self.config.size, self.bank.crop.size[0])
 
     def sized(self, side: int) -> Person:
         """Return the same faces for a network of a smaller side."""
@@ -125,15 +137,23 @@ class Person:
         factor = np.float32(size / self.bank.crop.size[0])
         config = FacesConfig(side, *(getattr(self.config, name) for name in _REST))
         bank, points = self.bank.shrunk(size), self.points * factor
-        return Person(bank, self.rows, points, self.probability, config)
+        return Person(bank, self.rows, points, self.probability, config, self.marks)
 
 
-_REST = ("face_type", "max_frames", "brows", "even_turns")
+_REST = ("face_type", "max_frames", "brows", "even_turns", "even_faces")
+
+
+def inner_of(side: int, stored: int) -> Floats:
+    """Return (2,3) the network's crop, of a side, in a stored one: equal middles."""
+    scale = side * WIDEN / stored
+    # Both count half a pixel from their own middle, as `face_crop` does.
+    middle = side / 2 + 0.5 - scale * (stored / 2 + 0.5)
+    return np.array([[scale, 0, middle], [0, scale, middle]], np.float32)
 
 
 def stored_side(side: int) -> int:
     """Return the side of stored crops for a network's."""
-    return int(np.ceil(side * _WIDEN * _DENSE / 2) * 2)
+    return int(np.ceil(side * WIDEN * _DENSE / 2) * 2)
 
 
 def collect(
@@ -164,14 +184,17 @@ def collect(
             )
     excerpts: list[Excerpt] = []
     points: list[Floats] = []
+    irises: list[Floats] = []
     for number, faces in enumerate(people):
         for part in thinned(faces, config.max_frames):
-            crop = face_crop(part.points, config.face_type, stored_side(config.size), _WIDEN)
+            crop = face_crop(part.points, config.face_type, stored_side(config.size), WIDEN)
             excerpts.append(Excerpt(part.clip, part.times, crop, str(number)))
             points.append(geometry.apply(crop.crop_from_frame, part.points))
+            seen = np.full((len(part), 2, 2), np.nan) if part.irises is None else part.irises
+            irises.append(geometry.apply(crop.crop_from_frame, seen.astype(np.float32)))
     bank = fill_excerpts(excerpts, path, progress)
-    joined = np.concatenate(points).astype(np.float32)
-    return tuple(_person(bank, joined, number, config) for number in range(len(people)))
+    joined = (np.concatenate(points).astype(np.float32), np.concatenate(irises))
+    return tuple(_person(bank, *joined, number, config) for number in range(len(people)))
 
 
 def thinned(faces: Sequence[Faces], most: int) -> list[Faces]:
@@ -185,7 +208,8 @@ def thinned(faces: Sequence[Faces], most: int) -> list[Faces]:
         rows = chosen[(chosen >= first) & (chosen < first + len(part))] - first
         first += len(part)
         if len(rows):
-            kept.append(Faces(part.clip, part.times[rows], part.points[rows]))
+            irises = None if part.irises is None else part.irises[rows]
+            kept.append(Faces(part.clip, part.times[rows], part.points[rows], irises))
     return kept
 
 
@@ -200,11 +224,16 @@ def turn_of(points: Floats) -> Floats:
     return np.asarray((2 * place - 1).clip(-1, 1), np.float32)
 
 
-def _person(bank: CropBank, points: Floats, number: int, config: FacesConfig) -> Person:
+def _person(
+    bank: CropBank, points: Floats, irises: Floats, number: int, config: FacesConfig
+) -> Person:
     rows = np.flatnonzero(bank.person_indices == bank.people.index(str(number)))
     own = points[rows]
     weight = np.ones(len(rows))
     if config.even_turns:
         bins = ((turn_of(own) + 1) / 2 * _TURNS).astype(int).clip(0, _TURNS - 1)
         weight = 1 / np.bincount(bins, minlength=_TURNS)[bins]
-    return Person(bank, rows, own, (weight / weight.sum()), config)
+    if config.even_faces > 0:
+        weight = weight * rarity(own) ** config.even_faces
+    marks = marks_of(own, irises[rows], stored_side(config.size))
+    return Person(bank, rows, own, (weight / weight.sum()), config, marks)

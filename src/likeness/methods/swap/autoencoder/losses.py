@@ -32,8 +32,10 @@ class SwapLossConfig:
     """Of the squared error of colors."""
     mask: float = 10.0
     """Of the squared error of the mask."""
-    eyes_mouth: float = 0.0
+    eyes_mouth: float = 30.0
     """Of the absolute error at eyes and mouth; DeepFaceLab's priority is 300."""
+    points: float = 1.0
+    """How strongly the code has to tell where points and irises stand; only df and liae."""
     masked: bool = True
     """Whether only the face counts, not what is around it."""
     blurred_outside: bool = False
@@ -53,7 +55,7 @@ class SwapLossConfig:
 
     def __post_init__(self) -> None:
         weights = (self.structure, self.pixels, self.mask, self.eyes_mouth, self.true_face)
-        if min(*weights, self.adversarial, self.face_style, self.background_style) < 0:
+        if min(*weights, self.points, self.adversarial, self.face_style, self.background_style) < 0:
             raise ConfigError("a weight of a loss is below 0; expected 0 or more")
         if self.structure + self.pixels == 0:
             raise ConfigError("structure and pixels are both 0; expected one above it")
@@ -80,6 +82,22 @@ def reconstruction(drawn: Face, batch: Batch, config: SwapLossConfig) -> Tensor:
         apart = (result - real).abs() * batch.features
         loss = loss + config.eyes_mouth * apart.mean()
     return loss + config.mask * (drawn.mask.float() - batch.mask).square().mean()
+
+
+def pointing(told: Tensor, marks: Tensor) -> Tensor:
+    """Compare what a code tells of a face with what the face does.
+
+    E = mean over known numbers of d^2/2 where |d| < 1, |d| - 1/2 elsewhere.
+
+    Args:
+        told: (N,140) read from the code by one linear map that both people share.
+        marks: (N,140), NaN where not known.
+    """
+    known = torch.isfinite(marks)
+    apart = functional.smooth_l1_loss(
+        torch.where(known, told.float(), 0.0), torch.where(known, marks, 0.0), reduction="sum"
+    )
+    return apart / known.sum().clamp(min=1)
 
 
 def structure(result: Tensor, real: Tensor) -> Tensor:

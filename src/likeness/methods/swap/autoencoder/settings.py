@@ -10,7 +10,7 @@ from likeness.config import nearest
 from likeness.errors import ConfigError
 from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
 from likeness.methods.swap.autoencoder.losses import SwapLossConfig
-from likeness.methods.swap.autoencoder.tasks import Network, SwapScheduleConfig
+from likeness.methods.swap.autoencoder.tasks import RATE, Network, SwapScheduleConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.autoencoder_published import OPTIONS
 from likeness.synthesize.comb import Comb, CombConfig
@@ -38,12 +38,14 @@ class SwapTraining:
     size: int | None = None
     """Side of the network's pictures in pixels; None for what the time allows."""
     width: int | None = None
-    """Channels of the encoder and decoder (e_dims and d_dims of df and liae); None for what the
-    time allows."""
+    """Channels of the encoder (e_dims of df and liae), and of the decoder where that is not given;
+    None for what the time allows."""
+    decoder: int | None = None
+    """Channels of the decoder (d_dims); None for `width`, or for what the time allows."""
     inter: int | None = None
     """Numbers between encoder and decoder (ae_dims); None for what the time allows."""
     mask: int | None = None
-    """Channels of the mask's decoder; None for a third of `width`."""
+    """Channels of the mask's decoder; None for a third of `decoder`."""
     batch: int = 4
     """Faces of each person in a step."""
     first_size: int = 16
@@ -52,6 +54,9 @@ class SwapTraining:
     """How far the face reaches over the brows, in units of DeepFaceLab's mask."""
     even_turns: bool = False
     """Whether turned faces are drawn as often as those seen from the front."""
+    even_faces: float = 0.5
+    """How far faces that do what is rare (an open mouth, shut eyes) are drawn as often as others,
+    0 to 1."""
     max_frames: int = 4000
     """Most frames of each person; more are thinned out evenly."""
     judged: Literal["auto", "always", "never"] = "auto"
@@ -86,16 +91,17 @@ class Shape:
 
     size: int
     width: int
+    decoder: int
     inter: int
 
 
 _TIMES: tuple[tuple[float, Shape], ...] = (
-    (0, Shape(64, 16, 64)),
-    (10, Shape(96, 24, 96)),
-    (30, Shape(128, 32, 128)),
-    (240, Shape(128, 48, 192)),
-    (1200, Shape(192, 64, 256)),
-    (6000, Shape(256, 80, 320)),
+    (0, Shape(64, 24, 12, 64)),
+    (10, Shape(96, 32, 16, 96)),
+    (90, Shape(128, 32, 32, 128)),
+    (240, Shape(128, 48, 48, 192)),
+    (1200, Shape(192, 64, 64, 256)),
+    (6000, Shape(256, 80, 80, 320)),
 )
 """Networks by the core minutes from which on they are taken: a rule of thumb that leaves each two
 to three thousand steps before a wider one is taken. Costs of a step were measured, plateaus not."""
@@ -104,11 +110,17 @@ _COMB_WIDER = 4
 """Width of a comb in units of df's."""
 _ORIGINAL_WIDER = 2
 _ORIGINAL_INTER = 4
-_ORIGINAL = Shape(128, 128, 1024)
+_ORIGINAL = Shape(128, 128, 128, 1024)
 """The largest original network that is taken without being asked for."""
 JUDGED_FROM = 240.0
 """Core minutes from which on a patch discriminator is worth its time."""
 _WARPED_FROM = 60.0
+_DROPPED_FROM = 240.0
+"""Core minutes from which on learning-rate dropout ends a training."""
+_KEPT = 0.3
+_WIDE_FROM = 90.0
+_CAREFUL = 4e-4
+"""Learning rate from `_WIDE_FROM` core minutes on: of wide networks little is known here."""
 _WEAK = 0.5
 """Strength of the warp where there are fewer core minutes than `_WARPED_FROM`."""
 
@@ -136,18 +148,25 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         width = width or min(shape.width * _ORIGINAL_WIDER, _ORIGINAL.width)
         inter = inter or min(shape.inter * _ORIGINAL_INTER, _ORIGINAL.inter)
     judged = config.judged == "always" or (config.judged == "auto" and work >= JUDGED_FROM)
+    decoder = config.decoder or width or shape.decoder
     width = width or shape.width
     warp = config.augment.warp
     if warp is None:
         warp = _WEAK if work < _WARPED_FROM else 1.0
+    rate = config.schedule.learning_rate or (RATE if work < _WIDE_FROM else _CAREFUL)
+    kept = config.schedule.kept
+    if kept is None:
+        kept = 1.0 if work < _DROPPED_FROM else _KEPT
     return replace(
         config,
         size=size,
         width=width,
+        decoder=decoder,
         inter=inter or shape.inter,
-        mask=config.mask or max(2, width // 3 // 2 * 2),
+        mask=config.mask or max(6, decoder // 3 // 2 * 2),
         judged="always" if judged else "never",
         augment=replace(config.augment, warp=warp),
+        schedule=replace(config.schedule, kept=kept, learning_rate=rate),
         loss=config.loss if judged else replace(config.loss, adversarial=0.0),
     )
 
@@ -159,7 +178,7 @@ def network_of(config: SwapTraining, people: int = 2) -> Network:
         ConfigError: more than two people for another network than a comb, or a size or width that
             the network does not have.
     """
-    size, width, inter, mask = (config.size, config.width, config.inter, config.mask)
+    size, width, inter, mask = config.size, config.width, config.inter, config.mask
     if size is None or width is None or inter is None or mask is None:
         raise ConfigError("the network's size and widths are open; resolve the settings first")
     if config.arch == "comb":
@@ -182,7 +201,7 @@ def network_of(config: SwapTraining, people: int = 2) -> Network:
             cosine="c" in letters,
             inter=inter,
             encoder=width,
-            decoder=width,
+            decoder=config.decoder or width,
             mask=mask,
         )
     )

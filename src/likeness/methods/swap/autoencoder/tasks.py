@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from likeness.errors import ConfigError
+from likeness.methods.swap.autoencoder import marks
 from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
 from likeness.methods.swap.autoencoder.data import Batch, Person
 from likeness.methods.swap.autoencoder.losses import (
     SwapLossConfig,
     face_weight,
+    pointing,
     reconstruction,
     swapped_style,
     variation,
@@ -32,22 +34,31 @@ from likeness.training.adabelief import AdaBelief
 from likeness.training.loop import Losses
 
 Network = Autoencoder | Original | Comb
+RATE = 1e-3
+"""Peak of the learning rate of short trainings."""
+POINTER = "pointer"
+"""Name of the linear map that reads points off the code; it is thrown away after training."""
 
 
 @dataclass(frozen=True)
 class SwapScheduleConfig:
     """What is on at which share of the budget, and how fast is learned."""
 
-    learning_rate: float = 4e-4
-    """Peak; half a cosine falls from it. DeepFaceLab's 5e-5 is for days."""
+    learning_rate: float | None = None
+    """Peak; half a cosine falls from it. None for what the time allows, 1e-3 in short trainings;
+    DeepFaceLab's 5e-5 is for days."""
     constant: bool = False
     """Keep the learning rate at its peak, as DeepFaceLab does."""
+    corrected: bool = True
+    """Correct the bias of the optimizer's means, which DeepFaceLab does not: without it the first
+    hundreds of steps are several times as long."""
     warp_until: float = 0.7
     """Share of the budget after which faces go in unwarped."""
     dropout_from: float = 0.7
     """Share of the budget after which chance holds weights back."""
-    kept: float = 0.3
-    """Share of the weights that move in each step from then on; 1 turns this off."""
+    kept: float | None = None
+    """Share of the weights that move in each step from then on; 1 turns this off, None leaves it
+    to the time: where it is short, what is held back is not learned."""
     wave: int = 0
     """Steps in which the learning rate then swings once between full and nothing; DeepFaceLab's is
     500, for days of training; 0 for none."""
@@ -65,7 +76,9 @@ class SwapScheduleConfig:
                 f"warp_until, dropout_from, adversarial_from and fade are {shares}, average "
                 f"{self.average}; expected shares from 0 to 1, and an average below 1"
             )
-        if self.learning_rate <= 0 or not 0 < self.kept <= 1 or self.wave < 0:
+        unkept = self.kept is not None and not 0 < self.kept <= 1
+        still = self.learning_rate is not None and self.learning_rate <= 0
+        if still or unkept or self.wave < 0:
             raise ConfigError(
                 f"learning_rate is {self.learning_rate}, kept {self.kept} and wave {self.wave}; "
                 "expected a rate above 0, a share above 0 and no negative wave"
@@ -113,7 +126,7 @@ class SwapTask:
         """Prepare a training.
 
         Args:
-            network: what is trained.
+            network: what is trained, new; the resume state holds what it has learned.
             people: the source, the target, and for a comb any number of others.
             batch: faces of each person in a step.
             augment, loss, schedule: settings.
@@ -121,7 +134,7 @@ class SwapTask:
             device: where it is trained.
             growth: the level at which a comb works; None for other networks.
         """
-        self.generator: Network = network
+        self.generator: Network = begun(network, loss)
         self.people, self.batch, self.augment = people, batch, augment
         self.loss, self.schedule, self.seed, self.device = loss, schedule, seed, device
         self.growth = growth
@@ -137,7 +150,8 @@ class SwapTask:
 
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return AdaBelief for some parameters; its dropout follows the schedule."""
-        made = AdaBelief(parameters, lr=self.schedule.learning_rate, seed=self.seed)
+        rate, corrected = self.schedule.learning_rate or RATE, self.schedule.corrected
+        made = AdaBelief(parameters, lr=rate, seed=self.seed, corrected=corrected)
         self._optimizers.append(made)
         return made
 
@@ -155,6 +169,13 @@ class SwapTask:
             for face, batch in zip(faces, batches, strict=True)
         ]
         loss = torch.stack(parts).sum()
+        if self.loss.points > 0 and isinstance(self.generator, Autoencoder):
+            pointer = self.generator.get_submodule(POINTER)
+            parts = [
+                pointing(pointer(self.generator.numbers(flat.float())), batch.marks)
+                for flat, batch in zip(flats, batches, strict=True)
+            ]
+            loss = loss + self.loss.points * torch.stack(parts).sum()
         if self.loss.face_style > 0 or self.loss.background_style > 0:
             with torch.autocast(self.device.type, torch.bfloat16):
                 swapped = self.generator.draw(flats[1], 0)
@@ -213,7 +234,7 @@ class SwapTask:
         """Set what the schedule says for this moment."""
         dropping = progress >= self.schedule.dropout_from
         for optimizer in self._optimizers:
-            optimizer.kept = self.schedule.kept if dropping else 1.0
+            optimizer.kept = (self.schedule.kept or 1.0) if dropping else 1.0
             optimizer.wave = self.schedule.wave if dropping else 0
         network, growth = self.generator, self.growth
         if isinstance(network, Comb) and growth is not None:
@@ -223,6 +244,20 @@ class SwapTask:
         if isinstance(network, Autoencoder) and network.config.layout == "liae":
             # Unwarped, the shared layer would learn to carry identity along (DeepFaceLab).
             network.inter_shared.requires_grad_(warping)
+
+
+def begun(network: Network, config: SwapLossConfig) -> Network:
+    """Prepare a new network for training.
+
+    df's people begin with the same decoder: a code then means the same to both, and goes on doing
+    so. What reads points off the code is added.
+    """
+    if isinstance(network, Autoencoder):
+        if network.config.layout == "df":
+            network.decoder_target.load_state_dict(network.decoder_source.state_dict())
+        if config.points > 0:
+            network.add_module(POINTER, nn.Linear(network.config.inter, marks.COUNT))
+    return network
 
 
 def _judges(network: Network, config: SwapLossConfig) -> Judges | None:

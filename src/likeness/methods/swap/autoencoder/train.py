@@ -11,7 +11,7 @@ from torch import Tensor
 from likeness.errors import ConfigError
 from likeness.methods.swap.autoencoder.data import Faces, FacesConfig, Person, collect
 from likeness.methods.swap.autoencoder.settings import SwapTraining, network_of
-from likeness.methods.swap.autoencoder.tasks import Growth, Network, SwapTask
+from likeness.methods.swap.autoencoder.tasks import POINTER, RATE, Growth, Network, SwapTask
 from likeness.synthesize.comb import SMALLEST, Comb
 from likeness.training.footage import Budget, Learned, weights_of
 from likeness.training.loop import LoopConfig
@@ -41,14 +41,17 @@ def learn(people: Sequence[Sequence[Faces]], config: SwapTraining, budget: Budge
     torch.manual_seed(config.seed)
     network = network_of(config, len(people))
     size = int(network.config.size)
-    cut = FacesConfig(size, config.face_type, config.max_frames, config.brows, config.even_turns)
+    cut = FacesConfig(
+        *(size, config.face_type, config.max_frames, config.brows),
+        *(config.even_turns, config.even_faces),
+    )
     path = budget.folder / f"{budget.digest[:16]}.crops"
     found = collect(people, cut, path, budget.progress)
     schedule = config.schedule
     loop = LoopConfig(
         minutes=budget.minutes,
         steps=budget.steps,
-        learning_rate=schedule.learning_rate,
+        learning_rate=schedule.learning_rate or RATE,
         constant=schedule.constant,
         average=schedule.average,
         seed=budget.seed,
@@ -65,7 +68,8 @@ def learn(people: Sequence[Sequence[Faces]], config: SwapTraining, budget: Budge
         "losses": list(outcome.losses),
         "frames_by_person": [len(person.rows) for person in found],
     }
-    made = weights_of(NETWORK_NAMES[config.arch], network.config, outcome.weights)
+    kept = {k: v for k, v in outcome.weights.items() if not k.startswith(f"{POINTER}.")}
+    made = weights_of(NETWORK_NAMES[config.arch], network.config, kept)
     return Learned({"generator": made}, record)
 
 
