@@ -79,7 +79,7 @@ CONFIGS: Mapping[str, PeopleTraining] = {
     ),
     "cihanet": CihaTraining(
         **_KNOWN,
-        steps=1000,
+        steps=1500,
         identity=1.0,
         attributes=0.5,
         adversarial=5e-3,
@@ -90,7 +90,7 @@ CONFIGS: Mapping[str, PeopleTraining] = {
     "megafs": MegaFSTraining(**_KNOWN, steps=4000, identity=0.2, inversion=0.3),
     "rsgan": RSGANTraining(
         **_SHORT,
-        steps=500,
+        steps=1100,
         batch=8,
         learning_rate=3e-3,
         divergence=2e-5,

@@ -7,9 +7,8 @@ identity and then, in a second AdaIN, from the context, so that the new face has
 No mask is cut and nothing is blended afterward.
 Differs: what could be read of the paper names neither layers nor widths. Decided here: convolutions
 of 4x4 and stride 2 down, doubling and 3x3 up; at level l, from h below and the context F_l,
-h' = (1 - M_l) F_l + M_l AdaIN(AdaIN(h, code), statistics of F_l), with statistics the mean and
-deviation over the picture, and M_l = a + (1 - 2 a) sigmoid(conv([h, F_l])), a = 1/4: a map that is
-shut passes no gradient to what is drawn below it.
+M_l = sigmoid(conv([h, F_l])) and h' = (1 - M_l) F_l + M_l AdaIN(AdaIN(h, code), statistics of F_l),
+with statistics the mean and deviation over the picture.
 Input:  rgb (N,3,S,S) in [0,1], the target's aligned crop; code (N,D), who shall be seen.
 Output: rgb (N,3,S,S) in [0,1].
 """
@@ -29,9 +28,6 @@ from likeness.types import check
 
 _SLOPE = 0.2
 _EPSILON = 1e-5
-_LEAST = 0.25
-"""Share of every map that stays open, and shut: what is drawn below a map that shuts for good gets
-no gradient, and never becomes better than the context."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +78,7 @@ class Level(nn.Module):
     def forward(self, h: Tensor, context: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (N,width,h,w) and the map (N,1,h,w) in [0,1]."""
         h = functional.leaky_relu(self.enter(h), _SLOPE)
-        open_share = torch.sigmoid(self.map(torch.cat([h, context], 1)))
-        where = _LEAST + (1 - 2 * _LEAST) * open_share
+        where = torch.sigmoid(self.map(torch.cat([h, context], 1)))
         told = torch.cat([context.mean((2, 3)), context.std((2, 3))], 1)
         drawn = functional.leaky_relu(self.between(self.identity(h, code)), _SLOPE)
         drawn = functional.leaky_relu(self.leave(self.context(drawn, told)), _SLOPE)
@@ -104,7 +99,7 @@ class CihaNet(nn.Module):
         self.levels = nn.ModuleList(Level(a, b, config.code) for a, b in levels)
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
         begin(self, _SLOPE)
-        # Half open before training, each.
+        # A map that is shut before training stays shut, and throws away what coarser levels drew.
         for module in self.modules():
             if isinstance(module, Level):
                 nn.init.zeros_(module.map.weight)
