@@ -20,7 +20,6 @@ from likeness.methods.photo.animation import AnimateConfig
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import plan_animation
-from likeness.methods.photo.reduced import to_side
 from likeness.methods.table import recipe_of
 from likeness.people import check_face, choose_person, face_like, find_people
 from likeness.pipeline import AnalyzeConfig, render
@@ -90,9 +89,6 @@ def animate(
     like = face_like(config.face)
     looking = config.analyze
     face = find_photo(clip, config.frame, config.face, looking.track, looking.fit, like)
-    # The plan knows the photo's own pixels by their places alone; the large picture is let go.
-    small = to_side(face, config.animate.max_side)
-    face = replace(face, picture=small.picture)
     progress("photo", 1, 1)
     people = find_people(driver, config.analyze, progress, engine=engine)
     shot = choose_person(people, config.driver_face)
@@ -102,7 +98,7 @@ def animate(
     plan = replace(plan, settings=settings.to_json(config))
     for warning in plan.warnings:
         log.warning("%s", warning)
-    bundle = photo_bundle(small, clip, config.animate, permission.people)
+    bundle = photo_bundle(face, clip, config.animate, permission.people)
     opening = partial(recipe_of(bundle, "animate").open, bundle, plan, torch.device("cpu"))
     sink = MarkedFile(output, config.encode, read)
     report = render(plan, [opening], permission, sink, progress, engine=engine)

@@ -16,7 +16,6 @@ from likeness.methods.photo.animation import AnimateConfig, fitted_picture
 from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import stand_in
-from likeness.methods.photo.reduced import to_side
 from likeness.methods.protocol import Recipe
 from likeness.methods.table import METHODS, recipe_of
 from likeness.people import check_face, face_like
@@ -118,7 +117,6 @@ def _photo(
     permission = permit("animate", consents, targets=(clip,), drivers=(_driver(camera),))
     look = config.live
     face = find_photo(clip, 0, config.face, None, look.fit, face_like(config.face))
-    face = to_side(face, config.animate.max_side)
     bundle = photo_bundle(face, clip, config.animate, permission.people)
     picture, _ = fitted_picture(face.picture, config.animate.max_side)
     line = Timeline(np.zeros(1, np.int64), 1 / camera.clip.fps, 1, None)

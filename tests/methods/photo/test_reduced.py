@@ -10,8 +10,8 @@ from likeness.actor import Actor, Motion, RenderConfig, truth
 from likeness.actor.render import Film
 from likeness.errors import ContractError
 from likeness.face3d.camera import camera_points, pixels
-from likeness.methods.photo.animation import Photo, fitted_picture
-from likeness.methods.photo.reduced import reduced, to_face, to_side
+from likeness.methods.photo.animation import Photo
+from likeness.methods.photo.reduced import reduced, to_face
 from likeness.store import load_face_model
 from likeness.types import FaceTrack
 
@@ -65,21 +65,11 @@ def test_sides_of_any_length_keep_points_in_place(photo: Photo) -> None:
 
 
 def test_what_is_small_enough_stays_itself(photo: Photo) -> None:
-    assert to_side(photo, 240) is photo
     width = float(photo.track.boxes[0, 2] - photo.track.boxes[0, 0])
     assert to_face(photo, width + 1) is photo
     smaller = to_face(photo, width / 2)
     assert float(smaller.track.boxes[0, 2] - smaller.track.boxes[0, 0]) == pytest.approx(
         width / 2, rel=0.01
     )
-    assert max(to_side(photo, 120).picture.shape) == 120
     with pytest.raises(ContractError, match="expected above 0"):
         reduced(photo, 0.0)
-
-
-def test_an_animation_sees_the_same_pixels(photo: Photo) -> None:
-    """`to_side` does early what `fitted_picture` does late."""
-    picture, scale = fitted_picture(photo.picture, 120)
-    early, one = fitted_picture(to_side(photo, 120).picture, 120)
-    assert (scale, one) == (0.5, 1.0)
-    assert torch.equal(picture, early)

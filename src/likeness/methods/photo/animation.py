@@ -298,12 +298,18 @@ def fitted_picture(picture: torch.Tensor, max_side: int) -> tuple[torch.Tensor, 
     side = max(picture.shape[1:])
     scale = min(1.0, max_side / side)
     if scale < 1:
-        size = [max(2, round(n * scale)) for n in picture.shape[1:]]
-        picture = torch.nn.functional.interpolate(
-            picture[None], size=size, mode="bicubic", align_corners=False, antialias=True
-        )[0].clamp(0, 1)
+        picture = scaled_down(picture, scale)
     even = [n - n % 2 for n in picture.shape[1:]]
     return picture[:, : even[0], : even[1]].contiguous(), scale
+
+
+def scaled_down(picture: torch.Tensor, scale: float) -> torch.Tensor:
+    """Scale a picture (3,H,W) by less than 1: each pixel is a mean over those that it covers."""
+    size = [max(2, round(n * scale)) for n in picture.shape[1:]]
+    small = torch.nn.functional.interpolate(
+        picture[None], size=size, mode="bicubic", align_corners=False, antialias=True
+    )[0]
+    return small.clamp_(0, 1)
 
 
 def narrowed(points: Floats, model: FaceModel) -> Floats:

@@ -9,17 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from likeness.methods.photo.animation import Photo
+from likeness.methods.photo.animation import Photo, scaled_down
 from likeness.types import FaceParams, FaceTrack, Floats, check
 
 
 def reduced(photo: Photo, scale: float) -> Photo:
     """Scale a photo down together with the face that was found in it.
 
-    Each pixel of the result is a mean over the pixels that it covers (bicubic, widened by the
-    scale). Lengths in millimetres stay; pixels and the focal length shrink.
+    Lengths in millimetres stay; pixels and the focal length shrink.
 
     Args:
         photo: with one frame's track.
@@ -31,19 +29,11 @@ def reduced(photo: Photo, scale: float) -> Photo:
     check(scale > 0, f"scale is {scale}, expected above 0")
     if scale >= 1:
         return photo
-    sides = tuple(photo.picture.shape[1:])
-    size = [max(2, round(side * scale)) for side in sides]
-    picture = torch.nn.functional.interpolate(
-        photo.picture[None], size=size, mode="bicubic", align_corners=False, antialias=True
-    )[0].clamp_(0, 1)
+    picture, sides = scaled_down(photo.picture, scale), photo.picture.shape[1:]
     # Sides are whole pixels: each axis has its own factor, by a hair.
-    factors = np.array([size[1] / sides[1], size[0] / sides[0]], np.float32)
+    height, width = picture.shape[1:]
+    factors = np.array([width / sides[1], height / sides[0]], np.float32)
     return Photo(picture, _track(photo.track, factors), _params(photo.params, factors))
-
-
-def to_side(photo: Photo, side: int) -> Photo:
-    """Reduce a photo until its longest side is at most so many pixels."""
-    return reduced(photo, side / max(photo.picture.shape[1:]))
 
 
 def to_face(photo: Photo, width: float) -> Photo:

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic")
 FACE = 640.0
-"""Widest face in pixels that a swap is made from. Targets are drawn into crops of 512 pixels at
-most, 1.6 faces wide (`view`): 320 pixels of a face; of twice as many nothing is lost by a turn."""
+"""Widest face in pixels that a swap is made from. Targets are drawn into crops of 640 pixels at
+most (`view`), which show no more than 430 of a face; half as many again leave room for a turn."""
 _FRAMES = 5
 """Frames of a clip that stand for its person: at rest, and turned to all sides."""
 

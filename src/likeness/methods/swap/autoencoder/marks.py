@@ -1,8 +1,8 @@
 """What a face is doing, told by its points: where they stand beyond where they usually do.
 
-Two people's faces differ in where lips and lids are at rest; how far they are from there is the
-same for both. The network's code is asked for it while it learns (`losses.pointing`), and faces
-that do what is rarely seen are drawn more often.
+Two people's faces differ in where lips and lids usually are; how far they are from there is about
+the same for both, unless one of them grimaces throughout. The network's code is asked for it while
+it learns (`losses.pointing`), and faces that do what is rarely seen are drawn more often.
 """
 
 from __future__ import annotations
