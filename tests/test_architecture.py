@@ -36,6 +36,7 @@ FORBIDDEN = {
     r"\b(TODO|FIXME|XXX)\b": "a postponed decision",
     r"\bsubprocess\b": "another program",
     r"^\s*global\s": "global mutable state",
+    r"\b(error|reason)\.strerror\b": "the system's own words; use likeness.files.why_unreadable",
 }
 
 ADMITTED = {"nets/layers.py": r"align_corners=True"}

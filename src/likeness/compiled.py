@@ -17,7 +17,7 @@ from numba import types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-from likeness.files import because, cache_folder
+from likeness.files import cache_folder, why_unwritable
 from likeness.files.places import warn_once
 
 __all__ = ["intrinsic", "njit", "types"]
@@ -129,7 +129,7 @@ def _written(file: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return because(error) if isinstance(error, OSError) else "what is kept cannot be read"
+    return why_unwritable(error) if isinstance(error, OSError) else "what is kept cannot be read"
 
 
 def _tell(reason: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from likeness.errors import BundleError, LikenessError
-from likeness.files import because, cache_folder, data_folder
+from likeness.files import cache_folder, data_folder, why_unwritable
 from likeness.machine import Hardware, hardware
 from likeness.provenance.credentials import SETTINGS
 
@@ -204,7 +204,7 @@ def _caches() -> Part:
             file.write(bytes(_TRIED))
             file.flush()
     except OSError as error:
-        detail = f"{place} cannot be written: {because(error)}; clips are analyzed again"
+        detail = f"{place} cannot be written: {why_unwritable(error)}; clips are analyzed again"
         return Part(name, False, detail, needed=False, mend=mend)
     free = shutil.disk_usage(place).free // 2**20
     return Part(

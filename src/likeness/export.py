@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from likeness.errors import BackendError, BundleError, ConfigError
+from likeness.files import why_unwritable
 from likeness.networks import build
-from likeness.outputs import atomic_file, cause_of
+from likeness.outputs import atomic_file
 from likeness.outputs.marks import NETWORK
 from likeness.provenance.consent import METHODS, Consent
 from likeness.provenance.permission import permit_synthesis
@@ -199,7 +200,7 @@ def export(
                     f"{tolerance:g} at most; {output} was not written"
                 )
     except OSError as error:
-        raise BundleError(f"{output} cannot be written: {cause_of(error)}") from error
+        raise BundleError(f"{output} cannot be written: {why_unwritable(error)}") from error
     shapes = {name: ("N", *tensor.shape[1:]) for name, tensor in what.inputs.items()}
     return Exported(
         output,

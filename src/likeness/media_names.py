@@ -12,31 +12,7 @@ import stat
 from pathlib import Path
 
 from likeness.errors import MediaError
-
-_REASONS = {
-    errno.ENOENT: "it does not exist",
-    errno.EACCES: "this user has no permission; change its permissions or those of its folder",
-    errno.EPERM: "the system does not permit it; change its permissions or attributes",
-    errno.ENAMETOOLONG: "its name is too long for the file system; choose a shorter one",
-    errno.ENOTDIR: "a part of its path is a file, not a folder",
-    errno.EISDIR: "it is a folder",
-    errno.ELOOP: "its symbolic links lead in a circle",
-    errno.EMFILE: "this process has too many files open; raise the limit (ulimit -n)",
-    errno.ENFILE: "the system has too many files open; close other programs",
-    errno.ENOSPC: "the disk is full; make room",
-    errno.EDQUOT: "this user's quota on the disk is used up; make room",
-    errno.EROFS: "the file system is mounted for reading only; choose another place",
-    errno.EFBIG: "it grew larger than the file system or a limit (ulimit -f) permits",
-    errno.EIO: "the disk or the network reports an error; copy the file from its source again",
-    errno.ESTALE: "the network file system lost it; mount it again",
-    errno.EILSEQ: "the file system cannot hold these characters; choose another name",
-    errno.ENODEV: "there is no such device",
-    errno.ENXIO: "there is no such device, or nobody at the other end",
-    errno.ENOMEM: "there is not enough memory",
-    errno.EBUSY: "another program uses it",
-    errno.ETXTBSY: "another program runs it",
-    errno.ETIMEDOUT: "the network does not answer",
-}
+from likeness.files import why_unreadable
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -55,12 +31,6 @@ def ffmpeg_name(path: Path | str) -> str:
     links mean what they mean to the system.
     """
     return f"file:{Path(path).absolute()}"
-
-
-def reason_of(error: OSError) -> str:
-    """Say in words why the system refused a file, and what to do where that follows from it."""
-    known = _REASONS.get(error.errno or 0)
-    return known or (error.strerror or str(error)).lower()
 
 
 def require_file(path: Path, expected: str) -> None:
@@ -98,4 +68,4 @@ def unusable(path: Path, error: OSError, expected: str) -> MediaError:
     """Return the error that says why `path` cannot be read."""
     if error.errno == errno.ENOENT:
         return MediaError(f"{path} does not exist; expected {expected}")
-    return MediaError(f"{path} cannot be read: {reason_of(error)}; expected {expected}")
+    return MediaError(f"{path} cannot be read: {why_unreadable(error)}; expected {expected}")

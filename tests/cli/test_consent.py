@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from likeness.cli.app import run
 from likeness.provenance.consent import load_consent, signature_holds
 from likeness.provenance.revoked import revoked_numbers
+from tests.confined import confined
 from tests.conftest import TODAY
 
 GIVEN = ("--person", "Anna", "--statement", "I agree.", "--scope", "all", "--yes")
@@ -105,6 +108,19 @@ def test_a_method_that_does_not_exist_is_wrong_usage(
     given = [*GIVEN[:5], "impersonate", "--yes"]
     facts = ask(capsys, "consent", "new", "-o", str(tmp_path / "a.toml"), *given, code=2)
     assert "reenact" in facts["error"]
+
+
+def test_a_pipe_is_no_key_and_no_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Reading it would wait for a writer forever.
+    pipe = tmp_path / "k.pem"
+    os.mkfifo(pipe)
+    new = ("consent", "new", "-o", str(tmp_path / "a.toml"), *GIVEN, "--key", str(pipe))
+    for command in (new, ("verify", str(tmp_path / "a.mp4"), "--trust", str(pipe))):
+        answer = confined(partial(ask, capsys, *command, code=1 + (command[0] == "verify")))
+        assert answer == "ok", command
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_revoke_ends_it_in_the_file_and_for_this_user(

@@ -18,8 +18,7 @@ from typing import Any, Literal
 from likeness.batch.jobs import Job
 from likeness.config import to_json
 from likeness.errors import ConfigError, MediaError
-from likeness.files import read_json, replaced
-from likeness.outputs import cause_of
+from likeness.files import read_json, replaced, why_unwritable
 from likeness.provenance.digests import digest_of
 
 NAME = "batch.json"
@@ -102,7 +101,7 @@ class Record:
                     text = json.dumps({"format": _FORMAT, "jobs": rows}, indent=1)
                     partial.write_text(text + "\n", encoding="utf-8")
             except OSError as error:
-                raise MediaError(f"{place} cannot be written: {cause_of(error)}") from error
+                raise MediaError(f"{place} cannot be written: {why_unwritable(error)}") from error
 
 
 def command_of(job: Job) -> tuple[str, ...]:

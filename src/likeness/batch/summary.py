@@ -14,8 +14,9 @@ from likeness.batch.jobs import Job
 from likeness.batch.record import Outcome
 from likeness.config import to_json
 from likeness.errors import MediaError
+from likeness.files import why_unwritable
 from likeness.metrics.report import Report
-from likeness.outputs import atomic_file, cause_of
+from likeness.outputs import atomic_file
 from likeness.outputs.marks import STATED, Mark
 
 _SHOWN = 12
@@ -82,7 +83,7 @@ def _write(place: Path, text: str, mark: Mark) -> None:
         with atomic_file(place, mark) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise MediaError(f"{place} cannot be written: {cause_of(error)}") from error
+        raise MediaError(f"{place} cannot be written: {why_unwritable(error)}") from error
 
 
 def _page(

@@ -186,12 +186,12 @@ def _teller(progress: Progress, by_stage: bool) -> Callable[[str, str, int, int]
 
 def _make(folder: Path) -> None:
     from likeness.errors import MediaError
-    from likeness.outputs import cause_of
+    from likeness.files import why_unwritable
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MediaError(f"{folder} cannot be made: {cause_of(error)}") from error
+        raise MediaError(f"{folder} cannot be made: {why_unwritable(error)}") from error
 
 
 @contextlib.contextmanager

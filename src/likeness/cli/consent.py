@@ -14,6 +14,7 @@ from cyclopts import App, Group, Parameter
 from likeness.cli.answer import printable
 from likeness.cli.options import Options, Output
 from likeness.errors import ConfigError, ConsentError
+from likeness.files import read_pem, why_unwritable
 
 if TYPE_CHECKING:
     from likeness.provenance.consent import Consent
@@ -213,7 +214,7 @@ def _key(path: Path) -> bytes:
 
     try:
         if path.exists():
-            return path.read_bytes()
+            return read_pem(path, ConsentError).encode()
         made = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -222,7 +223,7 @@ def _key(path: Path) -> bytes:
         write_private(path, made)
     except OSError as error:
         raise ConsentError(
-            f"the key {path} cannot be read or written ({error.strerror})"
+            f"the key {path} cannot be read or written: {why_unwritable(error)}"
         ) from error
     return made
 

@@ -7,8 +7,7 @@ import re
 import traceback
 from pathlib import Path
 
-from likeness.files import cache_folder, replaced
-from likeness.outputs import cause_of
+from likeness.files import cache_folder, replaced, why_unwritable
 
 _NUMBER = re.compile(r"\(os error (\d+)\)")
 """How libraries written in Rust (safetensors, C2PA) name the system's error."""
@@ -31,7 +30,7 @@ def sentence(error: Exception) -> str:
     if number is not None:
         name = getattr(error, "filename", None)
         place = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
-        return place + cause_of(OSError(number, os.strerror(number)))
+        return place + why_unwritable(OSError(number, os.strerror(number)))
     where = traceback.extract_tb(error.__traceback__)[-1:]
     at = "".join(f" ({os.path.basename(frame.filename)}, line {frame.lineno})" for frame in where)
     whole = _written("".join(traceback.format_exception(error)))

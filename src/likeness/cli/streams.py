@@ -68,11 +68,12 @@ def lasting_streams() -> Iterator[None]:
         finally:
             out.flush()
             if out.failure is not None and out.failure.errno != errno.EPIPE:
-                from likeness.outputs import cause_of
+                from likeness.files import why_unwritable
 
                 err.write(
                     "likeness: the answer could not be written to standard output: "
-                    f"{cause_of(out.failure)}. Files that the command wrote are not concerned.\n"
+                    f"{why_unwritable(out.failure)}. Files that the command wrote are not "
+                    "concerned.\n"
                 )
             err.flush()
 

@@ -17,6 +17,7 @@ from likeness.cli.options import (
 )
 from likeness.cli.progress import show_progress
 from likeness.errors import ConfigError
+from likeness.files import read_pem
 
 if TYPE_CHECKING:
     from likeness.verify import Verification
@@ -72,10 +73,7 @@ def verify(
 
 
 def _certificate(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); expected a PEM certificate") from error
+    text = read_pem(path, ConfigError)
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise ConfigError(f"{path} holds no certificate; expected one in PEM")
     return text

@@ -24,7 +24,8 @@ from likeness.decode.kinds import EXPECTED, Kind, demuxer_of, is_allowed, open_o
 from likeness.decode.limits import LARGEST_PIXELS, check_pixels
 from likeness.decode.shown import Shown, check_shown, upright_aspect
 from likeness.errors import MediaError
-from likeness.media_names import ffmpeg_name, reason_of, require_file, unusable
+from likeness.files import why_unreadable
+from likeness.media_names import ffmpeg_name, require_file, unusable
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def cause(error: Exception) -> str:
     if isinstance(error, av.error.InvalidDataError):
         return "its data are damaged or of no known format"
     if isinstance(error, OSError) and error.errno and error.errno > 0 and error.errno < 1000:
-        return reason_of(error)
+        return why_unreadable(error)
     return str(error) or type(error).__name__
 
 

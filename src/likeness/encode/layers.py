@@ -23,7 +23,8 @@ from likeness.encode.coders import EncodeConfig
 from likeness.encode.place import prove_place
 from likeness.encode.writer import Encoder, encode
 from likeness.errors import ContractError, MediaError
-from likeness.outputs import atomic_file, cause_of
+from likeness.files import why_unwritable
+from likeness.outputs import atomic_file
 from likeness.provenance.manifest import Manifest
 from likeness.types import Clip, Floats, Layer, Timeline
 
@@ -113,7 +114,7 @@ class LayersWriter:
             self._made = not folder.exists()
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise MediaError(f"{folder} cannot be made: {cause_of(error)}") from error
+            raise MediaError(f"{folder} cannot be made: {why_unwritable(error)}") from error
         return self
 
     def append(self, frames: torch.Tensor, layers: Sequence[Layer]) -> None:
@@ -201,7 +202,7 @@ class LayersWriter:
             with atomic_file(place, _OURS) as temporary:
                 temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise MediaError(f"{place} cannot be written: {cause_of(error)}") from error
+            raise MediaError(f"{place} cannot be written: {why_unwritable(error)}") from error
 
 
 def _rounded(matrix: Floats) -> list[list[float]]:

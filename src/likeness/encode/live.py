@@ -25,7 +25,7 @@ from likeness.encode.coders import EncodeConfig
 from likeness.encode.place import is_numbered, is_pictures
 from likeness.encode.writer import encode
 from likeness.errors import BackendError, MediaError
-from likeness.outputs import cause_of
+from likeness.files import why_unwritable
 from likeness.provenance.manifest import Manifest
 from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, Timeline
@@ -262,8 +262,8 @@ class _Device:
             self._container: OutputContainer = av.open(str(path), "w", format=kind)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
-                f"{path} cannot be opened for writing ({cause_of(error)}); expected a virtual "
-                "camera: load the kernel's module with `modprobe v4l2loopback`"
+                f"{path} cannot be opened for writing ({why_unwritable(error)}); expected a "
+                "virtual camera: load the kernel's module with `modprobe v4l2loopback`"
             ) from error
         self._open.enter_context(self._container)
         self._stream: Any = None
@@ -281,7 +281,7 @@ class _Device:
         try:
             self._container.mux(self._stream.encode(picture))
         except (av.error.FFmpegError, OSError) as error:
-            raise MediaError(f"{self._path} takes no picture: {cause_of(error)}") from error
+            raise MediaError(f"{self._path} takes no picture: {why_unwritable(error)}") from error
         return True
 
     def close(self) -> None:

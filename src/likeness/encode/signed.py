@@ -14,6 +14,7 @@ from typing import Literal
 import av
 
 from likeness.errors import MediaError
+from likeness.files import why_unreadable
 from likeness.media_names import ffmpeg_name
 from likeness.provenance.credentials import Credentials
 from likeness.provenance.manifest import PENDING, Manifest
@@ -59,7 +60,7 @@ def read_essence(path: Path) -> str:
                 if packet.size:
                     digest.update(packet)
     except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise MediaError(f"{path} cannot be read as video ({error})") from error
+        raise MediaError(f"{path} cannot be read as video: {why_unreadable(error)}") from error
     return digest.hexdigest()
 
 

@@ -31,8 +31,8 @@ from likeness.encode.coders import (
 from likeness.encode.pixels import PixelWriter, linear_float, packed_rgb16, planar_rgb
 from likeness.encode.tracks import Tracks, beside_of
 from likeness.errors import MediaError
+from likeness.files import why_unwritable
 from likeness.media_names import ffmpeg_name
-from likeness.outputs import cause_of
 from likeness.provenance.credentials import Credentials
 from likeness.provenance.digests import expect_content
 from likeness.provenance.manifest import PENDING, Manifest
@@ -83,7 +83,7 @@ class VideoSink:
             self._first = self._set_clock()
         except (av.error.FFmpegError, ValueError, OSError) as error:
             self.close()
-            raise MediaError(f"{file.name} cannot be written: {cause_of(error)}") from error
+            raise MediaError(f"{file.name} cannot be written: {why_unwritable(error)}") from error
         except BaseException:
             self.close()
             raise

@@ -8,8 +8,9 @@ import av
 import numpy as np
 
 from likeness.errors import MediaError
+from likeness.files import why_unwritable
 from likeness.media_names import ffmpeg_name
-from likeness.outputs import atomic_file, cause_of
+from likeness.outputs import atomic_file
 from likeness.types import Floats
 
 
@@ -41,4 +42,4 @@ def write_sound(
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
     except (av.FFmpegError, OSError) as error:
-        raise MediaError(f"{output} cannot be written: {cause_of(error)}") from error
+        raise MediaError(f"{output} cannot be written: {why_unwritable(error)}") from error

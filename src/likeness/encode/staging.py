@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from likeness.encode.ours import Stamps, is_own_sidecar, stamp_of
 from likeness.errors import MediaError
+from likeness.files import why_unwritable
 from likeness.outputs.atomic import flush, kept_aside
-from likeness.outputs.causes import cause_of
 from likeness.outputs.names import PARTIAL, READY, hidden_name, left_in
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,9 @@ class Staging:
             put_in_place(ready)
         except OSError as error:
             raise MediaError(
-                f"the output is finished and could not be put in place: {cause_of(error)}; it lies "
-                f"in {ready}, and the next run into that folder puts it in place"
+                "the output is finished and could not be put in place: "
+                f"{why_unwritable(error)}; it lies in {ready}, and the next run into that folder "
+                "puts it in place"
             ) from error
 
     def discard(self) -> None:
@@ -117,7 +118,7 @@ def recover(folder: Path) -> None:
         try:
             put_in_place(ready)
         except (OSError, ValidationError) as error:
-            log.warning("%s could not be put in place: %s", ready, cause_of(error))
+            log.warning("%s could not be put in place: %s", ready, why_unwritable(error))
 
 
 def put_in_place(ready: Path) -> None:

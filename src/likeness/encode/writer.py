@@ -22,7 +22,7 @@ from likeness.encode.signed import Signed, rehearse, sign_pictures, sign_video
 from likeness.encode.sinks import Job, PictureSink, VideoSink
 from likeness.encode.staging import Staging
 from likeness.errors import ConfigError, ContractError, MediaError
-from likeness.outputs import cause_of
+from likeness.files import why_unwritable
 from likeness.provenance.credentials import Credentials, load_credentials
 from likeness.provenance.manifest import Manifest, sidecar_of
 from likeness.provenance.watermark import Stamp, Watermark
@@ -81,7 +81,7 @@ class Encoder:
             self._staging = Staging(place, into)
             self._sink = self._open_sink(numbered)
         except OSError as error:
-            raise MediaError(f"{self.output} cannot be written: {cause_of(error)}") from error
+            raise MediaError(f"{self.output} cannot be written: {why_unwritable(error)}") from error
         finally:
             if self._sink is None and self._staging is not None:
                 self._staging.discard()
@@ -216,7 +216,7 @@ class Encoder:
 
     def _failed(self, error: Exception) -> MediaError:
         return MediaError(
-            f"{self.output} could not be written at frame {self._written}: {cause_of(error)}"
+            f"{self.output} could not be written at frame {self._written}: {why_unwritable(error)}"
         )
 
     def __exit__(

@@ -5,16 +5,16 @@ format, each of which ends in the caller's own kind of error. Nothing here knows
 """
 
 from likeness.files.arrays import read_npy, read_npz
+from likeness.files.causes import why_unreadable, why_unwritable
 from likeness.files.locks import locked
 from likeness.files.places import cache_folder, data_folder
 from likeness.files.regular import kind_of, open_regular, read_regular
 from likeness.files.sheets import Sheet, open_sheet
 from likeness.files.texts import decoded, parse_json, parse_toml, read_json, read_pem, read_toml
-from likeness.files.writing import because, replaced
+from likeness.files.writing import replaced
 
 __all__ = [
     "Sheet",
-    "because",
     "cache_folder",
     "data_folder",
     "decoded",
@@ -31,4 +31,6 @@ __all__ = [
     "read_regular",
     "read_toml",
     "replaced",
+    "why_unreadable",
+    "why_unwritable",
 ]

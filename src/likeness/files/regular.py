@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from likeness.errors import LikenessError
-from likeness.files.writing import because
+from likeness.files.causes import why_unreadable
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -51,7 +51,9 @@ def open_regular(
             flags |= getattr(os, name, 0)
         opened = os.fdopen(os.open(path, flags), "rb")
     except (OSError, ValueError) as reason:
-        raise error(f"{path} cannot be read: {because(reason)}; expected {expected}") from reason
+        raise error(
+            f"{path} cannot be read: {why_unreadable(reason)}; expected {expected}"
+        ) from reason
     try:
         # Asked again: another file may have taken its place in the meantime.
         _check(path, os.fstat(opened.fileno()), error, expected, limit)
@@ -73,7 +75,7 @@ def read_regular(path: Path, error: type[LikenessError], expected: str, limit: i
             return file.read(min(limit, os.fstat(file.fileno()).st_size))
         except OSError as reason:
             raise error(
-                f"{path} cannot be read: {because(reason)}; expected {expected}"
+                f"{path} cannot be read: {why_unreadable(reason)}; expected {expected}"
             ) from reason
 
 

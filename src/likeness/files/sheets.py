@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from likeness.errors import LikenessError
+from likeness.files.causes import why_unreadable
 from likeness.files.regular import open_regular
 from likeness.files.texts import encoding_of
 
@@ -147,7 +148,7 @@ def _lines(path: Path, error: type[LikenessError], expected: str) -> Iterator[st
                 "UTF-8"
             ) from reason
         except OSError as reason:
-            raise error(f"{path} cannot be read as CSV ({reason.strerror})") from reason
+            raise error(f"{path} cannot be read as CSV: {why_unreadable(reason)}") from reason
 
 
 def _records(

@@ -1,42 +1,12 @@
-"""Writing so that a reader sees the old file or the new one, and saying why it failed."""
+"""Writing so that a reader sees the old file or the new one."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-
-_CAUSES = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file would be larger than is allowed here",
-    errno.EACCES: "permission is denied",
-    errno.EPERM: "permission is denied",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOENT: "there is no such file or folder",
-    errno.ENOTDIR: "a part of its path is no folder",
-    errno.EISDIR: "it is a folder",
-    errno.ENAMETOOLONG: "its name is too long",
-    errno.ELOOP: "its links go around in a circle",
-    errno.ENXIO: "nobody is at the other end of it",
-    errno.EIO: "the disk reports an error",
-    errno.EMFILE: "too many files are open",
-}
-
-
-def because(error: BaseException) -> str:
-    """Say in words why a file operation failed.
-
-    >>> because(OSError(28, "No space left on device"))
-    'the disk is full'
-    """
-    number = getattr(error, "errno", None)
-    if isinstance(number, int):
-        return _CAUSES.get(number, os.strerror(number))
-    return type(error).__name__ if not isinstance(error, ValueError) else "its name is no file name"
 
 
 @contextlib.contextmanager

@@ -27,10 +27,10 @@ import numpy as np
 
 from likeness.controls import Values, clip_in, made_from
 from likeness.errors import MediaError
-from likeness.files import Sheet, open_sheet
+from likeness.files import Sheet, open_sheet, why_unwritable
 from likeness.files.sheets import columns_of
 from likeness.geometry import axis_angle, rotation_matrix
-from likeness.outputs import atomic_file, cause_of
+from likeness.outputs import atomic_file
 from likeness.outputs.marks import TABLE
 from likeness.plan.performance import Performance
 from likeness.provenance.manifest import Ingredient, sha256_of
@@ -154,7 +154,7 @@ def write_arkit(capture: Capture, path: Path) -> None:
                 cells += [""] * len(stated)
                 writer.writerow([_timecode(int(tick), capture.rate), count, *cells])
     except OSError as error:
-        raise MediaError(f"{path} cannot be written: {cause_of(error)}") from error
+        raise MediaError(f"{path} cannot be written: {why_unwritable(error)}") from error
 
 
 def capture_of(performance: Performance) -> Capture:

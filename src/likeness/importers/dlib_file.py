@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from likeness.errors import BundleError
+from likeness.files import why_unreadable
 from likeness.types import Floats
 
 FILE_LIMIT = 256 * 2**20
@@ -82,7 +83,7 @@ def read_dlib(path: Path) -> DlibNetwork:
         content = path.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"{path} cannot be read ({error.strerror}); expected a network that dlib wrote"
+            f"{path} cannot be read: {why_unreadable(error)}; expected a network that dlib wrote"
         ) from error
     return parse_dlib(content, path.name)
 

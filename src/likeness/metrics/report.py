@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from likeness.errors import MediaError
+from likeness.files import why_unreadable, why_unwritable
 from likeness.metrics.pictures import figure_png, picture_png, picture_size
 from likeness.metrics.poster import poster_of
-from likeness.outputs import atomic_file, cause_of
+from likeness.outputs import atomic_file
 from likeness.outputs.marks import PAGE
 from likeness.types import check
 
@@ -127,7 +128,7 @@ class Report:
                 )
             data = path.read_bytes()
         except OSError as error:
-            raise MediaError(f"cannot read {path}: {error.strerror or error}") from error
+            raise MediaError(f"{path} cannot be read: {why_unreadable(error)}") from error
         poster = poster_of(path)
         video = {
             "type": _TYPES[path.suffix.lower()],
@@ -169,7 +170,7 @@ class Report:
             with atomic_file(path, PAGE) as partial:
                 partial.write_text(page, encoding="utf-8")
         except OSError as error:
-            raise MediaError(f"cannot write {path}: {cause_of(error)}") from error
+            raise MediaError(f"cannot write {path}: {why_unwritable(error)}") from error
         return path
 
     def _figure(self, png: bytes, caption: str, width: int, look: str) -> Report:

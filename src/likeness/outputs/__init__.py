@@ -8,12 +8,11 @@ Convention:
 
 Policy:
     An input is never overwritten, whatever its name (`check_outputs`). What stands under an
-    output's name and was not written by this program is kept under another one (`marks`). Errors of
-    the system are told by their cause (`cause_of`). Every end leaves by one way (`one_way_out`).
+    output's name and was not written by this program is kept under another one (`marks`). Every end
+    leaves by one way (`one_way_out`).
 """
 
 from likeness.outputs.atomic import atomic_file, kept_aside
-from likeness.outputs.causes import cause_of
 from likeness.outputs.ending import Stopped, asked_to_end, one_way_out
 from likeness.outputs.guard import check_outputs
 from likeness.outputs.names import hidden_name, is_left_behind, real_place, sweep
@@ -23,7 +22,6 @@ __all__ = [
     "Stopped",
     "asked_to_end",
     "atomic_file",
-    "cause_of",
     "check_outputs",
     "hidden_name",
     "is_left_behind",

@@ -21,7 +21,7 @@ def atomic_file(output: Path, mark: Mark | None) -> Iterator[Path]:
 
     What ended processes have left unfinished there is removed first. A file that stands there and
     does not bear the mark is none of ours: it is kept under another name. Errors of the system pass
-    through: `cause_of` explains them.
+    through: `why_unwritable` explains them.
 
     Args:
         output: the file to write.

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from likeness.errors import MediaError
-from likeness.outputs.causes import cause_of
+from likeness.files import why_unwritable
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def real_place(output: Path) -> Path:
             log.warning("%s is a link; %s is written, and stays behind the link", output, real)
             return real
     except OSError as error:
-        raise MediaError(f"{output} cannot be written: {cause_of(error)}") from error
+        raise MediaError(f"{output} cannot be written: {why_unwritable(error)}") from error
     return Path(os.path.realpath(output.parent)) / output.name
 
 

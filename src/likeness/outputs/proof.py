@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from likeness.errors import MediaError
-from likeness.outputs.causes import cause_of
+from likeness.files import why_unwritable
 from likeness.outputs.names import hidden_name
 
 
@@ -36,7 +36,7 @@ def prove_room(output: Path, names: Sequence[str] = (), estimate: int = 0) -> No
             (trial / name).touch()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise MediaError(f"{output} cannot be written: {cause_of(error)}") from error
+        raise MediaError(f"{output} cannot be written: {why_unwritable(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(trial)

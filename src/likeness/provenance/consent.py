@@ -27,6 +27,7 @@ from pydantic import (
 
 from likeness.config import read_toml
 from likeness.errors import ConfigError, ConsentError
+from likeness.files import why_unwritable
 
 METHODS = ("all", "reenact", "animate", "dub", "swap", "edit")
 """What one can agree to."""
@@ -174,7 +175,7 @@ def write_consent(record: Consent, path: Path) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ConsentError(f"{path} cannot be written ({error.strerror})") from error
+        raise ConsentError(f"{path} cannot be written: {why_unwritable(error)}") from error
 
 
 def to_toml(record: Consent) -> str:

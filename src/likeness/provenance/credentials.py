@@ -29,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from likeness.config import read_toml, resolve
 from likeness.errors import ConfigError
-from likeness.files import because, data_folder, locked, read_pem
+from likeness.files import data_folder, locked, read_pem, why_unwritable
 
 SETTINGS = "signing.toml"
 TRUSTED = "trusted"
@@ -159,7 +159,7 @@ def _local(folder: Path) -> Path:
                 _make(folder, place)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be written: {because(error)}; every output is signed, and the "
+            f"{folder} cannot be written: {why_unwritable(error)}; every output is signed, and the "
             "certificates are kept there: make it writable, or set XDG_DATA_HOME to a folder that "
             "is"
         ) from error

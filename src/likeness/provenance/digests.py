@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from likeness.errors import MediaError
+from likeness.files import why_unreadable
 
 _KEPT = 1024
 """Files whose digest is remembered by this process."""
@@ -44,8 +45,8 @@ def _marks(path: Path) -> tuple[int, ...]:
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise MediaError(f"{path} cannot be read ({why}); expected a file") from error
+        why = why_unreadable(error)
+        raise MediaError(f"{path} cannot be read: {why}; expected a file") from error
     if not stat.S_ISREG(found.st_mode):
         raise MediaError(f"{path} is no regular file but a folder, pipe or device; expected a file")
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
@@ -60,7 +61,7 @@ def _digest(files: tuple[tuple[str | int, ...], ...]) -> str:
                 while block := file.read(1 << 20):
                     digest.update(block)
         except OSError as error:
-            raise MediaError(f"{name} cannot be read ({error.strerror})") from error
+            raise MediaError(f"{name} cannot be read: {why_unreadable(error)}") from error
     return digest.hexdigest()
 
 

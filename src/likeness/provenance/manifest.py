@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from likeness.errors import MediaError
+from likeness.files import why_unreadable
 
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SYNTHETIC = _IPTC + "trainedAlgorithmicMedia"
@@ -45,7 +46,7 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise MediaError(
-            f"{path} cannot be read ({error.strerror}); expected a readable file"
+            f"{path} cannot be read: {why_unreadable(error)}; expected a readable file"
         ) from error
 
 

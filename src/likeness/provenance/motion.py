@@ -13,6 +13,7 @@ from pathlib import Path
 
 from likeness.controls import clip_in
 from likeness.errors import MediaError
+from likeness.files import why_unreadable
 from likeness.provenance.digests import digest_of
 from likeness.provenance.manifest import Ingredient
 from likeness.types import Clip
@@ -83,7 +84,7 @@ def _clip_of_shot(index: Path) -> str | None:
             return None
         found = json.loads(index.read_text(encoding="utf-8"))["clip"]["digest"]
     except OSError as error:
-        raise MediaError(f"{index} cannot be read ({error.strerror})") from error
+        raise MediaError(f"{index} cannot be read: {why_unreadable(error)}") from error
     except (ValueError, KeyError, TypeError, RecursionError):
         # Whoever reads the shot itself says what is wrong with it.
         return None

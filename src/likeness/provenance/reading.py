@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from likeness.errors import MediaError
+from likeness.files import why_unreadable
 from likeness.provenance.manifest import LONGEST, Ingredient, Manifest, sidecar_of
 from likeness.provenance.signing import STATEMENT_LABEL, UNKNOWN, Content, detached_of, format_of
 
@@ -120,7 +121,7 @@ def read_detached(content: Content, manifest: Path, anchors: Sequence[str] = ())
             stream, data = content.open(opened), manifest.read_bytes()
         except OSError as error:
             raise MediaError(
-                f"{content.files[0]} or {manifest} cannot be read ({error})"
+                f"{content.files[0]} or {manifest} cannot be read: {why_unreadable(error)}"
             ) from error
         found = _ask(UNKNOWN, stream, anchors, data)
     return replace(found, source="sidecar")

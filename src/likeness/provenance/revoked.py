@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from likeness.errors import ConsentError
-from likeness.files import because, data_folder, locked, read_json, replaced
+from likeness.files import data_folder, locked, read_json, replaced, why_unwritable
 from likeness.provenance.consent import Consent
 from likeness.provenance.credentials import user_folder
 
@@ -68,4 +68,4 @@ def note_revoked(record: Consent, folder: Path | None = None) -> None:
             with replaced(path) as temporary:
                 temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConsentError(f"{path} cannot be written: {because(error)}") from error
+        raise ConsentError(f"{path} cannot be written: {why_unwritable(error)}") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 import platformdirs
 
 from likeness.errors import BundleError
+from likeness.files import why_unwritable
 from likeness.store.bundles import INDEX, load_bundle, save_bundle
 from likeness.types import Bundle
 
@@ -45,7 +46,8 @@ def kept_bundle(name: str, make: Callable[[], Bundle]) -> Bundle:
     try:
         save_bundle(bundle, path)
     except (BundleError, OSError) as error:
-        _warn_once(f"{name} is not kept, which costs time at every start: {error}")
+        why = why_unwritable(error)
+        _warn_once(f"{name} is not kept, which costs time at every start: {why}")
     return bundle
 
 

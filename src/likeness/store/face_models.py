@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from likeness.errors import BundleError, ContractError
 from likeness.face3d.model import FaceModel
+from likeness.files import why_unreadable
 
 FACE_MODEL_FORMAT: Final = "likeness-face-model-1"
 _HEADER = "likeness"
@@ -53,7 +54,8 @@ def load_face_model(name: str | Path = "likeness") -> FaceModel:
             header = (file.metadata() or {}).get(_HEADER, "{}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path} cannot be read as safetensors ({error})") from error
+        why = why_unreadable(error)
+        raise BundleError(f"{path} cannot be read as safetensors: {why}") from error
     try:
         return _face_model(_Header.model_validate_json(header), tensors)
     except (ValidationError, KeyError, ContractError) as error:

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from likeness.errors import BundleError
-from likeness.files import because, open_regular, read_json, replaced
+from likeness.files import open_regular, read_json, replaced, why_unreadable
 
 FORMAT = 1
 INDEX_LIMIT = 64 * 1024 * 1024
@@ -83,7 +83,7 @@ def sha256_of(path: Path) -> str:
         try:
             return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
         except OSError as error:
-            raise BundleError(f"{path} cannot be read: {because(error)}") from error
+            raise BundleError(f"{path} cannot be read: {why_unreadable(error)}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> TensorFile:

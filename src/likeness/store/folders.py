@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from likeness.errors import BundleError
-from likeness.files import because, locked
+from likeness.files import locked, why_unreadable, why_unwritable
 from likeness.files.locks import abandoned, claimed
 
 RESUME = "resume"
@@ -60,7 +60,7 @@ def whole_folder(path: Path, index: str, keep: str = "") -> Iterator[Path]:
             claim = contextlib.ExitStack()
             claim.enter_context(claimed(temporary))
     except OSError as error:
-        raise BundleError(f"{path.parent} cannot be written: {because(error)}") from error
+        raise BundleError(f"{path.parent} cannot be written: {why_unwritable(error)}") from error
     with claim:
         try:
             yield temporary
@@ -69,7 +69,7 @@ def whole_folder(path: Path, index: str, keep: str = "") -> Iterator[Path]:
                 whole = temporary.rename(temporary.with_suffix(".whole"))
                 _take_place(whole, path)
         except OSError as error:
-            raise BundleError(f"{path} cannot be written: {because(error)}") from error
+            raise BundleError(f"{path} cannot be written: {why_unwritable(error)}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -160,7 +160,7 @@ def _expect_ours(path: Path, index: str, keep: str) -> None:
     try:
         names = {entry.name for entry in path.iterdir()}
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {because(error)}") from error
+        raise BundleError(f"{path} cannot be read: {why_unreadable(error)}") from error
     if index not in names and not names <= {keep}:
         raise BundleError(f"{path} exists and holds no {index}; choose another output")
     listed = _listed(path / index)
@@ -206,7 +206,7 @@ def remove_folder(path: Path) -> None:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return
-        raise BundleError(f"{path} cannot be removed: {because(error)}") from error
+        raise BundleError(f"{path} cannot be removed: {why_unwritable(error)}") from error
     shutil.rmtree(gone, ignore_errors=True)
 
 

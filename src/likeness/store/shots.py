@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import Field
 
 from likeness.errors import BundleError, ContractError
-from likeness.files import because, cache_folder
+from likeness.files import cache_folder, why_unwritable
 from likeness.files.places import warn_once
 from likeness.store.files import (
     FORMAT,
@@ -370,5 +370,5 @@ def optional(what: str) -> Iterator[None]:
     try:
         yield
     except (BundleError, OSError) as error:
-        reason = because(error) if isinstance(error, OSError) else str(error)
+        reason = why_unwritable(error) if isinstance(error, OSError) else str(error)
         warn_once("cache", f"{what} is not kept and will be done again next time ({reason})")

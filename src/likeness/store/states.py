@@ -21,7 +21,7 @@ from typing import Any, Literal
 import torch
 
 from likeness.errors import BundleError
-from likeness.files import because, locked
+from likeness.files import locked, why_unwritable
 from likeness.store.files import (
     FORMAT,
     Index,
@@ -74,7 +74,7 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[s
     except OSError as error:
         _sweep(path, "")
         raise BundleError(
-            f"{path} cannot be written: {because(error)}; the state before it is kept"
+            f"{path} cannot be written: {why_unwritable(error)}; the state before it is kept"
         ) from error
 
 

@@ -19,8 +19,8 @@ from likeness.controls import (
     made_from,
 )
 from likeness.errors import BundleError
-from likeness.files import Sheet, open_sheet
-from likeness.outputs import atomic_file, cause_of
+from likeness.files import Sheet, open_sheet, why_unwritable
+from likeness.outputs import atomic_file
 from likeness.outputs.marks import TABLE
 from likeness.types import Shot
 
@@ -57,7 +57,7 @@ def write_table(shot: Shot, path: Path) -> None:
                 facts = [int(frames[i]), f"{seconds[i]:.6f}", int(shot.track.observed[i])]
                 writer.writerow([*facts, *map(_printed, row, decimals), ""])
     except OSError as error:
-        raise BundleError(f"{path} cannot be written: {cause_of(error)}") from error
+        raise BundleError(f"{path} cannot be written: {why_unwritable(error)}") from error
 
 
 def read_table(path: Path) -> Mapping[str, Values]:

@@ -23,6 +23,7 @@ from torch.nn import functional
 from likeness.condition.crop import cut
 from likeness.decode import Decoder
 from likeness.errors import MediaError
+from likeness.files import why_unreadable
 from likeness.training.bank_file import BankFile
 from likeness.types import Clip, Crop, Floats, Ints, Progress, Window, check, silent
 
@@ -173,7 +174,7 @@ def files_of_people(folder: Path) -> Mapping[str, tuple[Path, ...]]:
         inside = sorted(entry for entry in Path(folder).iterdir() if entry.is_dir())
         found = {entry.name: _visible_files(entry) for entry in inside if entry.name[0] != "."}
     except OSError as error:
-        raise MediaError(f"cannot list {folder}: {error.strerror or error}") from error
+        raise MediaError(f"{folder} cannot be read: {why_unreadable(error)}") from error
     people = {name: files for name, files in found.items() if files}
     if not people:
         raise MediaError(

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.errors import MediaError
+from likeness.files import why_unwritable
 
 _MAGIC = b"likeness crops\n2"
 _HEADER = struct.Struct("<16s32sQ")
@@ -108,8 +109,7 @@ class BankFile:
                 self._partial.unlink(missing_ok=True)
                 raise self._full() from error
             raise MediaError(
-                f"cannot write {self._partial}: {error.strerror or error}; expected a folder that "
-                "can be written"
+                f"{self._partial} cannot be written: {why_unwritable(error)}"
             ) from error
 
     def _begin(self) -> None:
