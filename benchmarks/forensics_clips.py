@@ -40,7 +40,7 @@ SECONDS = 2
 MOST = 8
 """Pieces of a clip, spread over it."""
 VIEWS = ("CRF 18", "CRF 28", "CRF 38", "edited", "laundered")
-METHODS_SHOWN = ("edit.surface", "swap.warp", "swap.mesh")
+METHODS_SHOWN = ("edit.surface", "swap.photo", "swap.warp", "swap.mesh")
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,30 @@ def test_a_wrong_edit_is_told_and_nothing_written(
     facts = ask(capsys, "reenact", place / "actor.bundle", "-o", output, "--edit", edit, code=2)
     assert message in facts["error"]
     assert not output.exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "pipe", "noise"])
+def test_a_dry_run_tells_of_files_that_cannot_be_used(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    bundle, clip, bad = place / "actor.bundle", place / "driver.mp4", tmp_path / "bad.mp4"
+    if kind == "pipe":
+        os.mkfifo(bad)
+    elif kind == "noise":
+        bad.write_bytes(bytes(range(256)) * 40)
+    commands = (
+        ("reenact", bundle, bad),
+        ("reenact", bundle, tmp_path / "none.csv"),
+        ("dub", bundle, bad),
+        ("animate", clip, bad),
+        ("swap", bundle, bad),
+        ("train", "gan", bad),
+        ("train", "reenact", bad),
+    )
+    for command in commands:
+        target = tmp_path / ("o.bundle" if command[0] == "train" else "o.mp4")
+        facts = ask(capsys, *command, "-o", target, "--dry-run", code=1)
+        assert Path(command[-1]).name in facts["error"], command
 
 
 def test_a_dry_run_tells_the_plan(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

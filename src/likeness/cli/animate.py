@@ -67,6 +67,7 @@ def animate(
     from likeness.methods.photo.animation import AnimateConfig
     from likeness.verbs.animate import AnimationConfig, permit_photo
     from likeness.verbs.animate import animate as run
+    from likeness.verbs.given import clip_of
 
     prove_video(output, (photo, driver, *consent), options)
     motion = None if pose is None else {"pose": pose}
@@ -81,6 +82,7 @@ def animate(
     )
     records = consents(consent)
     if options.dry_run:
+        clip_of(driver)
         consent_for = foreseen(lambda: permit_photo(open_clip(photo), records))
         plan = {"photo": photo, "driver": driver, "output": output, "consent": consent_for}
         return {"plan": plan, "settings": config}

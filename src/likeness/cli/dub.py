@@ -67,6 +67,7 @@ def dub(
     from likeness.methods.portrait.speech import SpeechTraining
     from likeness.verbs.dub import DubConfig
     from likeness.verbs.dub import dub as run
+    from likeness.verbs.given import try_speech
 
     taken = {"mode": "mouth", "absolute": absolute or None}
     learned = {"minutes": minutes, "seed": options.seed}
@@ -81,6 +82,7 @@ def dub(
     records = consents(consent)
     prove_video(output, (bundle, speech, *consent), options)
     if options.dry_run:
+        try_speech(speech)
         plan = {"bundle": bundle, "speech": speech, "output": output, "by": config.by}
         return {"plan": {**plan, "consent": _consent(bundle, records)}, "settings": config}
     with show_progress(options.progress) as progress:

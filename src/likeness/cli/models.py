@@ -32,6 +32,8 @@ def list_(
     from likeness.importers.swap_families import SWAPS
     from likeness.store import load_face_model, read_bundle_index
 
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is no folder; expected one in which bundles lie")
     bundles: dict[str, Any] = {}
     for path in sorted(folder.glob("*/bundle.json")):
         try:

@@ -87,12 +87,15 @@ def reenact(
     """
     from likeness.provenance.permission import permit_synthesis
     from likeness.store import read_bundle_index
+    from likeness.verbs.given import try_driver
     from likeness.verbs.reenact import reenact as run
 
     prove_video(output, (bundle, driver, motion.edits, *consent), options)
     config, records = _config(motion, options), consents(consent)
     changes = _changes(motion)
     if options.dry_run:
+        if driver is not None:
+            try_driver(driver)
         people = read_bundle_index(bundle).people
         plan = {
             "bundle": bundle,

@@ -104,8 +104,9 @@ def swap(
         consent: Records of everyone whose face is used (role source) or changed (role target).
             Repeat it.
     """
+    from likeness.verbs.given import clip_of
     from likeness.verbs.swap import swap as run
-    from likeness.verbs.swap_source import clip_of, open_source, permit_swap
+    from likeness.verbs.swap_source import open_source, permit_swap
 
     pairs, target = _paired(places, face)
     if not finish.layers:

@@ -44,14 +44,18 @@ def gan(
         consent: Records of the people shown, from likeness consent new --role source.
         resume: Go on from where an interrupted training stopped.
     """
+    from likeness.methods.edit.footage import media_in
     from likeness.methods.edit.train import describe
-    from likeness.verbs.train_gan import train_gan
+    from likeness.verbs.train_gan import check_given, train_gan
 
     prove_files((output,), (*consent, *([folder] if folder else [])), options)
     own = {"minutes": minutes, "steps": steps, "size": size, "arch": arch, "seed": options.seed}
     config = _gan_settings({"actors": actors, "aligned": aligned or None}, own, options)
     records = consents(consent)
+    check_given(folder, config)
     if options.dry_run:
+        if folder is not None:
+            media_in(folder)
         return {"plan": {"folder": folder, "output": output}, "settings": {"gan": config}}
     with show_progress(options.progress) as progress:
         bundle = train_gan(folder, output, config, progress, consents=records, resume=resume)

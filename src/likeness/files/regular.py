@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from likeness.errors import LikenessError
 from likeness.files.causes import why_unreadable
@@ -77,6 +79,19 @@ def read_regular(path: Path, error: type[LikenessError], expected: str, limit: i
             raise error(
                 f"{path} cannot be read: {why_unreadable(reason)}; expected {expected}"
             ) from reason
+
+
+def digest_of(path: Path, error: type[LikenessError]) -> str:
+    """Return the hexadecimal sha256 of a regular file's bytes.
+
+    Raises:
+        error: as in `open_regular`.
+    """
+    with open_regular(path, error, "a file") as file:
+        try:
+            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
+        except OSError as reason:
+            raise error(f"{path} cannot be read: {why_unreadable(reason)}") from reason
 
 
 def _check(

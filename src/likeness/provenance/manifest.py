@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from likeness.errors import MediaError
-from likeness.files import why_unreadable
+from likeness.files import digest_of
 
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SYNTHETIC = _IPTC + "trainedAlgorithmicMedia"
@@ -36,18 +36,12 @@ STATEMENT = "Synthetic media: this video shows a face that was changed or made b
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file's bytes.
+    """Return the hexadecimal sha256 of a regular file's bytes.
 
     Raises:
         MediaError: The file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(
-            f"{path} cannot be read: {why_unreadable(error)}; expected a readable file"
-        ) from error
+    return digest_of(path, MediaError)
 
 
 def _software() -> str:

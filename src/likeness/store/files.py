@@ -7,15 +7,13 @@ a plain name inside its folder, and tensors are parsed only after their sha256 m
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import platform
 import re
 from collections.abc import Mapping
-from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from likeness.errors import BundleError
-from likeness.files import open_regular, read_json, replaced, why_unreadable
+from likeness.files import digest_of, open_regular, read_json, replaced
 
 FORMAT = 1
 INDEX_LIMIT = 64 * 1024 * 1024
@@ -79,11 +77,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         BundleError: the file cannot be read.
     """
-    with open_regular(path, BundleError, "a file") as file:
-        try:
-            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
-        except OSError as error:
-            raise BundleError(f"{path} cannot be read: {why_unreadable(error)}") from error
+    return digest_of(path, BundleError)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> TensorFile:

@@ -29,9 +29,10 @@ from likeness.plan.swap import plan_swap, together
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import Permission
 from likeness.types import Method, Progress, Shot, silent
+from likeness.verbs.given import clip_of
 from likeness.verbs.swap_bundle import make_bundle, method_settings
 from likeness.verbs.swap_pairs import SwapPair, chosen_people
-from likeness.verbs.swap_source import Source, clip_of, open_source, permit_swap
+from likeness.verbs.swap_source import Source, open_source, permit_swap
 
 log = logging.getLogger(__name__)
 

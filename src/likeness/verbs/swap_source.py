@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from likeness import config as settings
-from likeness.decode import open_clip
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.protocol import Recipe
 from likeness.methods.swap.photos import open_photos
@@ -17,8 +16,9 @@ from likeness.methods.table import METHODS
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
 from likeness.provenance.permission import Permission, permit
-from likeness.store import load_bundle, load_shot
+from likeness.store import load_bundle
 from likeness.types import Bundle, Clip
+from likeness.verbs.given import clip_of
 
 PORTRAIT = "swap.portrait"
 
@@ -125,11 +125,6 @@ def _set(bundle: Bundle, published: PublishedConfig | None) -> Bundle:
     if published is None or not isinstance(METHODS[bundle.method].settings, PublishedConfig):
         return bundle
     return replace(bundle, training={**bundle.training, "settings": settings.to_json(published)})
-
-
-def clip_of(path: Path) -> Clip:
-    """Open a clip, or the clip of a NAME.shot."""
-    return load_shot(path).clip if path.suffix == ".shot" else open_clip(path)
 
 
 def permit_swap(sources: Sequence[Source], target: Clip, consents: Sequence[Consent]) -> Permission:

@@ -84,8 +84,7 @@ def train_gan(
         MediaError, TrackError: the folder's files cannot be used.
     """
     config = config or GanJob()
-    if (folder is None) == (config.actors == 0):
-        raise ConfigError("give a folder of faces, or --actors N, and not both")
+    check_given(folder, config)
     config = replace(config, cast=replace(config.cast, actors=config.actors))
     state = output / "resume"
     if has_state(state) and not resume:
@@ -113,6 +112,16 @@ def train_gan(
     save_bundle(bundle, output, permission.sealed)
     remove_state(state)
     return bundle
+
+
+def check_given(folder: Path | None, config: GanJob) -> None:
+    """Expect a folder or actors, and not both.
+
+    Raises:
+        ConfigError: neither or both are given.
+    """
+    if (folder is None) == (config.actors == 0):
+        raise ConfigError("give a folder of faces, or --actors N, and not both")
 
 
 def _faces(
