@@ -21,6 +21,11 @@ from likeness.provenance.permission import Permission, permit
 from likeness.store import has_state
 from likeness.verbs.swap_faces import Material
 
+_BEGINNINGS = {
+    "actors": "the shipped network, which has learned from procedural actors",
+    "none": "chance",
+}
+
 
 def state_of(output: Path, resume: bool) -> Path:
     """Return where a training keeps its state: in the bundle that it makes.
@@ -86,6 +91,7 @@ def plan_of(materials: Sequence[Material], config: SwapTraining) -> dict[str, An
             "size": config.size,
             "width": config.width,
             "decoder": config.decoder,
+            "begins from": _BEGINNINGS[config.start],
             "parameters": sum(weight.numel() for weight in network.parameters()),
         },
         "share of the time": stages,

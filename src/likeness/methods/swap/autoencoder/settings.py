@@ -10,6 +10,7 @@ from likeness.config import nearest
 from likeness.errors import ConfigError
 from likeness.methods.swap.autoencoder.augment import SwapAugmentConfig
 from likeness.methods.swap.autoencoder.losses import SwapLossConfig
+from likeness.methods.swap.autoencoder.start import FACE_TYPE, SHAPE
 from likeness.methods.swap.autoencoder.tasks import RATE, Network, SwapScheduleConfig
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.synthesize.autoencoder_published import OPTIONS
@@ -46,6 +47,9 @@ class SwapTraining:
     """Numbers between encoder and decoder (ae_dims); None for what the time allows."""
     mask: int | None = None
     """Channels of the mask's decoder; None for a third of `decoder`."""
+    start: Literal["actors", "none"] = "actors"
+    """What the network begins from: one that has learned to draw procedural actors, which df has at
+    96 pixels in the widths of 10 to 90 core minutes; or chance, as all others do."""
     batch: int = 4
     """Faces of each person in a step."""
     first_size: int = 16
@@ -121,6 +125,7 @@ _KEPT = 0.3
 _WIDE_FROM = 90.0
 _CAREFUL = 4e-4
 """Learning rate from `_WIDE_FROM` core minutes on: of wide networks little is known here."""
+_OPEN = "the network's size and widths are open; resolve the settings first"
 _WEAK = 0.5
 """Strength of the warp where there are fewer core minutes than `_WARPED_FROM`."""
 
@@ -157,7 +162,7 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
     kept = config.schedule.kept
     if kept is None:
         kept = 1.0 if work < _DROPPED_FROM else _KEPT
-    return replace(
+    chosen = replace(
         config,
         size=size,
         width=width,
@@ -169,6 +174,14 @@ def resolved(config: SwapTraining, work: float) -> SwapTraining:
         schedule=replace(config.schedule, kept=kept, learning_rate=rate),
         loss=config.loss if judged else replace(config.loss, adversarial=0.0),
     )
+    return chosen if _has_start(chosen) else replace(chosen, start="none")
+
+
+def _has_start(config: SwapTraining) -> bool:
+    """Tell whether the network of resolved settings has a start that ships."""
+    if config.arch != "df" or config.face_type != FACE_TYPE:
+        return False
+    return _shape_of(config) == SHAPE
 
 
 def network_of(config: SwapTraining, people: int = 2) -> Network:
@@ -180,7 +193,7 @@ def network_of(config: SwapTraining, people: int = 2) -> Network:
     """
     size, width, inter, mask = config.size, config.width, config.inter, config.mask
     if size is None or width is None or inter is None or mask is None:
-        raise ConfigError("the network's size and widths are open; resolve the settings first")
+        raise ConfigError(_OPEN)
     if config.arch == "comb":
         return Comb(CombConfig(size, people, width))
     if people != 2:
@@ -190,18 +203,24 @@ def network_of(config: SwapTraining, people: int = 2) -> Network:
         )
     if config.arch == "original":
         return Original(OriginalConfig(size, width, inter, mask))
+    return Autoencoder(_shape_of(config))
+
+
+def _shape_of(config: SwapTraining) -> AutoencoderConfig:
+    """Return the shape of df or liae of resolved settings."""
+    size, width, inter, mask = config.size, config.width, config.inter, config.mask
+    if size is None or width is None or inter is None or mask is None:
+        raise ConfigError(_OPEN)
     letters = config.options
-    return Autoencoder(
-        AutoencoderConfig(
-            layout=config.arch,
-            size=size,
-            normalized="u" in letters,
-            doubled="d" in letters,
-            deep="t" in letters,
-            cosine="c" in letters,
-            inter=inter,
-            encoder=width,
-            decoder=config.decoder or width,
-            mask=mask,
-        )
+    return AutoencoderConfig(
+        layout="liae" if config.arch == "liae" else "df",
+        size=size,
+        normalized="u" in letters,
+        doubled="d" in letters,
+        deep="t" in letters,
+        cosine="c" in letters,
+        inter=inter,
+        encoder=width,
+        decoder=config.decoder or width,
+        mask=mask,
     )

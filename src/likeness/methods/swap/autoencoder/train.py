@@ -11,7 +11,9 @@ from torch import Tensor
 from likeness.errors import ConfigError
 from likeness.methods.swap.autoencoder.data import Faces, FacesConfig, Person, collect
 from likeness.methods.swap.autoencoder.settings import SwapTraining, network_of
+from likeness.methods.swap.autoencoder.start import begin
 from likeness.methods.swap.autoencoder.tasks import POINTER, RATE, Growth, Network, SwapTask
+from likeness.synthesize.autoencoder import Autoencoder
 from likeness.synthesize.comb import SMALLEST, Comb
 from likeness.training.footage import Budget, Learned, weights_of
 from likeness.training.loop import LoopConfig
@@ -45,6 +47,8 @@ def learn(people: Sequence[Sequence[Faces]], config: SwapTraining, budget: Budge
         *(size, config.face_type, config.max_frames, config.brows),
         *(config.even_turns, config.even_faces),
     )
+    if config.start == "actors" and isinstance(network, Autoencoder):
+        begin(network)
     path = budget.folder / f"{budget.digest[:16]}.crops"
     found = collect(people, cut, path, budget.progress)
     schedule = config.schedule
