@@ -153,7 +153,7 @@ class PretrainingTask:
         """Return Adam; what tells actors apart learns faster."""
         looks = {id(weight) for weight in self.generator.looks.parameters()}
         both = list(parameters)
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [w for w in both if id(w) not in looks]},
             {"params": [w for w in both if id(w) in looks], "lr": RATE * _FASTER},
         ]
