@@ -57,8 +57,7 @@ def animate(
             first), or like=ANOTHER_PHOTO.
         driver_face: Whose motion in the driver: largest, a number from 0 on, or like=PHOTO.
         pose: Share of the driver's head motion that is taken over. [default: 1]
-        max_side: Longest side of the output in pixels; larger photos are scaled down. [default:
-            1024]
+        max_side: Longest side in pixels; larger photos are scaled down. [default: 1024]
         audio: Whose sound lies under the output.
         consent: Records of the person in the photo (role target) and of the driver. Repeat it.
     """
@@ -70,13 +69,12 @@ def animate(
     from likeness.verbs.given import clip_of
 
     prove_video(output, (photo, driver, *consent), options)
-    motion = None if pose is None else {"pose": pose}
     config = AnimationConfig(
         frame,
         face,
         driver_face,
         audio,
-        settings(AnimateConfig, "animate", options, {"max_side": max_side, "motion": motion}),
+        settings(AnimateConfig, "animate", options, _shown(max_side, pose)),
         analysis(options),
         settings(EncodeConfig, "encode", options),
     )
@@ -89,3 +87,8 @@ def animate(
     with shared_out(sharing) as engine, show_progress(options.progress) as progress:
         report = run(photo, driver, output, config, progress, consents=records, engine=engine)
     return {**report.json(), "fps": report.frames / report.seconds}
+
+
+def _shown(max_side: int | None, pose: float | None) -> Mapping[str, Any]:
+    """Flags of [animate], and of the table motion in it."""
+    return {"max_side": max_side, "motion": None if pose is None else {"pose": pose}}

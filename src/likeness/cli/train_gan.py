@@ -46,13 +46,13 @@ def gan(
     """
     from likeness.methods.edit.footage import media_in
     from likeness.methods.edit.train import describe
-    from likeness.verbs.train_gan import check_given, train_gan
+    from likeness.verbs.train_gan import train_gan
 
     prove_files((output,), (*consent, *([folder] if folder else [])), options)
     own = {"minutes": minutes, "steps": steps, "size": size, "arch": arch, "seed": options.seed}
     config = _gan_settings({"actors": actors, "aligned": aligned or None}, own, options)
     records = consents(consent)
-    check_given(folder, config)
+    config.check_given(folder)
     if options.dry_run:
         if folder is not None:
             media_in(folder)

@@ -53,6 +53,11 @@ class GanJob:
                 "more"
             )
 
+    def check_given(self, folder: Path | None) -> None:
+        """Raise ConfigError unless a folder or actors are given, and not both."""
+        if (folder is None) == (self.actors == 0):
+            raise ConfigError("give a folder of faces, or --actors N, and not both")
+
 
 def train_gan(
     folder: Path | None,
@@ -84,7 +89,7 @@ def train_gan(
         MediaError, TrackError: the folder's files cannot be used.
     """
     config = config or GanJob()
-    check_given(folder, config)
+    config.check_given(folder)
     config = replace(config, cast=replace(config.cast, actors=config.actors))
     state = output / "resume"
     if has_state(state) and not resume:
@@ -112,16 +117,6 @@ def train_gan(
     save_bundle(bundle, output, permission.sealed)
     remove_state(state)
     return bundle
-
-
-def check_given(folder: Path | None, config: GanJob) -> None:
-    """Expect a folder or actors, and not both.
-
-    Raises:
-        ConfigError: neither or both are given.
-    """
-    if (folder is None) == (config.actors == 0):
-        raise ConfigError("give a folder of faces, or --actors N, and not both")
 
 
 def _faces(
