@@ -117,6 +117,36 @@ def test_two_rates_keep_their_ratio(tmp_path: Path) -> None:
     assert task.made.param_groups[0]["lr"] > 0
 
 
+def test_the_rate_begins_anew_where_it_is_told_to(tmp_path: Path) -> None:
+    class Watched(Line):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rates: list[float] = []
+
+        def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+            self.made = torch.optim.SGD(parameters, lr=0.05)
+            return self.made
+
+        def losses(self, sample: torch.Tensor, progress: float) -> Losses:
+            self.rates.append(self.made.param_groups[0]["lr"])
+            return super().losses(sample, progress)
+
+    task, plain = Watched(), Watched()
+    config = LoopConfig(steps=1000, learning_rate=0.05, restarts=(0.4, 0.8), restart=0.5)
+    train(task, config, tmp_path / "a", "x")
+    train(plain, _config(1000), tmp_path / "b", "x")
+    assert task.rates[400] == task.rates[800] == pytest.approx(0.025)
+    assert task.rates[399] == pytest.approx(0.05 * 0.02, rel=0.01)
+    assert task.rates[799] == pytest.approx(0.025 * 0.02, rel=0.01)
+    assert task.rates[999] == pytest.approx(0.025 * 0.02, rel=0.01)
+    assert task.rates[200] == pytest.approx(0.05 * 0.51, rel=1e-6)
+    falls = np.flatnonzero(np.diff(task.rates[50:]) > 0) + 50
+    assert falls.tolist() == [399, 799]
+    # Nothing changes where nothing begins anew.
+    assert plain.rates[500] == pytest.approx(0.05 * 0.51, rel=1e-6)
+    assert all(np.diff(plain.rates[50:]) < 0)
+
+
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [("SGD", {"momentum": 0.9}), ("SGD", {}), ("RMSprop", {}), ("AdamW", {}), ("Adagrad", {})],

@@ -43,6 +43,11 @@ class LoopConfig:
     """Adam's memory."""
     constant: bool = False
     """Keep the learning rate at its peak, as the paper's recipe does."""
+    restarts: tuple[float, ...] = ()
+    """Shares of the training at which the cosine begins anew (Loshchilov and Hutter, SGDR, ICLR
+    2017), growing, each between 0 and 1."""
+    restart: float = 1.0
+    """Part of the peak that it begins with there."""
     average: float = 0.995
     """Decay of the moving average of the weights, reached gradually from 0."""
     seed: int = 0
@@ -320,8 +325,12 @@ def _done(run: _Run[Any], config: LoopConfig) -> float:
 def _rate(step: int, progress: float, config: LoopConfig) -> float:
     if config.constant:
         return config.learning_rate
+    first = max((share for share in config.restarts if share <= progress), default=0.0)
+    last = min((share for share in config.restarts if share > progress), default=1.0)
+    peak = config.learning_rate * (config.restart if first > 0 else 1.0)
     warm = min(1.0, (step + 1) / 50)
-    return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+    within = (progress - first) / (last - first)
+    return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * within)))
 
 
 def _optimizer(task: Task[Any], module: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:

@@ -27,6 +27,7 @@ from likeness.methods.swap.simswap.settings import SimSwapTraining
 from likeness.methods.swap.simswap.task import SIMSWAP, SimSwapTask
 from likeness.methods.swap.simswap.train import recognizer_of
 from likeness.methods.swap.source import photos_bundle
+from likeness.methods.swap.survey.cihanet import CihaTraining
 from likeness.methods.swap.view import SwapTarget
 from likeness.nets.identity_dlib import DlibIdentity, DlibIdentityConfig
 from likeness.recognize.source import Describer
@@ -143,6 +144,10 @@ def test_the_identity_loss_falls_in_phases(folder: Path, tmp_path: Path) -> None
     weights = [config.identity_at(share) for share in (0.0, 0.39, 0.4, 0.74, 0.75, 1.0)]
     assert weights == pytest.approx([3, 3, 1.5, 1.5, 0.3, 0.3])
     assert SimSwapTraining(fall=()).identity_at(0.9) == 10
+    # Each phase is learned to its end, unless the rate shall fall but once.
+    assert config.restarts == (0.4, 0.75)
+    assert replace(config, restart=0.0).restarts == ()
+    assert CihaTraining().restarts == ()
     torch.manual_seed(0)
     found = collect(faces_of(folder), mean_color(), 32, 4, tmp_path / "x.crops")
     config = SimSwapTraining(
@@ -239,7 +244,14 @@ def test_what_cannot_teach_is_refused() -> None:
     assert float(chip.grad.abs().max()) > 0  # type: ignore[union-attr]
     with pytest.raises(BundleError, match="ONNX files have no gradients"):
         recognizer_of(replace(recognizer_bundle(), networks={}), CPU)
-    for wrong in ({"size": 50}, {"same": 1.0}, {"matched": 9}, {"batch": 1}, FALLING):
+    for wrong in (
+        {"size": 50},
+        {"same": 1.0},
+        {"matched": 9},
+        {"batch": 1},
+        {"restart": 2.0},
+        FALLING,
+    ):
         with pytest.raises(ConfigError):
             SimSwapTraining(**wrong)  # type: ignore[arg-type]
 

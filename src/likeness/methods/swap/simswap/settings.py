@@ -29,10 +29,11 @@ class SimSwapTraining(PairTraining):
     batches, which a small batch's norms do not bear."""
     identity: float = 10.0
     """Weight of the identity loss; 30 in the later script."""
-    fall: tuple[tuple[float, float], ...] = ((0.4, 0.17), (0.7, 0.05))
-    """From which share of the training on which part of that weight counts; empty in the paper.
-    The recognizer soon says yes, and what it asks beyond that closes mouths and turns heads; later
-    phases give them back. A short training swaps nothing if it begins with the last."""
+    fall: tuple[tuple[float, float], ...] = ((0.44, 0.17), (0.75, 0.083))
+    """Phases: from which share of the training on which part of that weight counts; empty in the
+    paper. The recognizer soon says yes, and what it asks beyond that closes mouths and turns heads;
+    later phases give them back. A short training swaps nothing if it begins with the last. Each
+    phase is learned to its end: the learning rate begins anew with the next (`restart`)."""
     judged: int = 256
     """Faces of a batch, the last, of which the recognizer is asked."""
     feature: float = 10.0
@@ -70,6 +71,11 @@ class SimSwapTraining(PairTraining):
         rate = 2 ** (len(self.widths) - 1)
         if self.size % rate or not 32 <= self.size <= 1024:
             raise ConfigError(f"size is {self.size}, expected a multiple of {rate} from 32 to 1024")
+
+    @property
+    def phases(self) -> tuple[float, ...]:
+        """Shares at which the identity loss falls."""
+        return tuple(share for share, _ in self.fall)
 
     def identity_at(self, progress: float) -> float:
         """Return the weight of the identity loss at a share of the training from 0 to 1."""

@@ -29,6 +29,8 @@ def run_loop(task: Task[Any], config: PeopleTraining, budget: Budget) -> Outcome
         steps=budget.steps,
         learning_rate=config.learning_rate,
         average=config.average,
+        restarts=config.restarts,
+        restart=config.restart,
         seed=budget.seed,
     )
     return train(task, loop, budget.folder, budget.digest, budget.resume, budget.progress)
