@@ -69,7 +69,9 @@ class Level(nn.Module):
     def __init__(self, inside: int, width: int, code: int) -> None:
         super().__init__()
         self.enter = nn.Conv2d(inside, width, 3, padding=1)
-        self.map = nn.Conv2d(2 * width, 1, 3, padding=1)
+        self.map = nn.Conv2d(2 * width, 1, 3, padding=1, bias=False)
+        # Places are told apart by the convolution; how much the map covers is one slow number.
+        self.spread = nn.GroupNorm(1, 1)
         self.identity = Restyle(width, code)
         self.between = nn.Conv2d(width, width, 3, padding=1)
         self.context = Restyle(width, 2 * width)
@@ -78,11 +80,11 @@ class Level(nn.Module):
     def forward(self, h: Tensor, context: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (N,width,h,w) and the map (N,1,h,w) in [0,1]."""
         h = functional.leaky_relu(self.enter(h), _SLOPE)
-        where = torch.sigmoid(self.map(torch.cat([h, context], 1)))
+        where = torch.sigmoid(self.spread(self.map(torch.cat([h, context], 1))))
         told = torch.cat([context.mean((2, 3)), context.std((2, 3))], 1)
         drawn = functional.leaky_relu(self.between(self.identity(h, code)), _SLOPE)
         drawn = functional.leaky_relu(self.leave(self.context(drawn, told)), _SLOPE)
-        return torch.lerp(context, drawn, where), where
+        return torch.lerp(context, drawn, where.to(context.dtype)), where
 
 
 class CihaNet(nn.Module):
@@ -99,10 +101,6 @@ class CihaNet(nn.Module):
         self.levels = nn.ModuleList(Level(a, b, config.code) for a, b in levels)
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
         begin(self, _SLOPE)
-        # A map that is shut before training stays shut, and throws away what coarser levels drew.
-        for module in self.modules():
-            if isinstance(module, Level):
-                nn.init.zeros_(module.map.weight)
 
     def forward(self, rgb: Tensor, code: Tensor) -> Tensor:
         """Put the identity of `code` on the faces in `rgb`; see the head of this file."""
