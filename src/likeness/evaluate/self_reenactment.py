@@ -44,8 +44,9 @@ def evaluate_self(
         BundleError: the bundle is no portrait or belongs to another clip.
         ConfigError: it was trained without a holdout.
     """
-    subject = subject_of(load_bundle(bundle), device)
-    found, shot = open_clip(clip), subject.shot
+    # The clip first: a portrait takes seconds to load.
+    found, subject = open_clip(clip), subject_of(load_bundle(bundle), device)
+    shot = subject.shot
     if found.digest != shot.clip.digest:
         raise BundleError(
             f"{clip.name} is not the clip that {bundle.name} was trained on "
