@@ -163,7 +163,7 @@ def test_wrong_parts_are_refused(tmp_path):
         report.add_images([torch.rand(3, 4, 4)], ["a", "b"])
     with pytest.raises(MediaError, match="no video that browsers play"):
         report.add_video(tmp_path / "a.avi")
-    with pytest.raises(MediaError, match="cannot read"):
+    with pytest.raises(MediaError, match="cannot be read: there is no such file"):
         report.add_video(tmp_path / "a.mp4")
     with pytest.raises(MediaError, match="cannot write"):
         report.write(tmp_path / "no" / "report.html")

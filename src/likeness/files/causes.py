@@ -42,8 +42,9 @@ _CAUSES: Mapping[int, _Cause] = {
     ),
     errno.ENOENT: _Cause("there is no such file or folder", "make the folder first"),
     errno.ENOTDIR: _Cause(
-        "a part of the path is a file and no folder", "correct the path", "correct the path"
+        "a part of the path is a file, not a folder", "correct the path", "correct the path"
     ),
+    errno.EEXIST: _Cause("a file stands there already", "choose another name"),
     errno.EISDIR: _Cause(
         "a folder stands there", "give the name of a file", "give the name of a file"
     ),
