@@ -1,6 +1,6 @@
 """Make the network that one-to-one swaps begin from, from procedural actors alone.
 
-    python scripts/make_swap_start.py [--actors 28] [--steps 2000] [--work DIR] [--output DIR]
+    python scripts/make_swap_start.py [--actors 28] [--steps 4000] [--work DIR] [--output DIR]
 
 Films the actors (about 3 s each), learns to draw each from pictures of others who do the same, and
 writes the bundle into the package, in float16. The shape is that of `likeness train swap` for ten
@@ -67,10 +67,10 @@ def tell(stage: str, done: int, total: int) -> None:
 def read_options() -> Any:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--actors", type=int, default=28)
-    parser.add_argument("--poses", type=int, default=32)
+    parser.add_argument("--actors", type=int, default=ActorsConfig().actors)
+    parser.add_argument("--poses", type=int, default=ActorsConfig().poses)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("swap_start"))
     parser.add_argument("--output", type=Path, default=PLACE)

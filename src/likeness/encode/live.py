@@ -25,7 +25,7 @@ from likeness.encode.coders import EncodeConfig
 from likeness.encode.place import is_numbered, is_pictures
 from likeness.encode.writer import encode
 from likeness.errors import BackendError, MediaError
-from likeness.files import why_unwritable
+from likeness.files import why_unreadable, why_unwritable
 from likeness.provenance.manifest import Manifest
 from likeness.provenance.watermark import Stamp, Watermark
 from likeness.types import Clip, Timeline
@@ -262,7 +262,7 @@ class _Device:
             self._container: OutputContainer = av.open(str(path), "w", format=kind)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
-                f"{path} cannot be opened for writing ({why_unwritable(error)}); expected a "
+                f"{path} cannot be opened for writing ({why_unreadable(error)}); expected a "
                 "virtual camera: load the kernel's module with `modprobe v4l2loopback`"
             ) from error
         self._open.enter_context(self._container)

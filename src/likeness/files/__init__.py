@@ -8,7 +8,7 @@ from likeness.files.arrays import read_npy, read_npz
 from likeness.files.causes import why_unreadable, why_unwritable
 from likeness.files.locks import locked
 from likeness.files.places import cache_folder, data_folder
-from likeness.files.regular import digest_of, kind_of, open_regular, read_regular
+from likeness.files.regular import kind_of, open_regular, read_regular, sha256_of_file
 from likeness.files.sheets import Sheet, open_sheet
 from likeness.files.texts import decoded, parse_json, parse_toml, read_json, read_pem, read_toml
 from likeness.files.writing import replaced
@@ -18,7 +18,6 @@ __all__ = [
     "cache_folder",
     "data_folder",
     "decoded",
-    "digest_of",
     "kind_of",
     "locked",
     "open_regular",
@@ -32,6 +31,7 @@ __all__ = [
     "read_regular",
     "read_toml",
     "replaced",
+    "sha256_of_file",
     "why_unreadable",
     "why_unwritable",
 ]

@@ -81,7 +81,7 @@ def read_regular(path: Path, error: type[LikenessError], expected: str, limit: i
             ) from reason
 
 
-def digest_of(path: Path, error: type[LikenessError]) -> str:
+def sha256_of_file(path: Path, error: type[LikenessError]) -> str:
     """Return the hexadecimal sha256 of a regular file's bytes.
 
     Raises:

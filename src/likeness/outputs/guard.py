@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from likeness.errors import MediaError
-from likeness.files import why_unwritable
+from likeness.files import why_unreadable
 
 NUMBER = re.compile(r"%(?:0(\d+))?d")
 """The number in a pattern such as frame_%05d.png."""
@@ -97,7 +97,7 @@ def _identity(path: Path) -> _Identity:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        raise MediaError(f"{path} cannot be looked at: {why_unwritable(error)}") from error
+        raise MediaError(f"{path} cannot be looked at: {why_unreadable(error)}") from error
     real = Path(os.path.realpath(path))
     if real != path and real.exists():
         # Spelled through a folder that isn't there.

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from likeness.errors import MediaError
-from likeness.files import digest_of
+from likeness.files import sha256_of_file
 
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SYNTHETIC = _IPTC + "trainedAlgorithmicMedia"
@@ -41,7 +41,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         MediaError: The file cannot be read.
     """
-    return digest_of(path, MediaError)
+    return sha256_of_file(path, MediaError)
 
 
 def _software() -> str:

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from likeness.errors import BundleError
-from likeness.files import digest_of, open_regular, read_json, replaced
+from likeness.files import open_regular, read_json, replaced, sha256_of_file
 
 FORMAT = 1
 INDEX_LIMIT = 64 * 1024 * 1024
@@ -77,7 +77,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         BundleError: the file cannot be read.
     """
-    return digest_of(path, BundleError)
+    return sha256_of_file(path, BundleError)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> TensorFile:

@@ -18,6 +18,7 @@ from likeness.plan.dub import Mouth
 from likeness.plan.performance import Performance
 from likeness.plan.report import RunReport
 from likeness.types import Progress, Shot, Sound
+from likeness.verbs.given import shows_pictures
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def find_speaker(
     """Find who speaks in the new clip; None where sound alone shall move the mouth."""
     if by == "sound":
         return None
-    pictures = speech.suffix == ".shot" or has_pictures(speech)
+    pictures = shows_pictures(speech)
     if not pictures and by == "auto":
         return None
     if not pictures:

@@ -32,13 +32,18 @@ def try_driver(path: Path) -> None:
         clip_of(path)
 
 
+def shows_pictures(path: Path) -> bool:
+    """Tell whether speech is given with the one who speaks, rather than as sound alone."""
+    return path.suffix == ".shot" or has_pictures(path)
+
+
 def try_speech(path: Path) -> None:
     """Open what gives speech: a clip, a NAME.shot or a sound file.
 
     Raises:
         MediaError, BundleError: it cannot be used.
     """
-    if path.suffix == ".shot" or has_pictures(path):
+    if shows_pictures(path):
         clip_of(path)
     else:
         open_sound(path)

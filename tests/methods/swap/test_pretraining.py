@@ -12,6 +12,7 @@ import torch
 from likeness.actor import Film
 from likeness.condition.face_types import hull_mask
 from likeness.methods.swap.autoencoder import pretraining_actors
+from likeness.methods.swap.autoencoder.losses import SwapLossConfig
 from likeness.methods.swap.autoencoder.pretraining import RATE, PretrainingTask, folded
 from likeness.methods.swap.autoencoder.pretraining_actors import (
     ActorsConfig,
@@ -20,6 +21,7 @@ from likeness.methods.swap.autoencoder.pretraining_actors import (
 )
 from likeness.methods.swap.autoencoder.settings import SwapTraining, network_of, resolved
 from likeness.methods.swap.autoencoder.start import PLACE, SHAPE, begin, shipped_start
+from likeness.methods.swap.autoencoder.tasks import begun
 from likeness.synthesize.autoencoder import Autoencoder, AutoencoderConfig
 from likeness.training.loop import LoopConfig, train
 
@@ -43,6 +45,7 @@ def test_two_people_begin_as_one_from_the_shipped_weights() -> None:
     with torch.no_grad():
         before = network.eval()(picture).rgb
         begin(network)
+        begun(network, SwapLossConfig(points=0.0))
         source, target = network(picture), network.reconstruct_target(picture)
     assert torch.equal(source.rgb, target.rgb)
     assert float((source.rgb - before).abs().mean()) > 0.02

@@ -18,6 +18,7 @@ from likeness.actor.motion import EXPRESSIONS
 from likeness.actor.render import Film
 from likeness.condition.crop import cut
 from likeness.condition.face_types import FaceType, face_crop, sixty_eight
+from likeness.files import replaced
 from likeness.methods.swap.autoencoder.data import WIDEN, stored_side
 from likeness.store import load_face_model
 from likeness.track.measure import IRIS_CENTERS
@@ -51,7 +52,7 @@ _LOOK = np.deg2rad([28.0, 16.0])
 class ActorsConfig:
     """Who is filmed, and how often."""
 
-    actors: int = 104
+    actors: int = 28
     poses: int = 32
     """Pictures of each."""
     group: int = 4
@@ -100,7 +101,8 @@ def film_actors(
             found = cut(film.shoot(pose).image[None], one)[0]
             pixels[index, pose] = (found * 255 + 0.5).byte().numpy()
         progress("film", index + 1, config.actors)
-    np.savez(path, pixels=pixels, points=points, asked=asked)
+    with replaced(path) as partial, partial.open("wb") as file:
+        np.savez(file, pixels=pixels, points=points, asked=asked)
     return ActorFaces(pixels, points, config)
 
 

@@ -125,7 +125,6 @@ _KEPT = 0.3
 _WIDE_FROM = 90.0
 _CAREFUL = 4e-4
 """Learning rate from `_WIDE_FROM` core minutes on: of wide networks little is known here."""
-_OPEN = "the network's size and widths are open; resolve the settings first"
 _WEAK = 0.5
 """Strength of the warp where there are fewer core minutes than `_WARPED_FROM`."""
 
@@ -191,9 +190,7 @@ def network_of(config: SwapTraining, people: int = 2) -> Network:
         ConfigError: more than two people for another network than a comb, or a size or width that
             the network does not have.
     """
-    size, width, inter, mask = config.size, config.width, config.inter, config.mask
-    if size is None or width is None or inter is None or mask is None:
-        raise ConfigError(_OPEN)
+    size, width, inter, mask = _sizes_of(config)
     if config.arch == "comb":
         return Comb(CombConfig(size, people, width))
     if people != 2:
@@ -206,11 +203,17 @@ def network_of(config: SwapTraining, people: int = 2) -> Network:
     return Autoencoder(_shape_of(config))
 
 
-def _shape_of(config: SwapTraining) -> AutoencoderConfig:
-    """Return the shape of df or liae of resolved settings."""
+def _sizes_of(config: SwapTraining) -> tuple[int, int, int, int]:
+    """Return size, width, inter and mask of resolved settings."""
     size, width, inter, mask = config.size, config.width, config.inter, config.mask
     if size is None or width is None or inter is None or mask is None:
-        raise ConfigError(_OPEN)
+        raise ConfigError("the network's size and widths are open; resolve the settings first")
+    return size, width, inter, mask
+
+
+def _shape_of(config: SwapTraining) -> AutoencoderConfig:
+    """Return the shape of df or liae of resolved settings."""
+    size, width, inter, mask = _sizes_of(config)
     letters = config.options
     return AutoencoderConfig(
         layout="liae" if config.arch == "liae" else "df",

@@ -35,19 +35,11 @@ def shipped_start() -> Bundle:
 
 
 def begin(network: Autoencoder) -> None:
-    """Give a network of `SHAPE` the shipped weights; its two decoders begin as one.
+    """Give a network of `SHAPE` the shipped weights; its second decoder waits for `tasks.begun`.
 
     Raises:
         BundleError: the installation is damaged.
     """
     known = shipped_start().networks["generator"].tensors
-    own = network.state_dict()
-    own |= {name: value.float() for name, value in known.items()}
-    network.load_state_dict(
-        own
-        | {
-            name.replace("decoder_source.", "decoder_target."): value
-            for name, value in own.items()
-            if name.startswith("decoder_source.")
-        }
-    )
+    shared = {name: value.float() for name, value in known.items()}
+    network.load_state_dict(network.state_dict() | shared)
