@@ -3,9 +3,10 @@
 Run: python benchmarks/recoding.py CLIP... [--frames N] [--only NAME ...]
 
 Every clip is cut to its first N frames and written in each way of `CODINGS`: coders of every
-family, good and poor settings, palettes with both kinds of dithering. Nothing is changed but the
-coding, so a clear sign of manipulation in any of them is a false accusation. Prints a line per clip
-and coding, with the score of every signal, and at the end how many were called weak and clear.
+family, good and poor settings, palettes with both kinds of dithering, other sizes and rates.
+Nothing else is changed, so a clear sign of manipulation in any of them is a false accusation.
+Prints a line per clip and coding, with the score of every signal, and at the end how many were
+called weak and clear.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ class Coding:
     options: dict[str, str] = field(default_factory=dict)
     dither: str = ""
     """For palettes: sierra2_4a diffuses errors, bayer lays a regular grid over the picture."""
+    scale: float = 1.0
+    rate: int | None = None
+    """Frames a second, by showing some twice; None leaves them."""
 
 
 FEW = {"b": "150000"}
@@ -44,6 +48,12 @@ FEW = {"b": "150000"}
 CODINGS = {
     "H.264": Coding(".mp4", "libx264", options={"crf": "23"}),
     "H.264 poor": Coding(".mp4", "libx264", options={"crf": "38"}),
+    "H.264, 0.4": Coding(".mp4", "libx264", options={"crf": "18"}, scale=0.4),
+    "H.264 poor, 0.4": Coding(".mp4", "libx264", options={"crf": "40"}, scale=0.4),
+    "H.264, 0.5 at 30": Coding(".mp4", "libx264", options={"crf": "28"}, scale=0.5, rate=30),
+    "H.264 poor, 0.5 at 30": Coding(".mp4", "libx264", options={"crf": "33"}, scale=0.5, rate=30),
+    "H.264 poor, 0.7": Coding(".mp4", "libx264", options={"crf": "40"}, scale=0.7),
+    "H.264, 1.5": Coding(".mp4", "libx264", options={"crf": "28"}, scale=1.5),
     "HEVC": Coding(".mp4", "libx265", options={"crf": "30", "x265-params": "log-level=none"}),
     "VP8 poor": Coding(".webm", "libvpx", options={**FEW, "cpu-used": "6"}),
     "VP9": Coding(".webm", "libvpx-vp9", options={"crf": "36", "b": "0", "cpu-used": "6"}),
@@ -82,7 +92,7 @@ def main() -> None:
                 f"{signal.name} {'-' if signal.score is None else f'{signal.score:.2f}'}"
                 for signal in found.signals
             )
-            print(f"{clip.stem:24.24} {name:17} {scores}", flush=True)
+            print(f"{clip.stem:24.24} {name:21} {scores}", flush=True)
     print(", ".join(f"{count} {what}" for what, count in called.items()))
 
 
@@ -97,11 +107,14 @@ def recode(source: Path, folder: Path, coding: Coding, count: int) -> Path:
         return folder
     path = folder / f"coded{coding.suffix}"
     with av.open(str(path), "w") as container:
-        rate = round(clip.fps)
+        rate = coding.rate or round(clip.fps)
         output = container.add_stream(coding.codec, rate=rate, options=coding.options)
-        output.height, output.width = clip.size
+        output.height, output.width = (round(coding.scale * side) // 2 * 2 for side in clip.size)
         output.pix_fmt = coding.pix_fmt
-        for frame in frames_for(coding, pictures, clip.size, rate):
+        shown = repeated(pictures, rate / float(clip.fps)) if coding.rate else pictures
+        for frame in frames_for(coding, shown, clip.size):
+            if coding.scale != 1:
+                frame = frame.reformat(output.width, output.height, interpolation="AREA")
             frame.pts = None
             container.mux(output.encode(frame))
         container.mux(output.encode(None))
@@ -115,8 +128,17 @@ def pictures_of(source: Path, window: Window) -> Iterator[np.ndarray]:
             yield np.ascontiguousarray(frame)
 
 
+def repeated(pictures: Iterator[np.ndarray], times: float) -> Iterator[np.ndarray]:
+    """Show pictures `times` as often, some of them twice."""
+    given = 0
+    for number, picture in enumerate(pictures, 1):
+        while given < int(number * times):
+            yield picture
+            given += 1
+
+
 def frames_for(
-    coding: Coding, pictures: Iterator[np.ndarray], size: tuple[int, int], rate: int
+    coding: Coding, pictures: Iterator[np.ndarray], size: tuple[int, int]
 ) -> Iterator[av.VideoFrame]:
     """Bring pictures into the coder's own format, through a palette where it has one."""
     frames = (av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures)

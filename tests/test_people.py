@@ -11,8 +11,8 @@ from likeness.actor import Actor, Motion, RenderConfig
 from likeness.actor_clip import write_actor_clip
 from likeness.decode import open_clip, stream
 from likeness.encode import encode
-from likeness.errors import TrackError
-from likeness.people import choose_person, find_people
+from likeness.errors import MediaError, TrackError
+from likeness.people import chooser, find_people, find_person
 from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import actor_entry
 from likeness.types import Clip, Timeline
@@ -41,6 +41,22 @@ def test_scenes_of_one_person_are_joined(cut_away: Clip) -> None:
     np.testing.assert_array_equal(again.params.rotation, person.params.rotation)
 
 
+@pytest.mark.parametrize("kind", ["garbage", "nobody"])
+def test_a_photo_is_looked_at_before_the_clip(
+    cut_away: Clip, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "who.png"
+    if kind == "garbage":
+        photo.write_bytes(b"no picture" * 99)
+    else:
+        from PIL import Image
+
+        Image.new("RGB", (96, 96), (90, 120, 80)).save(photo)
+    monkeypatch.delattr("likeness.people.find_people")
+    with pytest.raises(MediaError if kind == "garbage" else TrackError, match=r"who\.png"):
+        find_person(cut_away, f"like={photo}")
+
+
 def test_a_photo_names_a_person(cut_away: Clip, shared_data: Path) -> None:
     duo = shared_data / "odd" / "duo.mp4"
     if not duo.is_file():
@@ -60,6 +76,6 @@ def test_a_photo_names_a_person(cut_away: Clip, shared_data: Path) -> None:
         pad = (x1 - x0) // 2
         photo = cut_away.path.with_name("photo.png")
         Image.fromarray(frame[max(0, y0 - pad) : y1 + pad, max(0, x0 - pad) : x1 + pad]).save(photo)
-        assert choose_person(people, f"like={photo}") is person
+        assert chooser(f"like={photo}")(people) is person
     with pytest.raises(TrackError, match="nobody is the person"):
-        choose_person(find_people(cut_away), f"like={photo}")
+        chooser(f"like={photo}")(find_people(cut_away))

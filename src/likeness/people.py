@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from likeness.recognize import (
 )
 from likeness.store import cache_shots, cached_shots, load_face_model
 from likeness.track.landmarks import Face
-from likeness.types import Clip, Progress, Shot, silent
+from likeness.types import Clip, Floats, Progress, Shot, silent
 
 log = logging.getLogger(__name__)
 
@@ -106,31 +107,57 @@ def check_face(face: str, name: str = "face") -> None:
 
     Raises:
         ConfigError: it is none of: largest, a number, like=PHOTO with a photo that exists.
+        MediaError: the photo cannot be opened.
     """
     if face.startswith(LIKE):
-        if not Path(face[len(LIKE) :]).is_file():
+        photo = Path(face[len(LIKE) :])
+        if not photo.exists():
             raise ConfigError(
                 f"{name} is {face!r}, and there is no such photo; expected like=PHOTO"
             )
+        open_clip(photo)
     elif face != "largest" and not face.isdecimal():
         raise ConfigError(
             f"{name} is {face!r}; expected largest, a number from 0 on, or like=PHOTO"
         )
 
 
-def choose_person(people: Sequence[Shot], face: str = "largest") -> Shot:
-    """Return the person that `--face` names.
+def find_person(
+    source: Path | Clip,
+    face: str = "largest",
+    config: AnalyzeConfig | None = None,
+    progress: Progress = silent,
+    *,
+    engine: Engine | None = None,
+) -> Shot:
+    """Return the person of a clip that `--face` names; see `find_people` and `chooser`."""
+    choose = chooser(face)
+    return choose(find_people(source, config, progress, engine=engine))
+
+
+def chooser(face: str) -> Callable[[Sequence[Shot]], Shot]:
+    """Return what picks the person that `--face` names; a photo is looked at before any clip.
 
     Args:
-        people: from `find_people`, largest face first.
         face: largest, a number from 0 on, or like=PHOTO: whoever the photo shows.
+
+    Returns:
+        Takes people from `find_people`, largest face first. Raises TrackError where there are
+        fewer people, or nobody is like the photo.
 
     Raises:
         ConfigError: `face` is none of these.
-        TrackError: there are fewer people, or nobody is like the photo.
+        MediaError, TrackError: the photo cannot be opened, or shows nobody.
         BackendError: there is no recognizer to compare with a photo.
     """
     check_face(face)
+    if not face.startswith(LIKE):
+        return partial(_numbered, face=face)
+    photo, who = Path(face[len(LIKE) :]), recognizer()
+    return partial(_like, photo=photo, who=who, code=embed_photo(open_clip(photo), who))
+
+
+def _numbered(people: Sequence[Shot], face: str) -> Shot:
     name = people[0].clip.path.name
     if face == "largest" and len(people) > 1 and _together(people):
         log.warning(
@@ -138,8 +165,6 @@ def choose_person(people: Sequence[Shot], face: str = "largest") -> Shot:
             "--face like=PHOTO",
             *(name, len(people), len(people) - 1),
         )
-    if face.startswith(LIKE):
-        return _like(people, Path(face[len(LIKE) :]))
     number = 0 if face == "largest" else int(face)
     if number >= len(people):
         raise TrackError(
@@ -175,9 +200,7 @@ def face_like(face: str | None) -> Callable[[torch.Tensor, Sequence[Face]], int]
     return nearest
 
 
-def _like(people: Sequence[Shot], photo: Path) -> Shot:
-    who = recognizer()
-    code = embed_photo(open_clip(photo), who)
+def _like(people: Sequence[Shot], photo: Path, who: Recognizer, code: Floats) -> Shot:
     known = [
         shot
         if shot.track.identity is not None

@@ -19,6 +19,7 @@ from likeness.errors import TrackError
 from likeness.methods.photo.find import find_photo
 from likeness.provenance import read_manifest, trust_anchors
 from likeness.types import Window
+from tests.conftest import moving_frames, write_clip
 from tests.stage import actor
 
 SIDE = 160
@@ -70,6 +71,29 @@ def test_one_frame_of_an_actor_follows_the_driver(
     assert found.statement is not None
     assert found.statement.action == "animate"
     assert [one.role for one in found.statement.ingredients] == ["target", "driver"]
+
+
+def test_a_drivers_consent_is_asked_for_before_anything_is_looked_at(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record, stranger = tmp_path / "anna.toml", write_clip(tmp_path / "ben.mp4", moving_frames(12))
+    record.write_text(
+        'format = 1\nid = "e2f1b49caf9cf9e4ec9c6a389107c58b"\nperson = "Anna"\nrole = "target"\n'
+        'statement = "With people who agree, too."\n[scope]\nmethods = ["all"]\n'
+        'languages = ["all"]\nterritory = ["all"]\nfrom = 2026-01-01\nclips = []\n'
+        'drivers = "consenting"\n'
+    )
+    command = (str(place / "photo.png"), str(stranger), "-o", str(tmp_path / "no.mp4"))
+    command += ("--consent", str(record))
+    told = ask(capsys, *command, "--dry-run")["plan"]["consent"]
+    assert "would refuse" in told
+    assert "as driver of animate" in told
+    monkeypatch.delattr("likeness.verbs.animate.find_photo")
+    monkeypatch.delattr("likeness.verbs.animate.find_person")
+    assert "as driver of animate" in ask(capsys, *command, code=1)["error"]
 
 
 def test_a_photo_of_nobody_known_needs_consent(

@@ -113,10 +113,17 @@ def test_a_dry_run_tells_of_files_that_cannot_be_used(
         ("swap", bundle, bad),
         ("train", "gan", bad),
         ("train", "reenact", bad),
+        ("reenact", bundle, clip, "--face", f"like={bad}"),
+        ("animate", clip, clip, "--driver-face", f"like={bad}"),
+        ("dub", bundle, clip, "--face", f"like={bad}"),
+        ("swap", bundle, clip, "--face", f"like={bad}"),
+        ("edit", clip, "--direction", "age", "--face", f"like={bad}"),
     )
     for command in commands:
         target = tmp_path / ("o.bundle" if command[0] == "train" else "o.mp4")
-        facts = ask(capsys, *command, "-o", target, "--dry-run", code=1)
+        # A photo that does not exist is a wrong setting, one that cannot be opened wrong media.
+        code = 2 if kind == "missing" and str(command[-1]).startswith("like=") else 1
+        facts = ask(capsys, *command, "-o", target, "--dry-run", code=code)
         assert Path(command[-1]).name in facts["error"], command
 
 

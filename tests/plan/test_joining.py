@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from likeness.condition.conditioner import select
 from likeness.errors import ConfigError, ContractError, TrackError
-from likeness.people import check_face, choose_person
+from likeness.people import check_face, chooser
 from likeness.plan.joining import joined
 from likeness.plan.performance import BLEND, absences, away, performance_of
 from likeness.types import Shot
@@ -86,10 +86,10 @@ def test_away_is_what_lasts_longer_than_the_blend(seen: list[bool], fps: float) 
 
 def test_people_are_named_by_size_number_or_photo(actor_shot: Shot) -> None:
     people = (part(actor_shot, 0, 20), part(actor_shot, 10, 30))
-    assert choose_person(people) is people[0]
-    assert choose_person(people, "1") is people[1]
+    assert chooser("largest")(people) is people[0]
+    assert chooser("1")(people) is people[1]
     with pytest.raises(TrackError, match="from 0 to 1"):
-        choose_person(people, "2")
+        chooser("2")(people)
     with pytest.raises(ConfigError, match="no such photo"):
         check_face("like=nobody.jpg")
     with pytest.raises(ConfigError, match="largest"):

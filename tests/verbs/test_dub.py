@@ -25,7 +25,7 @@ from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.portrait.speech import SpeechTraining
 from likeness.methods.portrait.tasks import FastConfig
 from likeness.methods.table import METHODS
-from likeness.people import choose_person
+from likeness.people import chooser
 from likeness.plan.plan import repetition
 from likeness.provenance import read_manifest, trust_anchors
 from likeness.provenance.manifest import RENDERED, Manifest
@@ -186,12 +186,12 @@ def test_a_target_without_speech_says_what_to_do(place: Path, tmp_path: Path) ->
 
 def test_the_speaker_is_chosen_by_number(place: Path) -> None:
     shots = [filmed(place / f"choice{seed}.mp4", seed, 1, 0.2) for seed in (5, 6)]
-    assert choose_person(shots, "largest") is shots[0]
-    assert choose_person(shots, "1") is shots[1]
+    assert chooser("largest")(shots) is shots[0]
+    assert chooser("1")(shots) is shots[1]
     with pytest.raises(TrackError, match="from 0 to 1"):
-        choose_person(shots, "2")
+        chooser("2")(shots)
     with pytest.raises(ConfigError, match="largest, a number"):
-        choose_person(shots, "left")
+        chooser("left")(shots)
     with pytest.raises(MediaError, match="has no pictures"):
         dub(
             place / "target.bundle",

@@ -176,6 +176,41 @@ def test_repeated_pixels_in_the_face_are_a_sign(actor_shot: Shot) -> None:
     assert watch(SpectrumSignal(scene), frames + board).score == 0
 
 
+def test_a_face_that_fills_too_few_places_has_no_spectrum(actor_shot: Shot) -> None:
+    # The same tile in sixty frames is one place, however often it is seen.
+    scene = Scene(clip_of(60), standing(actor_shot, 60, 62))
+    found = watch(SpectrumSignal(scene), noise(60))
+    assert found.score is None
+    assert "in a frame" in found.finding
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 999), width=st.floats(80, 130))
+def test_skin_that_stands_still_is_no_sign(actor_shot: Shot, seed: int, width: float) -> None:
+    # One texture for all frames: its peaks of chance don't average out.
+    texture = torch.randn(SIZE, generator=torch.Generator().manual_seed(seed))
+    frames = (0.5 + 0.02 * texture).expand(40, 3, *SIZE).contiguous()
+    for codec in ("h264", ""):
+        clip = dataclasses.replace(clip_of(40), codec=codec)
+        found = watch(SpectrumSignal(Scene(clip, standing(actor_shot, 40, width))), frames)
+        assert found.score is None or found.score < 0.5
+
+
+def test_a_coder_may_spend_more_around_the_head(actor_shot: Shot) -> None:
+    frames, face = noise(30, 2 / 255), standing(actor_shot, 30, width=90)
+    low, high = face.boxes[0, :2], face.boxes[0, 2:]
+    reach = slice(max(0, int(low[1] - 60)), None), slice(int(low[0] - 42), int(high[0] + 42))
+    middle = frames.mean(0, keepdim=True)
+    livelier = frames.clone()
+    # Twice the variance, one octave.
+    livelier[:, :, reach[0], reach[1]] += 0.42 * (frames - middle)[:, :, reach[0], reach[1]]
+    told = watch(BackgroundSignal(Scene(clip_of(30), face)), livelier)
+    assert told.score is not None
+    assert told.score > 0.1
+    coded = dataclasses.replace(clip_of(30), codec="h264")
+    assert watch(BackgroundSignal(Scene(coded, face)), livelier).score == 0
+
+
 def test_a_frozen_surrounding_is_a_sign(actor_shot: Shot) -> None:
     frames, face = noise(30), standing(actor_shot, 30, width=90)
     scene = Scene(clip_of(30), face)

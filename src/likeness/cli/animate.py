@@ -64,9 +64,9 @@ def animate(
     from likeness.decode import open_clip
     from likeness.encode import EncodeConfig
     from likeness.methods.photo.animation import AnimateConfig
-    from likeness.verbs.animate import AnimationConfig, permit_photo
+    from likeness.verbs.animate import AnimationConfig, permit_animation
     from likeness.verbs.animate import animate as run
-    from likeness.verbs.given import clip_of
+    from likeness.verbs.given import driver_of
 
     prove_video(output, (photo, driver, *consent), options)
     config = AnimationConfig(
@@ -80,8 +80,8 @@ def animate(
     )
     records = consents(consent)
     if options.dry_run:
-        clip_of(driver)
-        consent_for = foreseen(lambda: permit_photo(open_clip(photo), records))
+        moved_by = driver_of(driver)
+        consent_for = foreseen(lambda: permit_animation(open_clip(photo), moved_by, records))
         plan = {"photo": photo, "driver": driver, "output": output, "consent": consent_for}
         return {"plan": plan, "settings": config}
     with shared_out(sharing) as engine, show_progress(options.progress) as progress:

@@ -22,6 +22,7 @@ from likeness.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from likeness.provenance.consent import Consent
+    from likeness.provenance.permission import Material
 
 EXAMPLE = """Examples:
 
@@ -67,7 +68,7 @@ def dub(
     from likeness.methods.portrait.speech import SpeechTraining
     from likeness.verbs.dub import DubConfig
     from likeness.verbs.dub import dub as run
-    from likeness.verbs.given import try_speech
+    from likeness.verbs.given import speech_of
 
     taken = {"mode": "mouth", "absolute": absolute or None}
     learned = {"minutes": minutes, "seed": options.seed}
@@ -82,9 +83,9 @@ def dub(
     records = consents(consent)
     prove_video(output, (bundle, speech, *consent), options)
     if options.dry_run:
-        try_speech(speech)
+        said = speech_of(speech)
         plan = {"bundle": bundle, "speech": speech, "output": output, "by": config.by}
-        return {"plan": {**plan, "consent": _consent(bundle, records)}, "settings": config}
+        return {"plan": {**plan, "consent": _consent(bundle, said, records)}, "settings": config}
     with show_progress(options.progress) as progress:
         report = run(
             bundle, speech, output, config, progress, consents=records, device=device(options)
@@ -92,10 +93,10 @@ def dub(
     return {**report.json(), "fps": report.frames / report.seconds}
 
 
-def _consent(bundle: Path, records: tuple[Consent, ...]) -> Any:
+def _consent(bundle: Path, speech: Material, records: tuple[Consent, ...]) -> Any:
     """Foresee on whose consent the dub would be made."""
     from likeness.provenance.permission import permit_synthesis
     from likeness.store import read_bundle_index
 
     people = read_bundle_index(bundle).people
-    return foreseen(lambda: permit_synthesis(people, "dub", records))
+    return foreseen(lambda: permit_synthesis(people, "dub", records, speech))

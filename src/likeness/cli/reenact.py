@@ -85,17 +85,17 @@ def reenact(
         output: The video to write; its ending chooses the container.
         consent: Records besides the bundle's: a newer one of the target, the driver's. Repeat it.
     """
+    from likeness.fit.edit import motions_of
     from likeness.provenance.permission import permit_synthesis
     from likeness.store import read_bundle_index
-    from likeness.verbs.given import try_driver
+    from likeness.verbs.given import driver_of
     from likeness.verbs.reenact import reenact as run
 
     prove_video(output, (bundle, driver, motion.edits, *consent), options)
     config, records = _config(motion, options), consents(consent)
     changes = _changes(motion)
     if options.dry_run:
-        if driver is not None:
-            try_driver(driver)
+        moved_by = (*(() if driver is None else (driver_of(driver),)), *motions_of(changes))
         people = read_bundle_index(bundle).people
         plan = {
             "bundle": bundle,
@@ -103,7 +103,7 @@ def reenact(
             "output": output,
             "transfer": config.transfer.mode,
             "edits": [str(change) for change in changes],
-            "consent": foreseen(lambda: permit_synthesis(people, "reenact", records)),
+            "consent": foreseen(lambda: permit_synthesis(people, "reenact", records, moved_by)),
         }
         return {"plan": plan, "settings": config}
     with shared_out(sharing) as engine, show_progress(options.progress) as progress:

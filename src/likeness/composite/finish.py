@@ -17,6 +17,7 @@ from likeness.composite import mask as masks
 from likeness.composite.color import bring_color
 from likeness.composite.filters import ramp
 from likeness.composite.finish_settings import FinishConfig, FinishRanges, OnMiss
+from likeness.composite.loops import toward
 from likeness.composite.mask import face_hull
 from likeness.composite.multiband import blend_bands, reach
 from likeness.composite.poisson import blend_poisson
@@ -216,7 +217,7 @@ def _blended(patch: Patch, under: Floats, config: FinishConfig) -> tuple[Floats,
     # What is in front differs from the face by what it is: no band of that may reach the face.
     over = patch.rgb
     if patch.front is not None:
-        over = under + (over - under) * patch.front[..., None]
+        over = toward(under, over, patch.front)
     blended = blend_bands(
         under, over, patch.matte, config.bands, config.kept_bands, config.contrast
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likeness.compiled import njit
 from likeness.types import Floats
@@ -42,6 +43,33 @@ def scaled(rgb: Floats, ratio: Floats) -> Floats:  # pragma: no cover - compiled
     flat, left, right = out.reshape(-1), rgb.reshape(-1), ratio.reshape(-1)
     for n in range(len(flat)):
         flat[n] = min(max(left[n] * right[n], np.float32(0)), np.float32(1))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def lit_planes(
+    rgb: Floats, gain: Floats, ids: NDArray[np.int32], alpha: Floats, planes: Floats
+) -> None:  # pragma: no cover - compiled
+    """Write rgb times gain (h,w,3), held within [0,1], and alpha where ids >= 0 into (4,h,w)."""
+    h, w, _ = rgb.shape
+    for y in range(h):
+        for c in range(3):
+            for x in range(w):
+                value = rgb[y, x, c] * gain[y, x, c]
+                planes[c, y, x] = min(max(value, np.float32(0)), np.float32(1))
+        for x in range(w):
+            planes[3, y, x] = alpha[y, x] if ids[y, x] >= 0 else np.float32(0)
+
+
+@njit(cache=True, nogil=True)
+def toward(under: Floats, over: Floats, share: Floats) -> Floats:  # pragma: no cover - compiled
+    """Return (h,w,3) under + (over - under) times a share (h,w)."""
+    out = np.empty_like(under)
+    h, w, _ = under.shape
+    for y in range(h):
+        for x in range(w):
+            for c in range(3):
+                out[y, x, c] = under[y, x, c] + (over[y, x, c] - under[y, x, c]) * share[y, x]
     return out
 
 

@@ -20,7 +20,7 @@ from likeness.metrics.aligned import common_size, match_frames, stream_pairs
 from likeness.metrics.exhibits import Exhibits
 from likeness.metrics.motion import gaze_error_deg
 from likeness.metrics.swap import Apart, SwapEvaluation, SwapReport
-from likeness.people import choose_person, find_people, recognizer
+from likeness.people import find_people, find_person, recognizer
 from likeness.recognize import Recognizer, embed_faces, embed_track
 from likeness.store import load_face_model
 from likeness.types import Bools, Clip, FaceParams, Floats, Ints, Progress, Shot, check, silent
@@ -63,7 +63,7 @@ def evaluate_swap(
     common_size(made, real)
     who = _recognizer()
     person = source_of(source, who)
-    old = choose_person(find_people(real, progress=progress), face)
+    old = find_person(real, face, progress=progress)
     frames = match_frames(made, real)
     new = _same_place(find_people(made, progress=progress), old, frames, (made, real))
     both = (_Followed.of(new, frames[0]), _Followed.of(old, frames[1]))

@@ -21,13 +21,13 @@ from likeness.methods.photo.find import find_photo
 from likeness.methods.photo.method import photo_bundle
 from likeness.methods.photo.plan import plan_animation
 from likeness.methods.table import recipe_of
-from likeness.people import check_face, choose_person, face_like, find_people
+from likeness.people import check_face, face_like, find_person
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.report import RunReport
 from likeness.provenance.consent import Consent
-from likeness.provenance.motion import driven_by
-from likeness.provenance.permission import Permission, permit, permit_training
+from likeness.provenance.permission import Material, Permission, permit, permit_training
 from likeness.types import Clip, Progress, silent
+from likeness.verbs.given import driver_of
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +85,12 @@ def animate(
     began, read = time.monotonic(), inputs_of((photo, driver))
     prove_place(output, read)
     clip = open_clip(photo)
-    permit_photo(clip, consents)
+    permission = permit_animation(clip, driver_of(driver), consents)
     like = face_like(config.face)
     looking = config.analyze
     face = find_photo(clip, config.frame, config.face, looking.track, looking.fit, like)
     progress("photo", 1, 1)
-    people = find_people(driver, config.analyze, progress, engine=engine)
-    shot = choose_person(people, config.driver_face)
-    moved_by = driven_by(driver, shot.clip)
-    permission = permit("animate", consents, targets=(clip,), drivers=(moved_by,))
+    shot = find_person(driver, config.driver_face, config.analyze, progress, engine=engine)
     plan = plan_animation(face, clip, shot, config.animate, config.audio == "driver")
     plan = replace(plan, settings=settings.to_json(config))
     for warning in plan.warnings:
@@ -103,6 +100,15 @@ def animate(
     sink = MarkedFile(output, config.encode, read)
     report = render(plan, [opening], permission, sink, progress, engine=engine)
     return replace(report, seconds=time.monotonic() - began)
+
+
+def permit_animation(photo: Clip, driver: Material, consents: Sequence[Consent]) -> Permission:
+    """Permit to animate the person in a photo by somebody's motion, or refuse.
+
+    Raises:
+        ConsentError: nobody agreed, or what was agreed to does not cover this.
+    """
+    return permit("animate", consents, targets=(photo,), drivers=(driver,))
 
 
 def permit_photo(photo: Clip, consents: Sequence[Consent]) -> Permission:

@@ -26,11 +26,11 @@ from likeness.plan.performance import performance_of
 from likeness.plan.target import Target
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
-from likeness.provenance.motion import driven_by
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle
 from likeness.types import Progress, silent
 from likeness.verbs.dub_speech import By, DubReport, find_speaker, lay, new_sound, reported
+from likeness.verbs.given import speech_of
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +92,12 @@ def dub(
     prove_place(output, read)
     loaded = load_bundle(bundle)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
-    # Before the speaker is analyzed; their own consent is looked at below.
-    permit_synthesis(target.people, "dub", consents)
+    permission = permit_synthesis(target.people, "dub", consents, speech_of(speech))
     check_frames(target)
     speaker = find_speaker(speech, config.by, config.face, config.analyze, progress)
     heard = speaker.clip.path if speaker else speech
     sound = new_sound(heard)
     whose = speaker.clip if speaker else sound
-    driving = driven_by(speech, speaker.clip) if speaker else sound
-    permission = permit_synthesis(target.people, "dub", consents, driving)
     own = performance_of(target.shot, "target")
     mouth = (
         by_face(target, own, speaker, config.transfer)

@@ -12,7 +12,7 @@ from likeness.encode.containers import can_copy
 from likeness.encode.place import is_pictures
 from likeness.errors import MediaError, TrackError
 from likeness.metrics.sound import Offset
-from likeness.people import choose_person, find_people
+from likeness.people import find_person
 from likeness.pipeline import AnalyzeConfig
 from likeness.plan.dub import Mouth
 from likeness.plan.performance import Performance
@@ -58,7 +58,7 @@ def find_speaker(
             "the speaker's face is seen, or leave the flag out to dub by sound alone"
         )
     try:
-        return choose_person(find_people(speech, config, progress), face)
+        return find_person(speech, face, config, progress)
     except TrackError as error:
         if by == "face":
             raise

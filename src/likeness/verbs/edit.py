@@ -23,7 +23,7 @@ from likeness.methods.edit.surface import SurfaceConfig, surface_bundle
 from likeness.methods.edit.surface_directions import DIRECTIONS
 from likeness.methods.portrait.model import CPU
 from likeness.methods.table import recipe_of
-from likeness.people import check_face, choose_person, find_people
+from likeness.people import check_face, find_person
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.edit import plan_edit
 from likeness.plan.report import RunReport
@@ -102,7 +102,7 @@ def edit(
     known = recipe_of(loaded, "edit").directions(loaded) if loaded else tuple(DIRECTIONS)
     seconds = (opened.pts - opened.pts[0]) * float(opened.time_base)
     courses = over_time(strengths, seconds, known, config.ease)
-    shot = choose_person(find_people(opened, config.analyze, progress), config.face)
+    shot = find_person(opened, config.face, config.analyze, progress)
     used = loaded or surface_bundle(shot, config.surface, permission.people)
     asked = settings.to_json(config) | {"strengths": told(strengths)}
     plan = plan_edit(shot, courses, asked)

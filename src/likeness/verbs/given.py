@@ -7,6 +7,8 @@ from pathlib import Path
 from likeness.decode import open_clip
 from likeness.decode.sound import has_pictures, open_sound
 from likeness.importers.arkit import read_arkit
+from likeness.provenance.motion import Motion, driven_by
+from likeness.provenance.permission import Material
 from likeness.store import load_shot
 from likeness.types import Clip
 
@@ -20,16 +22,19 @@ def clip_of(path: Path) -> Clip:
     return load_shot(path).clip if path.suffix == ".shot" else open_clip(path)
 
 
-def try_driver(path: Path) -> None:
+def driver_of(path: Path) -> Clip | Motion:
     """Open what gives a motion: a clip, a NAME.shot or an ARKit capture (.csv).
+
+    Returns:
+        What a permission is asked for.
 
     Raises:
         MediaError, BundleError: it cannot be used.
     """
     if path.suffix.lower() == ".csv":
         read_arkit(path)
-    else:
-        clip_of(path)
+        return driven_by(path)
+    return driven_by(path, clip_of(path))
 
 
 def shows_pictures(path: Path) -> bool:
@@ -37,13 +42,13 @@ def shows_pictures(path: Path) -> bool:
     return path.suffix == ".shot" or has_pictures(path)
 
 
-def try_speech(path: Path) -> None:
+def speech_of(path: Path) -> Material:
     """Open what gives speech: a clip, a NAME.shot or a sound file.
+
+    Returns:
+        What a permission is asked for.
 
     Raises:
         MediaError, BundleError: it cannot be used.
     """
-    if shows_pictures(path):
-        clip_of(path)
-    else:
-        open_sound(path)
+    return driver_of(path) if shows_pictures(path) else open_sound(path)

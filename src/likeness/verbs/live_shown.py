@@ -27,12 +27,11 @@ from likeness.provenance.motion import Motion
 from likeness.provenance.permission import (
     UNKNOWN,
     Permission,
-    permit,
     permit_synthesis,
 )
 from likeness.store import load_bundle
 from likeness.types import Bundle, Clip, Timeline
-from likeness.verbs.animate import permit_photo
+from likeness.verbs.animate import permit_animation, permit_photo
 from likeness.verbs.live_swap import lent, permit_live_swap
 from likeness.verbs.swap_source import PORTRAIT, open_source
 
@@ -114,7 +113,7 @@ def _photo(
     path: Path, config: LiveSettings, consents: Sequence[Consent], camera: Camera
 ) -> tuple[Bundle, LivePlan, Permission]:
     clip = open_clip(path)
-    permission = permit("animate", consents, targets=(clip,), drivers=(_driver(camera),))
+    permission = permit_animation(clip, _driver(camera), consents)
     look = config.live
     face = find_photo(clip, 0, config.face, None, look.fit, face_like(config.face))
     bundle = photo_bundle(face, clip, config.animate, permission.people)

@@ -21,7 +21,7 @@ from likeness.importers.arkit import performance_of_capture, read_arkit
 from likeness.methods.ahead import opened_ahead
 from likeness.methods.portrait.model import CPU
 from likeness.methods.table import recipe_of
-from likeness.people import check_face, choose_person, find_people
+from likeness.people import check_face, find_person
 from likeness.pipeline import AnalyzeConfig, render
 from likeness.plan.performance import Performance, performance_of
 from likeness.plan.reenactment import Audio, Request, plan_reenactment
@@ -29,10 +29,10 @@ from likeness.plan.report import RunReport
 from likeness.plan.target import Target
 from likeness.provenance.consent import Consent
 from likeness.provenance.manifest import Ingredient, sha256_of
-from likeness.provenance.motion import Motion, driven_by
 from likeness.provenance.permission import permit_synthesis
 from likeness.store import load_bundle
-from likeness.types import Clip, Progress, silent
+from likeness.types import Progress, silent
+from likeness.verbs.given import driver_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,17 +92,15 @@ def reenact(
     began, read, loaded = time.monotonic(), inputs_of((bundle, driver)), load_bundle(bundle)
     prove_place(output, read)
     recipe, target = recipe_of(loaded, "reenact"), Target.of(loaded)
-    # Before the driver is analyzed, which takes time; its own clip is looked at below.
-    moved_by: tuple[Clip | Motion, ...] = motions_of(edits)
+    # Before the driver is analyzed, which takes time.
+    moved_by = (*(() if driver is None else (driver_of(driver),)), *motions_of(edits))
     permission = permit_synthesis(target.people, "reenact", consents, moved_by)
     own, motion = performance_of(target.shot, "target"), None
     tables = (part.ingredient for part in motions_of(edits))
     with threadpool_limits(1, "blas"):  # as in workers: several threads round otherwise
         opening = opened_ahead(recipe, loaded, device, engine)
         if driver is not None:
-            motion, clip = _driver(driver, target, config, progress, engine)
-            moved_by = (driven_by(driver, clip), *moved_by)
-            permission = permit_synthesis(target.people, "reenact", consents, moved_by)
+            motion = _driver(driver, target, config, progress, engine)
         asked = recipe.adapt(target, Request(own, motion, _transfer(config, target, own, motion)))
         plan = plan_reenactment(target, asked, edits, config=config.edit, audio=config.audio)
         plan = replace(
@@ -123,12 +121,12 @@ def _ingredient(bundle: Path) -> Ingredient:
 
 def _driver(
     path: Path, target: Target, config: ReenactConfig, progress: Progress, engine: Engine | None
-) -> tuple[Performance, Clip | None]:
-    """Read who gives the motion, and the clip that shows them, if there is one."""
+) -> Performance:
+    """Read who gives the motion."""
     if path.suffix.lower() == ".csv":
-        return performance_of_capture(read_arkit(path), target.seen, path), None
-    shot = choose_person(find_people(path, config.analyze, progress, engine=engine), config.face)
-    return performance_of(shot, "driver"), shot.clip
+        return performance_of_capture(read_arkit(path), target.seen, path)
+    shot = find_person(path, config.face, config.analyze, progress, engine=engine)
+    return performance_of(shot, "driver")
 
 
 def _transfer(

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,7 +113,7 @@ def swap(
         # Whatever can be refused is refused before the target is looked at, or a portrait trained.
         soon = [n for n, one in enumerate(sources) if all(len(clip) == 1 for clip in one.clips)]
         opening = {number: opened(number) for number in soon}
-        faces = chosen_people(pairs, find_people(target, config.analyze, progress))
+        faces = chosen_people(pairs, partial(find_people, target, config.analyze, progress))
         plans = [_planned(sources[number], shot, config) for number, shot in faces]
         for number in sorted({number for number, _ in faces} - opening.keys()):
             opening[number] = opened(number)

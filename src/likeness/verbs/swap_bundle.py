@@ -14,7 +14,7 @@ from likeness.errors import ConfigError
 from likeness.methods.portrait.settings import ReenactTraining
 from likeness.methods.swap.photos import find_photos, photos_in
 from likeness.methods.swap.source import photos_bundle
-from likeness.people import choose_person, face_like, find_people
+from likeness.people import face_like, find_person
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.permission import Permission
 from likeness.store import load_bundle
@@ -54,7 +54,7 @@ def make_bundle(
     people = permission.of("source")
     clip = source.clips[0]
     if len(source.clips) == 1 and len(clip) > 1:
-        shot = choose_person(find_people(source.path, analysis, progress), face or "largest")
+        shot = find_person(source.path, face or "largest", analysis, progress)
         if source.method == PORTRAIT:
             kept = output.with_name(f"{source.path.stem}{_TRAINED}")
             if kept.is_dir() and _of(kept, clip):

@@ -15,7 +15,7 @@ from likeness.errors import MediaError, TrackError
 from likeness.importers.face_sets import read_face_set
 from likeness.methods.photo.find import find_photo
 from likeness.methods.swap.autoencoder.data import Faces
-from likeness.people import choose_person, face_like, find_people
+from likeness.people import face_like, find_person
 from likeness.pipeline import AnalyzeConfig
 from likeness.store import load_shot
 from likeness.track.measure import IRIS_CENTERS
@@ -119,7 +119,7 @@ def _in_clip(
     if material.path.suffix == ".shot":
         shot = load_shot(material.path)
     else:
-        shot = choose_person(find_people(clip, config, progress), face)
+        shot = find_person(clip, face, config, progress)
     rows = np.flatnonzero(shot.track.observed)
     if not len(rows):
         raise TrackError(f"{clip.path.name} shows the face in no frame; use another clip")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.errors import ConfigError
-from likeness.people import check_face, choose_person
+from likeness.people import check_face, chooser
 from likeness.types import Shot
 
 ALL = "all"
@@ -27,14 +27,23 @@ class SwapPair:
             check_face(self.face)
 
 
-def chosen_people(pairs: Sequence[SwapPair], people: Sequence[Shot]) -> list[tuple[int, Shot]]:
-    """Return for each face that is changed the number of its pair, and its person."""
+def chosen_people(
+    pairs: Sequence[SwapPair], find: Callable[[], Sequence[Shot]]
+) -> list[tuple[int, Shot]]:
+    """Return for each face that is changed the number of its pair, and its person.
+
+    Args:
+        pairs: photos in them are looked at before `find` is called.
+        find: returns the people of the clip.
+    """
+    choosers = [None if pair.face == ALL else chooser(pair.face) for pair in pairs]
+    people = find()
     found: list[tuple[int, Shot]] = []
-    for number, pair in enumerate(pairs):
-        if pair.face == ALL:
+    for number, choose in enumerate(choosers):
+        if choose is None:
             found += [(number, shot) for shot in people]
         else:
-            found.append((number, choose_person(people, pair.face)))
+            found.append((number, choose(people)))
     twice = [shot for _, shot in found]
     if len({id(shot) for shot in twice}) < len(twice):
         raise ConfigError(

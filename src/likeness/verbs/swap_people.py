@@ -13,7 +13,7 @@ from likeness.decode import open_clip
 from likeness.errors import MediaError, TrackError
 from likeness.methods.photo.find import find_photo
 from likeness.methods.swap.simswap.people import PersonFaces
-from likeness.people import choose_person, find_people
+from likeness.people import find_person
 from likeness.pipeline import AnalyzeConfig
 from likeness.store import load_shot
 from likeness.types import Clip, Progress, Shot, silent
@@ -108,7 +108,7 @@ def _shot(clip: Clip, shot: Shot | None, config: AnalyzeConfig, progress: Progre
         photo = find_photo(clip, 0, "largest", config.track, config.fit)
         return Shot(clip, photo.track, photo.params)
     if shot is None:
-        shot = choose_person(find_people(clip, config, progress), "largest")
+        shot = find_person(clip, "largest", config, progress)
     if not shot.track.observed.any():
         raise TrackError(f"{clip.path.name} shows the face in no frame")
     return shot

@@ -14,7 +14,7 @@ from likeness.methods.portrait.footage import FootageConfig, collect, plate_of
 from likeness.methods.portrait.model import CPU
 from likeness.methods.portrait.settings import ReenactTraining, budget_of, input_of, record_of
 from likeness.methods.table import presets
-from likeness.people import check_face, choose_person, find_people
+from likeness.people import check_face, find_person
 from likeness.pipeline import AnalyzeConfig
 from likeness.provenance.consent import Consent
 from likeness.provenance.permission import Permission, permit_training
@@ -55,7 +55,7 @@ def train_reenact(
     if target.suffix != ".shot":
         # Asked before the clip is analyzed, which may take minutes, and again by the training.
         permit_training(open_clip(target), "reenact", consents)
-    shot = choose_person(find_people(target, analysis, progress), face)
+    shot = find_person(target, face, analysis, progress)
     return train_portrait(shot, output, config, consents, resume, progress, device=device)
 
 

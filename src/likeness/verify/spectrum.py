@@ -26,6 +26,12 @@ _FRAMES = 150
 """Frames that are looked at, spread over the clip."""
 _LEAST = 40
 """Tiles below which the average is too rough: its logarithm still varies by 0.7 dB."""
+_PLACES = 4
+"""Tiles that the face must fill in one frame. Frames show the same skin in the same tiles, so that
+more of them make no mean out of one place."""
+_ROUGH = 6.5
+"""Decibels by which a peak of chance stands out where there is one place: one and a half deviations
+of a logarithm of power, 4.3 dB, which fall with the root of the places (Welch 1967)."""
 _LOW = 0.12
 """Cycles per pixel below which the picture itself makes peaks."""
 _NEAR = 3
@@ -38,7 +44,7 @@ only coded anew."""
 _BLIND = (
     "Sees regular traces of upsampling only. Compression, scaling and noise added afterward wipe "
     "them out, and generators that filter properly leave none; fine regular patterns (mesh, "
-    "pinstripes, glasses frames) can look alike. Faces below about 100 pixels hold too few tiles."
+    "pinstripes, glasses frames) can look alike. Faces below about 100 pixels fill too few tiles."
 )
 _TITLE = "Residual spectrum"
 
@@ -49,15 +55,22 @@ class _Average:
 
     power: Floats
     tiles: int = 0
+    frames: int = 0
 
     def add(self, tiles: Floats) -> None:
-        """Take in (n,s,s) windowed tiles."""
+        """Take in the (n,s,s) windowed tiles of one frame."""
+        self.frames += 1
         power = np.abs(np.fft.fft2(tiles)) ** 2
         energy = power.mean((1, 2), keepdims=True)
         # Clipped or coded without any residual: such a tile says nothing.
         kept = energy[:, 0, 0] > 1e-8
         self.power += (power[kept] / energy[kept]).sum(0)
         self.tiles += int(kept.sum())
+
+    @property
+    def places(self) -> float:
+        """Tiles of a frame, on average."""
+        return self.tiles / max(self.frames, 1)
 
     def decibels(self) -> Floats:
         """Return (s,s) power in dB, frequency zero in the middle."""
@@ -99,10 +112,16 @@ class SpectrumSignal:
                 f"the face holds {self._face.tiles} tiles of {_TILE}x{_TILE} pixels, and at least "
                 f"{_LEAST} are needed; it is too small or the clip too short"
             )
+        if self._face.places < _PLACES:
+            return _without(
+                f"the face fills {self._face.places:.1f} tiles of {_TILE}x{_TILE} pixels in a "
+                f"frame, and at least {_PLACES} are needed; it is too small"
+            )
         coding = coding_of(self._scene.clip)
         if self._colors.few:
             coding = replace(coding, palette=True)
-        return _judge(self._face, self._rest if self._rest.tiles >= _LEAST else None, coding)
+        enough = self._rest.tiles >= _LEAST and self._rest.places >= _PLACES
+        return _judge(self._face, self._rest if enough else None, coding)
 
     def _tiles(self, residual: Floats, mask: Bools, inside: bool) -> Floats:
         """Cut (n,s,s) windowed tiles that lie wholly inside, or wholly outside, of a mask."""
@@ -189,7 +208,8 @@ def _judge(face: _Average, rest: _Average | None, coding: Coding) -> SignalReadi
     rise = peaks_of(level)
     elsewhere = peaks_of(rest.decibels()) if rest is not None else _codec_peaks(rise)
     excess = rise - elsewhere
-    score, explained, (row, column) = _scored(excess, elsewhere, coding)
+    rough = _ROUGH * float(np.sqrt(sum(1 / one.places for one in (face, rest) if one is not None)))
+    score, explained, (row, column) = _scored(excess, elsewhere, coding, rough)
     peak = float(excess[row, column])
     across, down = (abs(int(i) - _TILE // 2) / _TILE for i in (column, row))
     where = f"{across:.3f} cycles per pixel across and {down:.3f} down"
@@ -227,21 +247,22 @@ def _judge(face: _Average, rest: _Average | None, coding: Coding) -> SignalReadi
 
 
 def _scored(
-    excess: Floats, elsewhere: Floats, coding: Coding
+    excess: Floats, elsewhere: Floats, coding: Coding, rough: float
 ) -> tuple[float, str, tuple[int, int]]:
     """Return the score, what explains it in words, and the bin that it stands on.
 
     A peak that the coding explains scores `MOST` at the most. Off its grid a block coder leaves
     lower ones, where it keeps a few waves of a texture and drops the rest: there more is asked for.
+    So it is where peaks of chance stand out by `rough` decibels.
     """
     grid = on_grid(_TILE)
     # Whatever the file is coded as now, a grid all over the picture was left by a coder before.
     blocks = coding.blocks or float(elsewhere[grid].max()) >= _USUAL
     explained = np.ones_like(grid) if coding.palette else _leaking(excess, grid) & blocks
     free = np.where(explained, -np.inf, excess)
-    weak = min(ramp(float(excess.max()), _USUAL, _FAR), MOST)
+    weak = min(_above(float(excess.max()), _USUAL, _FAR, rough), MOST)
     ends = (_USUAL_CODED, _FAR_CODED) if blocks else (_USUAL, _FAR)
-    full = ramp(float(free.max()), *ends)
+    full = _above(float(free.max()), *ends, rough)
     strongest = free if full > weak or not (blocks or coding.palette) else excess
     row, column = (int(i) for i in np.unravel_index(int(strongest.argmax()), excess.shape))
     if strongest is free:
@@ -249,6 +270,12 @@ def _scored(
     cause = "A palette and its dithering" if coding.palette else "The blocks of a coder"
     named = f" ({coding.name})" if coding.lossy else ""
     return weak, f" {cause}{named} may have left it.", (row, column)
+
+
+def _above(decibels: float, usual: float, far: float, rough: float) -> float:
+    """Score a peak: the ramp begins where chance ends."""
+    later = max(0.0, rough - usual)
+    return ramp(decibels, usual + later, far + later)
 
 
 def _leaking(excess: Floats, grid: Bools) -> Bools:

@@ -207,7 +207,7 @@ def evidence_of(appearance: Appearance, view: TargetView, n: int) -> Evidence:
     expected = appearance.expected(seen)
     # Where the face turns away, its color is known ever less.
     sure = np.clip(seen.facing, 0.08, 0.5) / 0.5
-    known = np.dstack([expected, appearance.spread[..., 0] / sure])
+    known = np.asarray(cv2.merge([expected, appearance.spread[..., 0] / sure]), np.float32)
     there = sampled(known, seen.places)
     tint = sampled(appearance.spread[..., 1] / sure, seen.places)
     lightness, color = split(seen.logs - there[..., :3])
@@ -279,7 +279,8 @@ def _unlike_what_is_near(ratio: Floats, logs: Floats) -> Floats:
     """
     sure = np.clip(ratio - 1, 0, _MOST)
     side = 2 * round(_NEAR * max(ratio.shape)) + 1
-    sums = np.asarray(cv2.blur(np.dstack([logs * sure[..., None], sure]), (side, side)))
+    weighted = cv2.merge([*(plane * sure for plane in cv2.split(logs)), sure])
+    sums = np.asarray(cv2.blur(weighted, (side, side)))
     there = np.maximum(sums[..., 3], 1e-4)
     lightness, color = split(logs - sums[..., :3] / there[..., None])
     apart = 0.5 * ((lightness / _OTHERS[1][0]) ** 2 + (color / _OTHERS[1][1]) ** 2)

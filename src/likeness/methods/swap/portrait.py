@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from likeness.composite.loops import lit_planes
 from likeness.condition.conditioner import PortraitConditioner, select
 from likeness.condition.gallery import Gallery
 from likeness.condition.mesh import PosedMesh
@@ -79,8 +80,10 @@ class PortraitSwapper:
             self.conditioner.crop_from_frame,
             self.conditioner.frame_size,
         )
-        laid = [self._lay(drawn[n], posed, turned, gain[n], view, n) for n in range(len(view))]
-        rgb, alpha = (torch.from_numpy(np.stack(part)) for part in zip(*laid, strict=True))
+        laid = np.zeros((len(view), 4, *view.crop.size), np.float32)
+        for n, planes in enumerate(laid):
+            self._lay(drawn[n], posed, turned, gain[n], view, n, planes)
+        rgb, alpha = torch.from_numpy(laid).split((3, 1), 1)
         return SwapFace(rgb, alpha)
 
     def _relighting(self, posed: PosedMesh, view: TargetView) -> Floats:
@@ -103,8 +106,9 @@ class PortraitSwapper:
         gain: Floats,
         view: TargetView,
         n: int,
-    ) -> tuple[Floats, Floats]:
-        """Lay a picture (3,h,w) of the portrait over one frame: (3,h',w') and alpha (1,h',w').
+        planes: Floats,
+    ) -> None:
+        """Lay a picture (3,h,w) of the portrait over one frame: RGB and alpha into (4,h',w') zeros.
 
         The picture shows the head as `posed`; it lies on the face as `turned`, so that a turn
         beyond what the source's clip showed still turns the face, if not what is seen on it.
@@ -125,9 +129,8 @@ class PortraitSwapper:
             (mesh.triangles < mesh.head.stop).all(1) | _irises(mesh.triangles, shown)
         ]
         box = around(shown[used], view.crop.size)
-        whole = np.zeros((4, *view.crop.size), np.float32)
         if box is None:
-            return whole[:3], whole[3:]
+            return
         # Only where the face lies: a crop is twice as large.
         corner = np.array([box[1].start, box[0].start], np.float32)
         shown[:, :2] -= corner
@@ -137,17 +140,14 @@ class PortraitSwapper:
         lit = np.ones((len(shown), 4), np.float32)
         lit[:face, :3], lit[:face, 3], lit[-2:, 3] = gain, self.outline.share, 0
         values = interpolate(ids, weights, np.concatenate([source, lit], 1), used)
-        picture = np.ascontiguousarray(drawn.permute(1, 2, 0).float().numpy())
+        picture = cv2.merge(list(np.ascontiguousarray(drawn.float().numpy())))
         x, y = (np.ascontiguousarray(values[..., axis]) - np.float32(0.5) for axis in (0, 1))
         found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         rgb = np.asarray(np.clip(found, 0, 1), np.float32)
         skin = skin_likeness(rgb, placed, model, values[..., 5])
         skin = clear_of_fringe(skin, placed, model)
         rgb, skin = without_brows(rgb, skin, placed, target, model)
-        laid = whole[:, box[0], box[1]]
-        laid[:3] = np.clip(rgb * values[..., 2:5], 0, 1).transpose(2, 0, 1)
-        laid[3] = (ids >= 0) * skin
-        return whole[:3], whole[3:]
+        lit_planes(rgb, values[..., 2:5], ids, skin, planes[:, box[0], box[1]])
 
 
 def around(points: Floats, size: tuple[int, int]) -> tuple[slice, slice] | None:

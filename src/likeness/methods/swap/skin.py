@@ -77,10 +77,12 @@ def skin_likeness(
     answer = 1 - above_brows(places, model, (height, width)) * (1 - likely)
     if edge is None:
         return np.asarray(answer, np.float32)
-    tint = smooth[..., :2] / np.maximum(smooth.sum(-1, keepdims=True), 0.05)
+    red, green, blue = cv2.split(smooth)
+    total = np.maximum(red + green + blue, 0.05)
     cheeks = model.regions["cheeks"]
-    own = np.median(tint[row[cheeks], column[cheeks]], 0)
-    strange = _between(np.abs(tint - own).sum(-1), *_TINT)
+    there = row[cheeks], column[cheeks]
+    apart = [np.abs(tint - np.median(tint[there])) for tint in (red / total, green / total)]
+    strange = _between(apart[0] + apart[1], *_TINT)
     return np.asarray(answer * (1 - np.clip(2 * edge, 0, 1) * strange), np.float32)
 
 
@@ -154,24 +156,27 @@ def without_brows(
     """
     import cv2
 
-    size = (skin.shape[0], skin.shape[1])
     margin = _BROW * _across(target, model)
-    zone = _grown(target, BROWS, model, size, margin)
-    soft = cv2.GaussianBlur(zone.astype(np.float32), (0, 0), margin / 3 + 0.5)
-    rows, columns = np.flatnonzero(soft.max(1) > 0), np.flatnonzero(soft.max(0) > 0)
-    if not len(rows) or not len(columns):
+    brows = target[np.concatenate([model.regions[name] for name in BROWS])]
+    # As far as the blur below reaches, and what is left out of it.
+    reach = 2.5 * margin + 4
+    low = np.floor(brows.min(0) - reach).astype(int).clip(0)
+    high = np.minimum(np.ceil(brows.max(0) + reach).astype(int), skin.shape[::-1])
+    if (high <= low).any():
         return picture, skin
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    missing = soft[box] * (1 - skin[box])
+    box, size = (slice(low[1], high[1]), slice(low[0], high[0])), (high - low)[::-1]
+    zone = _grown(target - low, BROWS, model, size, margin)
+    soft = cv2.GaussianBlur(zone.astype(np.float32), (0, 0), margin / 3 + 0.5)
+    missing = soft * (1 - skin[box])
     if missing.max() < 0.05 or skin[box].max() < 0.5:
         return picture, skin
     # Skin is made up from what is surely skin: strands, brows and shaded lids would bleed into it.
-    drawn = _grown(places, (*BROWS, *_EYES), model, size, margin / 3)
+    drawn = _grown(places - low, (*BROWS, *_EYES), model, size, margin / 3)
     sure = np.asarray(np.clip(4 * skin[box] - 3, 0, 1), np.float32)
-    known = sure * (1 - drawn[box])
+    known = sure * (1 - drawn)
     filled = fill_holes(picture[box], known if known.max() > 0.5 else skin[box])
     picture[box] += missing[..., None] * (filled - picture[box])
-    skin[box] = np.maximum(skin[box], soft[box])
+    skin[box] = np.maximum(skin[box], soft)
     return picture, skin
 
 
