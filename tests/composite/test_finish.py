@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from likeness.actor import Film, Motion, RenderConfig
-from likeness.composite.color import bring_color, low_pass
+from likeness.composite.color import LUMA, bring_color, low_pass, toned
 from likeness.composite.finish import FinishConfig, FrameFacts, finish, hidden, prepared
 from likeness.composite.mask import face_hull, hull, regions, to_hairline
 from likeness.errors import ConfigError
@@ -146,6 +148,38 @@ def test_low_pass_takes_over_light_and_leaves_detail() -> None:
     error = ((rgb - lit).abs() * inner).sum() / inner.sum() / 3
     before = ((under - lit).abs() * inner).sum() / inner.sum() / 3
     assert error < 0.15 * before
+
+
+@pytest.mark.parametrize("mode", ["low-pass", "relight", "rct", "lct", "mkl", "idt", "sot"])
+@given(
+    tint=st.tuples(*[st.floats(0.6, 1.0)] * 3),
+    bend=st.floats(0.7, 1.4),
+    level=st.sampled_from([0.2, 1.0]),
+)
+@settings(max_examples=6, deadline=None)
+def test_a_gray_or_tinted_target_gets_a_face_of_its_tint(
+    mode: str, tint: tuple[float, float, float], bend: float, level: float
+) -> None:
+    under, over, alpha, landmarks = pair()
+    gray = (level * (under * LUMA[:, None, None]).sum(1, keepdim=True)) ** bend
+    film = gray * torch.tensor(tint)[:, None, None]
+    config = FinishConfig(color=mode, motion_blur=0.0, grain=0.0)  # type: ignore[arg-type]
+    result = painted(film, finish(over, alpha, film, landmarks, config))
+    apart = result / torch.tensor(tint)[:, None, None]
+    # Two levels of 255: the bands of the blend clip where a channel is full.
+    assert float((apart - apart.mean(1, keepdim=True)).abs().quantile(0.999)) < 2.5 / 255
+    # And there is a face in it, another one.
+    assert float((result - film).abs().amax(1)[alpha[:, 0] > 0].mean()) > 0.01 * level
+
+
+@pytest.mark.parametrize("level", [0.15, 0.5, 1.0])
+def test_a_face_in_dim_light_is_in_color(level: float) -> None:
+    under, over, alpha, _ = pair()
+    for one, like, weight in zip(over, under, alpha, strict=True):
+        # As eight bits hold it.
+        dim = np.round(like.permute(1, 2, 0).numpy() * level * 255).astype(np.float32) / 255
+        rgb = np.ascontiguousarray(one.permute(1, 2, 0).numpy())
+        assert toned(rgb, dim, weight[0].numpy()) is rgb
 
 
 def test_grain_makes_up_for_what_is_missing_and_no_more() -> None:

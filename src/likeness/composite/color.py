@@ -7,6 +7,7 @@ much it holds: as the mask moves softly and leaves out what covers the face, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
@@ -45,6 +46,12 @@ which light across a face passes, and brows, lips and sockets that are one perso
 _DETAIL = 1.25
 """How much more contrast details get than they had: in a dark cheek that is to be a bright one,
 grain would be four times as strong, and highlights would burn out."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue."""
+_TONES = 2048
+"""Pixels of a face that tell whether it is in color."""
+_TONED, _COLORED = 0.022, 0.036
+"""Deviations of color from what luma tells, over the mean luma: monochrome, and in color."""
 _LEAST = 48.0
 """Pixels of a mask below which no statistic is taken."""
 _LAB_RANGE = np.array([[0, -127, -127], [100, 127, 127]], np.float32)
@@ -94,9 +101,60 @@ def bring_color(mode: ColorMode, rgb: Floats, like: Floats, weight: Floats) -> F
     if mode == "none" or float(weight.sum()) < _LEAST:
         return rgb
     if mode in ("low-pass", "relight"):
-        return _lit_alike(rgb, like, weight)
+        return toned(_lit_alike(rgb, like, weight), like, weight)
     answer = _TRANSFERS[mode](rgb, like, weight)
-    return np.asarray(np.clip(answer, 0, 1), np.float32)
+    return toned(np.asarray(np.clip(answer, 0, 1), np.float32), like, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Tone:
+    """The one color, in each brightness, of a picture that is gray or tinted."""
+
+    share: float
+    """In (0,1]: how surely the picture is monochrome."""
+    curve: Floats
+    """(4,3) colors as a cubic function of luma."""
+    known: tuple[float, float]
+    """Lumas between which the curve was seen."""
+
+    def on(self, rgb: Floats) -> Floats:
+        """Return a picture (h,w,3) in [0,1] in this color; beyond known lumas the tint is kept."""
+        luma = np.asarray(rgb @ LUMA, np.float32)
+        held = np.clip(luma, *self.known).ravel()
+        tint = np.vander(held, 4) @ self.curve / np.maximum(held, 1e-3)[:, None]
+        gray = luma[..., None] * tint.reshape(rgb.shape)
+        return np.asarray(np.clip(rgb + self.share * (gray - rgb), 0, 1), np.float32)
+
+
+def tone_of(picture: Floats, weight: Floats) -> Tone | None:
+    """Tell whether a face is monochrome: None where it is in color.
+
+    It is where colors follow from luma but for a deviation of 2.2 % of the mean luma, and in part
+    up to 3.6 %. In color, faces deviate by 4 % or more, in dim light as in bright.
+
+    Args:
+        picture: (h,w,3) in [0,1].
+        weight: (h,w) in [0,1]: where it shows the face.
+    """
+    chosen = np.flatnonzero(weight.ravel() > 0.5)
+    chosen = chosen[:: max(1, len(chosen) // _TONES)]
+    if len(chosen) < _LEAST:
+        return None
+    colors = picture.reshape(-1, 3)[chosen].astype(np.float64)
+    luma = colors @ LUMA
+    powers = np.vander(luma, 4)
+    curve = np.linalg.lstsq(powers, colors, rcond=None)[0]
+    level = max(float(luma.mean()), 1e-3)
+    apart = float(np.sqrt(np.square(colors - powers @ curve).sum(1).mean())) / level
+    share = min(1.0, (_COLORED - apart) / (_COLORED - _TONED))
+    low, high = np.percentile(luma, (1, 99))
+    return Tone(share, curve, (float(low), float(high))) if share > 0 else None
+
+
+def toned(rgb: Floats, like: Floats, weight: Floats) -> Floats:
+    """Take a picture's own colors off where the other one has none: `rgb` itself else."""
+    tone = tone_of(like, weight)
+    return rgb if tone is None else tone.on(rgb)
 
 
 def _lit_alike(rgb: Floats, like: Floats, weight: Floats) -> Floats:

@@ -157,7 +157,22 @@ def clear_of_border(height: int, width: int) -> Floats:
 
 def face_width(face: Floats) -> float:
     """Return the width of a face, (478,>=2), in crop pixels; at least 1."""
-    return max(float(np.ptp(face[list(OVAL), 0])), 1.0)
+    return max(outline_width(face[list(OVAL), :2]), 1.0)
+
+
+def outline_width(outline: Floats) -> float:
+    """Return how wide a face is by its outline (P,2), which begins at the top."""
+    return float(np.ptp(outline[:, axis_across(outline)]))
+
+
+def axis_across(outline: Floats) -> int:
+    """Return the axis of the picture along which a face is wide: 1 (y) where it lies on its side.
+
+    Args:
+        outline: (P,2); it begins at the top of the face.
+    """
+    up = np.abs(outline[0] - outline[len(outline) // 2])
+    return 0 if up[1] >= up[0] else 1
 
 
 def enlarged(mask: Floats, size: tuple[int, int], times: int) -> Floats:

@@ -18,6 +18,7 @@ from likeness.track.silence import silence_stderr
 from likeness.types import Floats
 
 LANDMARKS = 478
+_BLANK = np.zeros((64, 64, 3), np.uint8)
 _TAGS = np.array([10, 15, 13, *[-1] * 4, 21, *[-1] * 4, 29, *[-1] * 4])
 """Bytes of one landmark in a serialized list: tags and length; -1 is a byte of a number."""
 
@@ -177,13 +178,13 @@ class TaskReader(Reader):
                 self._image = mediapipe.Image
                 self._format = mediapipe.ImageFormat.SRGB
                 self._task: Any = vision.FaceLandmarker.create_from_options(options)
+                self._settle()
         except (ImportError, AttributeError, RuntimeError, ValueError) as error:
             raise BackendError(
                 f"MediaPipe could not open {path.name} as a face landmarker ({error}); expected a"
                 " face_landmarker.task bundle and mediapipe 0.10 or newer"
             ) from error
         self._limit = config.max_faces
-        self._time = 0
 
     def read(self, image: Image) -> list[Face]:
         """Return the faces in a (H,W,3) uint8 RGB image."""
@@ -202,7 +203,12 @@ class TaskReader(Reader):
         with silence_stderr():
             self._task.close()
             self._task = self._vision.FaceLandmarker.create_from_options(self._options)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait for threads of a task that begins: they go on talking until it has answered."""
         self._time = 0
+        self._task.detect_for_video(self._image(image_format=self._format, data=_BLANK), 0)
 
     def close(self) -> None:
         """Free the models."""
@@ -249,8 +255,7 @@ class Mesh:
                     min_detection_confidence=config.min_confidence,
                     min_tracking_confidence=config.min_confidence,
                 )
-                # Threads of the graph go on talking until it has answered once.
-                self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+                self._settle()
         except (ImportError, AttributeError) as error:
             raise BackendError(
                 f"MediaPipe's bundled face mesh is not usable here ({error}); install mediapipe"
@@ -268,7 +273,12 @@ class Mesh:
     def reset(self) -> None:
         with silence_stderr():
             self._mesh.reset()
+            self._settle()
         self._heard = False
+
+    def _settle(self) -> None:
+        """Wait for threads of a graph that begins: they go on talking until it has answered."""
+        self._mesh.process(_BLANK)
 
     def close(self) -> None:
         self._mesh.close()

@@ -48,6 +48,8 @@ def person_likelihoods(images: Iterable[Image]) -> Iterator[Floats]:
             import mediapipe
 
             network = mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+            # Its threads go on talking until it has answered once.
+            network.process(np.zeros((64, 64, 3), np.uint8))
     except (ImportError, AttributeError) as error:
         raise BackendError(
             f"MediaPipe's bundled segmentation is not usable here ({error}); install mediapipe"

@@ -81,6 +81,15 @@ def test_each_direction_changes_the_face_and_leaves_the_rest_bit_for_bit(
         assert float(found.max()) <= 1
 
 
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_a_gray_clip_stays_gray(actor_shot: Shot, frames: torch.Tensor, name: str) -> None:
+    gray = (frames * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    film = gray.expand(-1, 3, -1, -1).contiguous()
+    found = painted(opened(actor_shot, f"{name}=1"), film)
+    assert float((found - film).abs().max()) > 0.02
+    assert float((found - found.mean(1, keepdim=True)).abs().max()) < 0.5 / 255
+
+
 def test_strength_zero_is_the_clip(actor_shot: Shot, frames: torch.Tensor) -> None:
     assert torch.equal(painted(opened(actor_shot, "age=0", "smile=0"), frames), frames)
 

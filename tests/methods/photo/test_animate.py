@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
+from likeness.composite.color import LUMA
 from likeness.condition.conditioner import select
 from likeness.condition.matte import fill_holes
 from likeness.decode import Decoder
@@ -20,8 +23,11 @@ from likeness.methods.photo.animation import AnimateConfig, Animation, Photo, fi
 from likeness.methods.photo.layers import one_body, polygon
 from likeness.methods.photo.mesh import PhotoMesh
 from likeness.methods.photo.motion import Head, Motion, MotionConfig, bound, move
+from likeness.methods.photo.mouth import MouthLight
+from likeness.methods.photo.paint import _fill_mouth
 from likeness.methods.photo.plain import plain_warp
 from likeness.methods.photo.residual import Residual
+from likeness.methods.swap.outline import tracked_vertices
 from likeness.metrics.image import psnr
 from likeness.metrics.regions import face_hull
 from likeness.store import load_face_model
@@ -40,6 +46,32 @@ def photo_of(shot: Shot, index: int) -> Photo:
     return Photo(picture, found, select(shot.params, np.array([index])))
 
 
+@settings(max_examples=20, deadline=None)
+@given(turns=st.integers(0, 3), seed=st.integers(0, 99))
+def test_a_mouth_is_filled_alike_whichever_way_a_head_lies(turns: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    side = 48
+    mouth = random.random((side, side, 4)).astype(np.float32)
+    mouth[..., 3] = 0
+    teeth = np.ones((side, side), np.float32)
+    layers = SimpleNamespace(mouth=mouth, teeth=teeth, light=1.0, tone=None, whitest=0.8)
+    places = np.moveaxis(np.indices((side, side), np.float32)[::-1], 0, -1)
+    driver = gaussian_filter(random.random((side, side, 3)), (2, 2, 0)).astype(np.float32)
+    driver[:24] += 0.4
+    share = np.zeros((side, side), np.float32)
+    share[14:34, 10:38] = 1
+
+    def filled(turned: int) -> Floats:
+        maps = np.zeros((11, side, side), np.float32)
+        maps[2:4] = np.moveaxis(np.rot90(places, turned) - places, -1, 0)
+        maps[5], maps[6:9] = np.rot90(share, turned), np.moveaxis(np.rot90(driver, turned), -1, 0)
+        colors = np.zeros((side, side, 3), np.float32)
+        _fill_mouth(colors, layers, maps)  # type: ignore[arg-type]
+        return np.rot90(colors, -turned)
+
+    np.testing.assert_allclose(filled(turns), filled(0), atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def rest(actor_shot: Shot) -> int:
     return rest_frame(actor_shot.params)
@@ -48,6 +80,27 @@ def rest(actor_shot: Shot) -> int:
 @pytest.fixture(scope="module")
 def photo(actor_shot: Shot, rest: int) -> Photo:
     return photo_of(actor_shot, rest)
+
+
+def test_a_gray_photo_is_given_no_color_by_its_driver(photo: Photo, actor_shot: Shot) -> None:
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    gray = (photo.picture * luma).sum(0, keepdim=True).expand(3, -1, -1).contiguous()
+    made = drawn(Animation(replace(photo, picture=gray), actor_shot), 20)
+    assert float((made - made.mean(0, keepdim=True)).abs().max()) < 0.5 / 255
+
+
+def test_a_gray_driver_lends_no_gray_tongue(photo: Photo, actor_shot: Shot, rest: int) -> None:
+    model = load_face_model(photo.params.model)
+    picture = photo.picture.permute(1, 2, 0).numpy()
+    places = tracked_vertices(photo.track.landmarks[0], model)
+    gray = np.repeat((picture @ LUMA)[..., None], 3, 2).astype(np.float32)
+    light = MouthLight.between(gray, places, picture, places, model)
+    tongue, tooth = (np.full((2, 2, 3), value, np.float32) for value in (0.3, 0.9))
+    shown = light.on(np.concatenate([tongue, tooth]))
+    # Flesh is red, as lips are; teeth are not.
+    assert (shown[0, 0, 0] - shown[0, 0, 1]) / shown[0, 0, 0] > 0.1
+    assert np.ptp(shown[3, 0]) < 0.02
+    assert MouthLight.between(picture, places, picture, places, model).flesh is None
 
 
 @pytest.fixture(scope="module")

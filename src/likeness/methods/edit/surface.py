@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from likeness import config as settings
+from likeness.composite.color import LUMA, tone_of
 from likeness.errors import BundleError, ConfigError
 from likeness.methods.edit.occluders import Occluders
 from likeness.methods.edit.surface_directions import DIRECTIONS, Direction, Material
@@ -125,6 +126,10 @@ class SurfaceEdit:
             way = self.directions[name].move(view, strength)
             if way is not None:
                 moved = way if moved is None else moved + way
+        tone = None if gain is None else tone_of(view.pixels, view.skin)
+        if gain is not None and tone is not None:
+            # A gray or tinted clip gets lighter and darker, and no color that it does not have.
+            gain += np.float32(tone.share) * ((gain @ LUMA)[..., None] - gain)
         flow = None if moved is None else backward_flow(view.posed, moved)
         if visible is not None:
             gain = None if gain is None else gain * visible[..., None]

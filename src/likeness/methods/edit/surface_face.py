@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from likeness.composite.color import LUMA
 from likeness.condition.conditioner import select
 from likeness.condition.mesh import EYE, EYES, MOUTH, RING, PortraitMesh
 from likeness.condition.paint import Coverage, cover
@@ -31,7 +32,6 @@ _STEP = 8
 """Pixels by which a crop's corner moves."""
 _MOST = 360.0
 """Height of a face in pixels above which edits are drawn at half the frame's density, and so on."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FOLD_SPREAD = 2.0
 """Frames over which weights of expression are smoothed."""
 _LIGHT_SPREAD = 6.0
@@ -188,7 +188,7 @@ class PosedFace:
         The derivative of the logarithm of luma's irradiance (Ramamoorthi and Hanrahan 2001) by the
         normal, at each vertex.
         """
-        light = (self.face.light[self.row] @ _LUMA).astype(np.float32)
+        light = (self.face.light[self.row] @ LUMA).astype(np.float32)
         step = 0.25
         levels = []
         for way in ((0.0, 0.0), (step, 0.0), (0.0, step)):

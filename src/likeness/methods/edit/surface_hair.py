@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from likeness.composite.color import LUMA
 from likeness.methods.edit.surface_head import Glimpses, around_head
 from likeness.methods.edit.surface_view import (
-    LUMA,
     NOWHERE,
     WHOLE,
     Box,

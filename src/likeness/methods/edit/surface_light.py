@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from likeness.composite.color import LUMA
 from likeness.condition.mesh import EYES
 from likeness.face3d.light import harmonics
 from likeness.methods.edit.surface_head import around_head
-from likeness.methods.edit.surface_view import LUMA, FrameView, blurred
+from likeness.methods.edit.surface_view import FrameView, blurred
 from likeness.types import Floats
 
 _LAMP = np.array([0.80, -0.30, -0.52], np.float32)

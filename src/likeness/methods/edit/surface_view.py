@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from likeness.composite.color import LUMA
+from likeness.composite.mask import outline_width
 from likeness.methods.edit.surface_face import PosedFace
 from likeness.methods.edit.surface_folds import SIZE, texels
 from likeness.types import Bools, Floats
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _DARKEST = 0.02
 """Least luma whose logarithm is taken: below it there is noise."""
 _AROUND = 0.09
@@ -152,8 +153,7 @@ class FrameView:
     @cached_property
     def width(self) -> float:
         """Width of the face in drawn pixels."""
-        oval = self.posed.vertices[self.posed.face.model.regions["face_oval"], 0]
-        return float(np.ptp(oval))
+        return outline_width(self.posed.vertices[self.posed.face.model.regions["face_oval"], :2])
 
     @cached_property
     def skin(self) -> Floats:

@@ -24,6 +24,7 @@ from likeness.methods.photo.driver import DriverFrames, Wrinkles, driver_points,
 from likeness.methods.photo.layers import EYE_NAMES, IRIS_CENTERS, PhotoLayers, photo_layers
 from likeness.methods.photo.mesh import EYES, MOUTH, Cover, PhotoMesh, cover
 from likeness.methods.photo.motion import Head, Motion, MotionConfig, Posed, move
+from likeness.methods.photo.mouth import MouthLight
 from likeness.methods.photo.paint import paint
 from likeness.methods.photo.residual import Residual
 from likeness.store import load_face_model
@@ -115,10 +116,10 @@ class Animation:
         self._residual = Residual.of(driver, self.model, given.rest)
         self.motion: Motion = given if motion else self._parted(given)
         self._wrinkles: Wrinkles | None = None
-        self._gain = np.ones(3, np.float32)
+        self._light = MouthLight(np.ones(3, np.float32))
         if find_stored(driver.clip) is not None:
             with DriverFrames(driver.clip) as source:
-                self._gain = self._match(source)
+                self._light = self._match(source)
                 if self.config.wrinkles > 0:
                     rest = self.motion.rest
                     self._wrinkles = Wrinkles.of(driver, source, self.model, rest)
@@ -141,7 +142,7 @@ class Animation:
 
     def match(self, frame: torch.Tensor, driver: Shot, index: int) -> None:
         """Match the light of the driver's mouth to the photo's by a frame (3,H,W) of the driver."""
-        self._gain = self._gain_of(pixels_last(frame), driver_points(driver, index, self.model))
+        self._light = self._light_of(pixels_last(frame), driver_points(driver, index, self.model))
 
     def _parted(self, motion: Motion) -> Motion:
         """Tell how much further apart the photo's lips stand than the driver's at rest."""
@@ -272,22 +273,18 @@ class Animation:
             return
         box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
         seen = sample(frame, places[box], inside[box])
-        maps[6:9][(slice(None), *box)] = np.transpose(seen * self._gain, (2, 0, 1))
+        maps[6:9][(slice(None), *box)] = np.transpose(self._light.on(seen), (2, 0, 1))
 
-    def _match(self, source: DriverFrames) -> Floats:
-        """(3,) gain from the driver's skin at rest to the photo's."""
+    def _match(self, source: DriverFrames) -> MouthLight:
+        """From the driver's light at rest to the photo's."""
         rest = self.motion.rest
         frame = source.read(self.driver.track.start + rest)
-        return self._gain_of(frame, driver_points(self.driver, rest, self.model))
+        return self._light_of(frame, driver_points(self.driver, rest, self.model))
 
-    def _gain_of(self, frame: Floats, points: Floats) -> Floats:
-        skin = self.model.regions["cheeks"]
-        theirs = colors_at(frame, points[skin])
-        ours = colors_at(self.layers.picture, self.mesh.photo_places()[skin])
-        gain = np.clip((ours + 0.02) / (theirs + 0.02), 0.3, 3.0)
-        # Teeth are white in any light: half of the difference in tint is the skin's own.
-        level = float(gain.mean())
-        return np.asarray(level * np.sqrt(gain / level), np.float32)
+    def _light_of(self, frame: Floats, points: Floats) -> MouthLight:
+        return MouthLight.between(
+            frame, points, self.layers.picture, self.mesh.photo_places(), self.model
+        )
 
 
 def fitted_picture(picture: torch.Tensor, max_side: int) -> tuple[torch.Tensor, float]:
@@ -355,10 +352,3 @@ def sample(picture: Floats, places: Floats, where: Any) -> Floats:
     read = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     read = read.reshape(*x.shape, picture.shape[2])
     return np.asarray(read * where[..., None], np.float32)
-
-
-def colors_at(picture: Floats, places: Floats) -> Floats:
-    """(3,) median color of a picture (H,W,3) at (P,2) places."""
-    column = np.floor(places[:, 0]).astype(int).clip(0, picture.shape[1] - 1)
-    row = np.floor(places[:, 1]).astype(int).clip(0, picture.shape[0] - 1)
-    return np.asarray(np.median(picture[row, column], 0), np.float32)

@@ -13,10 +13,10 @@ from typing import Self
 import numpy as np
 import torch
 
+from likeness.composite.color import LUMA
 from likeness.decode import Decoder
 from likeness.face3d.model import FaceModel
 from likeness.face3d.raster import Ids, interpolate, rasterize
-from likeness.methods.photo.layers import LUMA
 from likeness.types import Clip, Floats, Ints, Shot, Window
 
 SIDE = 192

@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from likeness.composite.color import LUMA, Tone, tone_of
+from likeness.composite.mask import hull
 from likeness.condition.matte import fill_holes
 from likeness.face3d.model import FaceModel
 from likeness.track.matte import person_matte
@@ -20,7 +22,6 @@ from likeness.types import FaceParams, FaceTrack, Floats
 
 EYE_NAMES = ("right", "left")
 IRIS_CENTERS = (468, 473)
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LASHES = 0.04
 """Thickness of the upper lashes in units of the eye's width: they belong to the lid."""
 _CLOSED_LIPS = 0.045
@@ -62,9 +63,21 @@ class PhotoLayers:
         return np.concatenate([self.picture, self.teeth[..., None]], -1)
 
     @cached_property
+    def whitest(self) -> float:
+        """Luma of the photo's own teeth, where it shows them; else 1."""
+        lumas = (self.picture @ LUMA)[self.teeth > 0.5]
+        return float(np.percentile(lumas, 90)) if len(lumas) else 1.0
+
+    @cached_property
     def light(self) -> float:
         """Median luma of the picture."""
         return float(np.median(self.picture @ LUMA))
+
+    @cached_property
+    def tone(self) -> Tone | None:
+        """The one color of a gray or tinted photo's face; None where it is in color."""
+        size = (self.picture.shape[0], self.picture.shape[1])
+        return tone_of(self.picture, hull(self.points, size, 0.05, 0.0))
 
 
 def photo_layers(

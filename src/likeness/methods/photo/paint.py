@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from likeness.composite.color import LUMA
 from likeness.methods.photo.layers import PhotoLayers
+from likeness.methods.photo.mouth import quarters, without_upper_teeth
 from likeness.types import Floats
 
 _DARK = np.array([0.16, 0.07, 0.06], np.float32)
@@ -104,32 +106,16 @@ def _fill_mouth(colors: Floats, layers: PhotoLayers, maps: Floats) -> None:
     theirs = maps[6:9][(slice(None), *box)].transpose(1, 2, 0)
     dark = _DARK * np.float32(layers.light)
     if layers.teeth.max() > 0:
-        theirs = _toothless(theirs, maps[5][box], dark)
+        turns = quarters(maps, box)
+        upright = np.rot90(theirs, turns), np.rot90(maps[5][box], turns)
+        theirs = np.rot90(without_upper_teeth(*upright, dark), -turns)
+        # No tooth of another is whiter than the photo's own beside it.
+        lightest = float(np.percentile(theirs @ LUMA, 99))
+        theirs = theirs * np.float32(min(1.0, layers.whitest / max(lightest, 1e-3)))
     hidden = np.where(theirs.sum(-1, keepdims=True) > 0, theirs, dark)
     known = own[..., 3:]
     made = known * own[..., :3] + (1 - known) * hidden
+    if layers.tone is not None:
+        made = layers.tone.on(made)
     share = maps[5][box][..., None]
     colors[box] += share * (made - colors[box])
-
-
-def _toothless(mouth: Floats, share: Floats, dark: Floats) -> Floats:
-    """Darken the upper teeth of a driver's mouth (h,w,3): the photo has its own.
-
-    Teeth are what is bright and hardly colored; what is left is the tongue, in the depth.
-    """
-    import cv2
-
-    bright = mouth.max(-1)
-    tint = 1 - mouth.min(-1) / np.maximum(bright, 1e-3)
-    level = max(float(bright.max()), 1e-3)
-    tooth = np.clip((bright / level - 0.35) / 0.25, 0, 1) * np.clip((0.55 - tint) / 0.2, 0, 1)
-    height = np.cumsum(share, 0) / np.maximum(share.sum(0), 1e-3)
-    upper = np.clip((0.85 - height) / 0.15, 0, 1)
-    weight = share * (1 - tooth * upper)
-    # Blurred, so that no outline of a tooth is left hanging in the dark.
-    spread = 0.06 * mouth.shape[1] + 0.5
-    soft = cv2.GaussianBlur(np.dstack([mouth * weight[..., None], weight]), (0, 0), spread)
-    known = soft[..., 3:]
-    tongue = soft[..., :3] / np.maximum(known, 1e-3)
-    depth = np.clip(height, 0, 1)[..., None]
-    return np.asarray(dark + np.minimum(known * 2, 1) * depth * (tongue - dark), np.float32)

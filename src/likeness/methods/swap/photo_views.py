@@ -154,7 +154,7 @@ def source_view(photo: Photo, surface: FaceSurface, face: float) -> SourceView:
     )
     edge = _edge(seen, surface, (picture.shape[0], picture.shape[1]))
     likely = skin_likeness(picture, seen.places, surface.model, edge)
-    likely = clear_of_hair(likely, seen.places)
+    likely = clear_of_hair(likely, float(np.ptp(seen.places[:, 0])))
     stacked = np.concatenate([picture, likely[..., None]], -1, dtype=np.float32)
     return SourceView(stacked, seen, trust, features(photo.params)[0])
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.composite.color import LUMA
+from likeness.composite.mask import axis_across, outline_width
 from likeness.condition.matte import fill_holes
 from likeness.face3d.model import FaceModel
 from likeness.types import Floats
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SOFT = 0.012
 """Deviation of the blur that takes single strands together, in face widths."""
 _DARKER = (0.62, 0.80)
@@ -71,7 +72,7 @@ def skin_likeness(
     column = np.clip(places[:, 0], 0, width - 1).astype(int)
     row = np.clip(places[:, 1], 0, height - 1).astype(int)
     chosen = np.concatenate([model.regions["cheeks"], model.regions["forehead"]])
-    luma = smooth @ _LUMA
+    luma = smooth @ LUMA
     level = float(np.percentile(luma[row[chosen], column[chosen]], 60))
     likely = _between(luma / max(level, 1e-3), *_DARKER)
     answer = 1 - above_brows(places, model, (height, width)) * (1 - likely)
@@ -86,16 +87,15 @@ def skin_likeness(
     return np.asarray(answer * (1 - np.clip(2 * edge, 0, 1) * strange), np.float32)
 
 
-def clear_of_hair(likely: Floats, places: Floats) -> Floats:
+def clear_of_hair(likely: Floats, width: float) -> Floats:
     """Keep likely skin (h,w) clear of the strands in which a fringe ends.
 
     Args:
         likely: of `skin_likeness`.
-        places: (V,2) of the face's vertices in the same picture.
+        width: of the face in pixels of the same picture.
     """
     import cv2
 
-    width = float(np.ptp(places[:, 0]))
     side = 2 * max(1, round(_STRANDS * width)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     clear = cv2.erode(likely, kernel, borderType=cv2.BORDER_REPLICATE)
@@ -131,7 +131,8 @@ def clear_of_fringe(likely: Floats, places: Floats, model: FaceModel) -> Floats:
     hangs = (1 - likely) * over
     if hangs.max() < _NONE:
         return likely
-    clear = clear_of_hair(np.asarray(1 - hangs, np.float32), places)
+    axis = axis_across(places[model.regions["face_oval"]])
+    clear = clear_of_hair(np.asarray(1 - hangs, np.float32), float(np.ptp(places[:, axis])))
     brows = _grown(places, BROWS, model, likely.shape, 0.01 * _across(places, model)).astype(
         np.float32
     )
@@ -204,7 +205,7 @@ def _shrunk(picture: Floats, size: tuple[int, int]) -> Floats:
 
 def _across(places: Floats, model: FaceModel) -> float:
     """Width of the face in pixels."""
-    return max(float(np.ptp(places[model.regions["face_oval"], 0])), 4.0)
+    return max(outline_width(places[model.regions["face_oval"]]), 4.0)
 
 
 def _brow_line(places: Floats, model: FaceModel) -> tuple[Floats, Floats]:
