@@ -35,7 +35,7 @@ from likeness.fit.transfer import TransferConfig
 from likeness.machine import load_average
 from likeness.methods.table import recipe_of
 from likeness.painting import painted_by, painted_here
-from likeness.people import choose_person, find_people
+from likeness.people import find_person
 from likeness.plan.performance import performance_of
 from likeness.plan.reenactment import Request, plan_reenactment
 from likeness.plan.target import Target
@@ -123,7 +123,7 @@ def long(folder: Path, engine: EngineName) -> dict[str, object]:
     """Paint one plan here, by one worker and by two, and compare."""
     bundle = load_bundle(folder / "anna.bundle")
     recipe, target = recipe_of(bundle, "reenact"), Target.of(bundle)
-    driver = choose_person(find_people(folder / "long.mp4"))
+    driver = find_person(folder / "long.mp4")
     asked = Request(
         performance_of(target.shot, "target"), performance_of(driver, "driver"), TransferConfig()
     )

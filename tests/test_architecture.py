@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
+import pkgutil
 import re
 import runpy
 import subprocess
@@ -190,3 +192,23 @@ print([name for name in ("av", "mediapipe", "numba", "matplotlib") if name in sy
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_benchmarks_and_scripts_take_what_the_package_has() -> None:
+    """They run rarely; a name that was moved would be missed by whoever measures next."""
+    programs = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "scripts").glob("*.py")]
+    assert len(programs) > 10
+    missing = []
+    for program in programs:
+        for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("likeness"):
+                module = importlib.import_module(node.module or "")
+                inside = {
+                    found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))
+                }
+                missing += [
+                    f"{program.name}: {node.module}.{alias.name}"
+                    for alias in node.names
+                    if not hasattr(module, alias.name) and alias.name not in inside
+                ]
+    assert not missing

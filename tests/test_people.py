@@ -12,24 +12,32 @@ from likeness.actor_clip import write_actor_clip
 from likeness.decode import open_clip, stream
 from likeness.encode import encode
 from likeness.errors import MediaError, TrackError
+from likeness.methods.swap.view import SwapTarget
 from likeness.people import chooser, find_people, find_person
+from likeness.plan.edit import plan_edit
+from likeness.plan.performance import absent
 from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import actor_entry
+from likeness.store import load_shot, save_shot
 from likeness.types import Clip, Timeline
 
 
 @pytest.fixture(scope="module")
 def cut_away(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     """36 frames: an actor, a gray card from 12 to 23, the actor again."""
-    folder = tmp_path_factory.mktemp("people")
+    return with_card(tmp_path_factory.mktemp("people"), 12)
+
+
+def with_card(folder: Path, length: int) -> Clip:
+    """36 frames of an actor, with a gray card in place of some from 12 on."""
     whole = write_actor_clip(
         Actor.from_seed(3), Motion.from_seed(5, 36 / 25), folder / "a.mp4", RenderConfig((192, 192))
     )
     people = (actor_entry(3, "target"),)
     manifest = Manifest("cut.mp4", "render", people=people, digital_source_type=RENDERED)
     with encode(folder / "cut.mp4", whole, manifest, Timeline.of(whole)) as video:
-        for window, frames in stream(whole, 12):
-            video.append(frames * 0 + 0.5 if window.start == 12 else frames)
+        for window, frames in stream(whole, 1):
+            video.append(frames * 0 + 0.5 if 0 <= window.start - 12 < length else frames)
     return open_clip(folder / "cut.mp4")
 
 
@@ -39,6 +47,21 @@ def test_scenes_of_one_person_are_joined(cut_away: Clip) -> None:
     assert person.track.observed.tolist() == [*[True] * 12, *[False] * 12, *[True] * 12]
     (again,) = find_people(cut_away)
     np.testing.assert_array_equal(again.params.rotation, person.params.rotation)
+
+
+def test_nobody_is_drawn_on_a_card_however_short(tmp_path: Path) -> None:
+    (person,) = find_people(with_card(tmp_path, 5))
+    away = [12 <= n < 17 for n in range(36)]
+    assert (~person.track.observed).tolist() == away
+    seconds = np.arange(36) / 25
+    # A fifth of a second: as long as a tracker may blink, were it not for the cut.
+    assert absent(person, seconds).tolist() == away
+    assert (~SwapTarget.of(person, seconds.astype(np.float32)).present).tolist() == away
+    plan = plan_edit(person, {"age": np.ones(36, np.float32)}, {})
+    assert plan.absent is not None
+    assert plan.absent.tolist() == away
+    save_shot(person, tmp_path / "kept.shot")
+    assert absent(load_shot(tmp_path / "kept.shot"), seconds).tolist() == away
 
 
 @pytest.mark.parametrize("kind", ["garbage", "nobody"])

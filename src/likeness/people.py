@@ -40,7 +40,7 @@ from likeness.types import Clip, Floats, Progress, Shot, silent
 
 log = logging.getLogger(__name__)
 
-_REVISION = 1
+_REVISION = 2
 """Raised when joining changes what it answers, so that kept people are made anew."""
 LIKE = "like="
 

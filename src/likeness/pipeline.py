@@ -31,7 +31,7 @@ from likeness.store import cache_shots, cached_shots, load_face_model, load_shot
 from likeness.track import TrackConfig, track
 from likeness.types import Clip, Method, Progress, Shot, check, silent
 
-_REVISION = 8
+_REVISION = 9
 """Raised when tracking or fitting changes what it answers, so that cached shots are made anew."""
 
 

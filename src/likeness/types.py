@@ -191,6 +191,8 @@ class FaceTrack:
     """(N,) False where the face was filled in, not seen."""
     identity: Floats | None = None
     """(D,) what a recognizer says of the face, in its own terms (`recognize`), or None."""
+    cut_after: Bools | None = None
+    """(N,) True in the last frame that shows the face before the picture cuts; None is nowhere."""
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -199,6 +201,8 @@ class FaceTrack:
         _check_shape("landmarks", self.landmarks, (n, 478, 3))
         _check_shape("scores", self.scores, (n,))
         _check_shape("observed", self.observed, (n,))
+        if self.cut_after is not None:
+            _check_shape("cut_after", self.cut_after, (n,))
 
     def __len__(self) -> int:
         return len(self.boxes)

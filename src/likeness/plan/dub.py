@@ -14,7 +14,7 @@ from likeness.errors import MediaError
 from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
 from likeness.plan.mouth_timing import keep_closures, lip_gap, resting_after
-from likeness.plan.performance import Performance, absences, away, performance_of
+from likeness.plan.performance import Performance, absences, absent, performance_of
 from likeness.plan.plan import Plan
 from likeness.plan.target import Target
 from likeness.provenance.manifest import Ingredient
@@ -105,7 +105,7 @@ def plan_dub(
         shown=np.arange(len(clip)),
         params=params,
         underlay=own.params,
-        absent=away(~own.guessed, own.seconds),
+        absent=absent(target.shot, own.seconds),
         lower_face=True,
         transfer=mouth.moved,
         overrun=resting,

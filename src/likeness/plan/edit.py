@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from likeness.plan.performance import away, performance_of
+from likeness.plan.performance import absent, performance_of
 from likeness.plan.plan import Plan
 from likeness.types import Floats, Shot
 
@@ -24,7 +24,7 @@ def plan_edit(shot: Shot, strengths: Mapping[str, Floats], settings: Mapping[str
         settings: resolved, as JSON values, for the manifest.
     """
     own = performance_of(shot, "target")
-    gone = away(~own.guessed, own.seconds)
+    gone = absent(shot, own.seconds)
     frames = np.arange(len(shot.clip)) - shot.track.start
     outside = (frames < 0) | (frames >= len(shot.track))
     return Plan(

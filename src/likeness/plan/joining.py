@@ -79,8 +79,13 @@ def _track(shots: Sequence[Shot], at: Values, there: Bools, first: int) -> FaceT
         share = (at - low).reshape(-1, *[1] * (values.ndim - 1))
         return np.asarray(values[low] + share * (values[high] - values[low]), np.float32)
 
-    observed = np.zeros(len(at), bool)
+    observed, cut_after = np.zeros(len(at), bool), np.zeros(len(at), bool)
     observed[there] = np.concatenate([shot.track.observed for shot in shots])
+    none = [np.zeros(len(shot.track), bool) for shot in shots]
+    cuts = [shot.track.cut_after for shot in shots]
+    cut_after[there] = np.concatenate(
+        [no if cut is None else cut for no, cut in zip(none, cuts, strict=True)]
+    )
     return FaceTrack(
         start=first,
         boxes=blended("boxes"),
@@ -88,4 +93,5 @@ def _track(shots: Sequence[Shot], at: Values, there: Bools, first: int) -> FaceT
         scores=np.asarray(blended("scores") * observed, np.float32),
         observed=observed,
         identity=shots[0].track.identity,
+        cut_after=cut_after,
     )

@@ -82,18 +82,36 @@ BLEND = 0.4
 """Seconds over which motion blends across a gap in which a face is not seen."""
 
 
-def away(observed: Bools, seconds: Values) -> Bools:
+def absent(shot: Shot, seconds: Values) -> Bools:
+    """Tell in which of a clip's T frames its person is away; see `away`.
+
+    Args:
+        shot: of the person.
+        seconds: (T,) when the clip's frames are shown, increasing.
+    """
+    track, every = shot.track, np.zeros((2, len(shot.clip)), bool)
+    chosen = slice(track.start, track.window.stop)
+    every[0, chosen] = track.observed
+    if track.cut_after is not None:
+        every[1, chosen] = track.cut_after
+    return away(every[0], seconds, every[1])
+
+
+def away(observed: Bools, seconds: Values, cut_after: Bools | None = None) -> Bools:
     """Tell in which of N frames a face is away for longer than a tracker blinks, (N,).
 
     Args:
         observed: (N,) frames in which it was seen.
         seconds: (N,) when they are shown, increasing.
+        cut_after: (N,) frames after which the picture cuts: what follows is no blink, however
+            short, because the camera looks elsewhere.
     """
     gone = np.zeros(len(observed), bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[True], observed, [True]]).astype(np.int8)))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         ends = seconds[stop] if stop < len(seconds) else seconds[-1] + BLEND
-        gone[start:stop] = ends - seconds[start] > BLEND
+        cut = cut_after is not None and start > 0 and bool(cut_after[start - 1])
+        gone[start:stop] = cut or ends - seconds[start] > BLEND
     return gone
 
 

@@ -15,7 +15,7 @@ from likeness.errors import MediaError
 from likeness.fit.edit import Curve, Edit, EditConfig, apply_edits
 from likeness.fit.seen_range import Seen
 from likeness.fit.transfer import Transfer, TransferConfig, transfer
-from likeness.plan.performance import Performance, absences, away
+from likeness.plan.performance import Performance, absences, absent
 from likeness.plan.plan import Plan, frames_beneath
 from likeness.plan.target import Target
 from likeness.provenance.manifest import Ingredient
@@ -85,7 +85,7 @@ def plan_reenactment(
         canvas=target.plate if shown is None else None,
         params=edited.params,
         underlay=own.params if own is not None and lends and alike else None,
-        absent=away(~own.guessed, own.seconds) if own is not None and lends else None,
+        absent=absent(target.shot, own.seconds) if own is not None and lends else None,
         lower_face=lends and mouth,
         whole=target.whole,
         transfer=moved.transfer,

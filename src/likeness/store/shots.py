@@ -59,7 +59,9 @@ LAST = 2**53
 Small = Annotated[int, Field(ge=0, le=65535)]
 Side = Annotated[int, Field(ge=1, le=65535)]
 Word = Annotated[str, Field(max_length=4096)]
-_DTYPES = {"pts": np.int64, "observed": np.bool_}
+_OPTIONAL = ("identity", "cut_after")
+"""Arrays of a track that not every shot has."""
+_DTYPES = {"pts": np.int64, "observed": np.bool_, "cut_after": np.bool_}
 """Types of arrays; all others are float32."""
 
 
@@ -138,8 +140,9 @@ def write_shot(shot: Shot, folder: Path, final: Path) -> None:
     arrays: dict[str, np.ndarray[Any, Any]] = {"pts": shot.clip.pts}
     arrays |= {name: getattr(shot.track, name) for name in TRACK_ARRAYS}
     arrays |= {name: getattr(shot.params, name) for name in PARAM_ARRAYS}
-    if shot.track.identity is not None:
-        arrays["identity"] = shot.track.identity
+    for name in _OPTIONAL:
+        if getattr(shot.track, name) is not None:
+            arrays[name] = getattr(shot.track, name)
     index = ShotIndex(
         format=FORMAT,
         versions=versions(),
@@ -177,7 +180,7 @@ def load_shot(path: Path) -> Shot:
     index = read_shot_index(path)
     arrays = read_arrays(path, index.arrays)
     wanted = {"pts", *TRACK_ARRAYS, *PARAM_ARRAYS}
-    if not wanted <= arrays.keys() <= wanted | {"identity"}:
+    if not wanted <= arrays.keys() <= wanted | {*_OPTIONAL}:
         raise BundleError(f"{path} holds arrays {sorted(arrays)}, expected {sorted(wanted)}")
     _check_arrays(path, arrays)
     if index.start + len(arrays["boxes"]) > len(arrays["pts"]):
@@ -190,6 +193,7 @@ def load_shot(path: Path) -> Shot:
             start=index.start,
             **{name: arrays[name] for name in TRACK_ARRAYS},
             identity=arrays.get("identity"),
+            cut_after=arrays.get("cut_after"),
         )
         params = FaceParams(
             model=index.model,

@@ -89,6 +89,7 @@ class Linker:
         """End all tracks: frame `index` begins a new shot."""
         for person in self._open:
             person.shot_length = index - person.shot_start
+            person.cut_off = True
         self._done += self._open
         self._open = []
         self._shot_start = index
@@ -113,6 +114,7 @@ class _Person:
         self.face = face
         self.shot_start = shot_start
         self.shot_length = 1_000_000_000
+        self.cut_off = False
 
     @property
     def last(self) -> int:
@@ -133,7 +135,10 @@ class _Person:
         landmarks = fill(np.stack(self.faces), seen, count)
         scores = np.zeros(count, np.float32)
         scores[seen] = self.scores
-        return FaceTrack(start, boxes_of(landmarks), landmarks, scores, observed)
+        cut_after = np.zeros(count, bool)
+        cut_after[-1] = self.cut_off
+        boxes = boxes_of(landmarks)
+        return FaceTrack(start, boxes, landmarks, scores, observed, cut_after=cut_after)
 
 
 def fill(values: Floats, seen: NDArray[np.intp], count: int) -> Floats:

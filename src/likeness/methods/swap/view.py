@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from likeness import geometry
 from likeness.condition.conditioner import select
-from likeness.plan.performance import away
+from likeness.plan.performance import absent
 from likeness.types import Bools, Crop, FaceParams, FaceTrack, Floats, Ints, Shot, Window, check
 
 _ROOM = (0.5, 0.36)
@@ -109,7 +109,7 @@ class SwapTarget:
             Crop(crop.size, crop.crop_from_frame[rows]),
             rows,
             observed,
-            ~away(observed, np.asarray(seconds, np.float64)),
+            ~absent(shot, np.asarray(seconds, np.float64)),
         )
 
     def view(self, window: Window, frames: torch.Tensor) -> TargetView:
