@@ -131,7 +131,7 @@ def learn_generator(
         folder: where resume states lie.
         digest: of the pictures.
         resume: go on from the states in `folder`.
-        progress: called as ("train", done, total).
+        progress: called as ("train" | "encoder", done, total).
 
     Raises:
         BundleError: a resume state is damaged or belongs to another training.
@@ -152,7 +152,12 @@ def learn_generator(
     )
     first = _part(loop, 1 - config.polish)
     done = train_phases(gan_phases(growth, pixels), first, folder, key, resume, progress)
-    polished = _polished(growth, done.outcome.weights, pixels, config, loop, folder, key, resume)
+
+    def tell(_: str, count: int, total: int) -> None:
+        progress("encoder", count, total)
+
+    work = (folder / "polish", f"{key}:polish", resume, tell)
+    polished = _polished(growth, done.outcome.weights, pixels, config, loop, work)
     last = done.outcome if polished is None else polished
     phases = dict(done.steps) | ({} if polished is None else {"polish": polished.steps})
     record = {
@@ -233,9 +238,7 @@ def _polished(
     pixels: NDArray[np.uint8],
     config: GanTraining,
     loop: LoopConfig,
-    folder: Path,
-    key: str,
-    resume: bool,
+    work: tuple[Path, str, bool, Progress],
 ) -> Outcome | None:
     """Train the encoder alone; None where there is none, or no time for it."""
     if growth.encoder is None or not config.polish:
@@ -247,7 +250,7 @@ def _polished(
     if growth.alone and growth.begin == "eigenfaces":
         latents, _ = latents_of(pixels, growth.network.latent)
     task = EncoderTask(pair, pixels, config.encoder, latents)
-    return train(task, part, folder / "polish", f"{key}:polish", resume)
+    return train(task, part, *work)
 
 
 def _adapted(task: GanTask) -> dict[str, Any]:
