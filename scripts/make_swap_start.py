@@ -1,6 +1,6 @@
 """Make the network that one-to-one swaps begin from, from procedural actors alone.
 
-    python scripts/make_swap_start.py [--actors 28] [--steps 4000] [--work DIR] [--output DIR]
+    python scripts/make_swap_start.py [--actors 28] [--steps 12000] [--work DIR] [--output DIR]
 
 Films the actors (about 3 s each), learns to draw each from pictures of others who do the same, and
 writes the bundle into the package, in float16. The shape is that of `likeness train swap` for ten
@@ -70,7 +70,7 @@ def read_options() -> Any:
     parser.add_argument("--actors", type=int, default=ActorsConfig().actors)
     parser.add_argument("--poses", type=int, default=ActorsConfig().poses)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("swap_start"))
     parser.add_argument("--output", type=Path, default=PLACE)
