@@ -50,7 +50,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> Path:
 def same(one: FaceTrack, other: FaceTrack) -> bool:
     return one.start == other.start and all(
         np.array_equal(getattr(one, name), getattr(other, name))
-        for name in ("boxes", "landmarks", "scores", "observed")
+        for name in ("boxes", "landmarks", "scores", "observed", "cut_after")
     )
 
 

@@ -31,6 +31,21 @@ def test_two_people_swap_order_and_stay_themselves() -> None:
     assert (first.boxes[:, 2] - first.boxes[:, 0]).mean() > 70
 
 
+def test_a_cut_is_remembered_and_the_end_is_none() -> None:
+    linker = Linker(TrackConfig())
+    for i in range(30):
+        if i == 14:
+            linker.cut(i)
+        linker.add(i, [] if 10 <= i < 14 else [_face(100 + i, 100, 80)])
+    before, after = sorted(linker.finish(32), key=lambda one: one.start)
+    assert before.cut_after is not None
+    assert after.cut_after is not None
+    # Missed for four frames before the cut: what follows the last one is no blink.
+    assert np.flatnonzero(before.cut_after).tolist() == [9]
+    # Missed in the last two: the clip ends, the camera does not turn away.
+    assert not after.cut_after.any()
+
+
 def test_short_gap_is_filled_and_marked() -> None:
     linker = Linker(TrackConfig(max_gap=5))
     for i in range(20):

@@ -130,7 +130,7 @@ def tone_of(picture: Floats, weight: Floats) -> Tone | None:
     """Tell whether a face is monochrome: None where it is in color.
 
     It is where colors follow from luma but for a deviation of 2.2 % of the mean luma, and in part
-    up to 3.6 %. In color, faces deviate by 4 % or more, in dim light as in bright.
+    up to 3.6 %. In color, faces deviate by more, in dim light as in bright.
 
     Args:
         picture: (h,w,3) in [0,1].

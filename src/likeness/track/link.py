@@ -88,15 +88,26 @@ class Linker:
     def cut(self, index: int) -> None:
         """End all tracks: frame `index` begins a new shot."""
         for person in self._open:
-            person.shot_length = index - person.shot_start
             person.cut_off = True
+        self._end(index)
+
+    def _end(self, index: int) -> None:
+        for person in self._open:
+            person.shot_length = index - person.shot_start
         self._done += self._open
         self._open = []
         self._shot_start = index
 
-    def finish(self, length: int) -> tuple[FaceTrack, ...]:
-        """Return the tracks of the whole clip of `length` frames, people of most pixels first."""
-        self.cut(length)
+    def finish(self, length: int, cut: bool = False) -> tuple[FaceTrack, ...]:
+        """Return the tracks of `length` frames, people of most pixels first.
+
+        Args:
+            length: of the clip, or the frame at which it `cut`s after the part that was looked at.
+            cut: whether another shot follows.
+        """
+        if cut:
+            self.cut(length)
+        self._end(length)
         kept = [
             p for p in self._done if len(p.frames) >= min(self._config.min_length, p.shot_length)
         ]

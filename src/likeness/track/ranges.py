@@ -79,7 +79,7 @@ def track_range(
     finally:
         if reader is not None:
             reader.close()
-    tracks = linker.finish(stop)
+    tracks = linker.finish(stop, stop < len(clip))
     return Tracked(
         tuple(smooth_track(found, config.smooth) for found in tracks),
         tuple(size_of(found) for found in tracks),

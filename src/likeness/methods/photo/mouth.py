@@ -51,18 +51,18 @@ class MouthLight:
             model: names the regions.
         """
         skin, lips = model.regions["cheeks"], model.regions["lips"]
-        theirs, ours = median_at(frame, points[skin]), median_at(picture, places[skin])
+        theirs, ours = _median_at(frame, points[skin]), _median_at(picture, places[skin])
         gain = np.clip((ours + 0.02) / (theirs + 0.02), 0.3, 3.0)
         # Teeth are white in any light: half of the difference in tint is the skin's own.
         level = float(gain.mean())
         gain = np.asarray(level * np.sqrt(gain / level), np.float32)
         if tone_of(_read(frame, points)[None], np.ones((1, len(points)), np.float32)) is None:
             return MouthLight(gain)
-        color = median_at(picture, places[lips])
+        color = _median_at(picture, places[lips])
         return MouthLight(gain, np.asarray(color / max(float(color @ LUMA), 1e-3), np.float32))
 
 
-def median_at(picture: Floats, places: Floats) -> Floats:
+def _median_at(picture: Floats, places: Floats) -> Floats:
     """(3,) median color of a picture (H,W,3) at (P,2) places."""
     return np.asarray(np.median(_read(picture, places), 0), np.float32)
 
