@@ -15,7 +15,7 @@ from likeness.errors import MediaError, TrackError
 from likeness.methods.swap.view import SwapTarget
 from likeness.people import chooser, find_people, find_person
 from likeness.plan.edit import plan_edit
-from likeness.plan.performance import absent
+from likeness.plan.performance import absent, performance_of
 from likeness.provenance.manifest import RENDERED, Manifest
 from likeness.provenance.permission import actor_entry
 from likeness.store import load_shot, save_shot
@@ -55,13 +55,14 @@ def test_nobody_is_drawn_on_a_card_however_short(tmp_path: Path) -> None:
     assert (~person.track.observed).tolist() == away
     seconds = np.arange(36) / 25
     # A fifth of a second: as long as a tracker may blink, were it not for the cut.
-    assert absent(person, seconds).tolist() == away
+    assert absent(performance_of(person, "target")).tolist() == away
     assert (~SwapTarget.of(person, seconds.astype(np.float32)).present).tolist() == away
     plan = plan_edit(person, {"age": np.ones(36, np.float32)}, {})
     assert plan.absent is not None
     assert plan.absent.tolist() == away
     save_shot(person, tmp_path / "kept.shot")
-    assert absent(load_shot(tmp_path / "kept.shot"), seconds).tolist() == away
+    kept = load_shot(tmp_path / "kept.shot")
+    assert absent(performance_of(kept, "target")).tolist() == away
 
 
 @pytest.mark.parametrize("kind", ["garbage", "nobody"])

@@ -105,7 +105,7 @@ def plan_dub(
         shown=np.arange(len(clip)),
         params=params,
         underlay=own.params,
-        absent=absent(target.shot, own.seconds),
+        absent=absent(own),
         lower_face=True,
         transfer=mouth.moved,
         overrun=resting,

@@ -24,7 +24,7 @@ def plan_edit(shot: Shot, strengths: Mapping[str, Floats], settings: Mapping[str
         settings: resolved, as JSON values, for the manifest.
     """
     own = performance_of(shot, "target")
-    gone = absent(shot, own.seconds)
+    gone = absent(own)
     frames = np.arange(len(shot.clip)) - shot.track.start
     outside = (frames < 0) | (frames >= len(shot.track))
     return Plan(

@@ -24,6 +24,8 @@ class Performance:
     """(N,) True where no face was seen, so that the motion had to be guessed."""
     ingredient: Ingredient
     """What it is made from, for manifests."""
+    cut_after: Bools | None = None
+    """(N,) True in the last frame that shows the face before the picture cuts; None is nowhere."""
 
     def __post_init__(self) -> None:
         n = len(self.timeline)
@@ -75,26 +77,18 @@ def performance_of(shot: Shot, role: str) -> Performance:
     unseen = (frames != inside) | ~shot.track.observed[inside]
     params = resample(shot.params, inside.astype(np.float64))
     ingredient = Ingredient(role, shot.clip.path.name, shot.clip.digest)
-    return Performance(params, Timeline.of(shot.clip, shot.clip), unseen, ingredient)
+    cut = shot.track.cut_after
+    cut = None if cut is None else (frames == inside) & cut[inside]
+    return Performance(params, Timeline.of(shot.clip, shot.clip), unseen, ingredient, cut)
 
 
 BLEND = 0.4
 """Seconds over which motion blends across a gap in which a face is not seen."""
 
 
-def absent(shot: Shot, seconds: Values) -> Bools:
-    """Tell in which of a clip's T frames its person is away; see `away`.
-
-    Args:
-        shot: of the person.
-        seconds: (T,) when the clip's frames are shown, increasing.
-    """
-    track, every = shot.track, np.zeros((2, len(shot.clip)), bool)
-    chosen = slice(track.start, track.window.stop)
-    every[0, chosen] = track.observed
-    if track.cut_after is not None:
-        every[1, chosen] = track.cut_after
-    return away(every[0], seconds, every[1])
+def absent(own: Performance) -> Bools:
+    """Tell in which of N frames a face is away, (N,); see `away`."""
+    return away(~own.guessed, own.seconds, own.cut_after)
 
 
 def away(observed: Bools, seconds: Values, cut_after: Bools | None = None) -> Bools:

@@ -85,7 +85,7 @@ def plan_reenactment(
         canvas=target.plate if shown is None else None,
         params=edited.params,
         underlay=own.params if own is not None and lends and alike else None,
-        absent=absent(target.shot, own.seconds) if own is not None and lends else None,
+        absent=absent(own) if own is not None and lends else None,
         lower_face=lends and mouth,
         whole=target.whole,
         transfer=moved.transfer,

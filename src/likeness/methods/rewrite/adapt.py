@@ -97,6 +97,7 @@ def _retimed(target: Target, asked: Request, driver: Performance, sound: Clip | 
         driver.timeline,
         own.guessed[path],
         own.ingredient,
+        None if own.cut_after is None else own.cut_after[path],
     )
     return replace(asked, own=played, shown=path)
 

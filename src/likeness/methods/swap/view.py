@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from likeness import geometry
 from likeness.condition.conditioner import select
-from likeness.plan.performance import absent
+from likeness.plan.performance import away
 from likeness.types import Bools, Crop, FaceParams, FaceTrack, Floats, Ints, Shot, Window, check
 
 _ROOM = (0.5, 0.36)
@@ -103,13 +103,15 @@ class SwapTarget:
         frames = np.arange(len(shot.clip)) - shot.track.start
         rows = frames.clip(0, len(shot.track) - 1)
         observed = (rows == frames) & shot.track.observed[rows]
+        cuts = shot.track.cut_after
+        cut_after = None if cuts is None else (rows == frames) & cuts[rows]
         crop = following_crop(shot.track)
         return SwapTarget(
             shot,
             Crop(crop.size, crop.crop_from_frame[rows]),
             rows,
             observed,
-            ~absent(shot, np.asarray(seconds, np.float64)),
+            ~away(observed, np.asarray(seconds, np.float64), cut_after),
         )
 
     def view(self, window: Window, frames: torch.Tensor) -> TargetView:
