@@ -208,6 +208,11 @@ class FaceTrack:
         return len(self.boxes)
 
     @property
+    def cuts(self) -> Bools:
+        """(N,) `cut_after`, False where nothing is known."""
+        return np.zeros(len(self), np.bool_) if self.cut_after is None else self.cut_after
+
+    @property
     def window(self) -> Window:
         """Frames of the clip that the track covers."""
         return Window(self.start, self.start + len(self))

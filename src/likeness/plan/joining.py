@@ -81,11 +81,7 @@ def _track(shots: Sequence[Shot], at: Values, there: Bools, first: int) -> FaceT
 
     observed, cut_after = np.zeros(len(at), bool), np.zeros(len(at), bool)
     observed[there] = np.concatenate([shot.track.observed for shot in shots])
-    none = [np.zeros(len(shot.track), bool) for shot in shots]
-    cuts = [shot.track.cut_after for shot in shots]
-    cut_after[there] = np.concatenate(
-        [no if cut is None else cut for no, cut in zip(none, cuts, strict=True)]
-    )
+    cut_after[there] = np.concatenate([shot.track.cuts for shot in shots])
     return FaceTrack(
         start=first,
         boxes=blended("boxes"),

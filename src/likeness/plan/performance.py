@@ -77,8 +77,7 @@ def performance_of(shot: Shot, role: str) -> Performance:
     unseen = (frames != inside) | ~shot.track.observed[inside]
     params = resample(shot.params, inside.astype(np.float64))
     ingredient = Ingredient(role, shot.clip.path.name, shot.clip.digest)
-    cut = shot.track.cut_after
-    cut = None if cut is None else (frames == inside) & cut[inside]
+    cut = (frames == inside) & shot.track.cuts[inside]
     return Performance(params, Timeline.of(shot.clip, shot.clip), unseen, ingredient, cut)
 
 

@@ -103,8 +103,7 @@ class SwapTarget:
         frames = np.arange(len(shot.clip)) - shot.track.start
         rows = frames.clip(0, len(shot.track) - 1)
         observed = (rows == frames) & shot.track.observed[rows]
-        cuts = shot.track.cut_after
-        cut_after = None if cuts is None else (rows == frames) & cuts[rows]
+        cut_after = (rows == frames) & shot.track.cuts[rows]
         crop = following_crop(shot.track)
         return SwapTarget(
             shot,
